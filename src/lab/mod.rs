@@ -1,0 +1,1 @@
+//! Misbehaving servers on loopback, for `whyd demo` and for the tests.

@@ -1,0 +1,20 @@
+//! whyd watches the dependencies a service relies on and says why one fails.
+//!
+//! The rooms, in the order in which data flows through them; ARCHITECTURE.md draws the house.
+
+pub mod model;
+
+pub mod net;
+
+pub mod config;
+pub mod engine;
+
+pub mod export;
+pub mod probe;
+pub mod report;
+pub mod web;
+
+pub mod daemon;
+pub mod lab;
+
+pub mod cli;

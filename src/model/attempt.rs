@@ -1,0 +1,605 @@
+//! The facts of one attempt, as a probe observed them. Facts only: no cause, no verdict, no decision.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dependency::RecordType;
+use super::evidence::Evidence;
+use super::phase::{Phase, Phases};
+use super::time::Wall;
+
+/// One request with all its hops. It has exactly one outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    pub started: Wall,
+    pub elapsed: Duration,
+    /// Every connection or reuse of one, in order: addresses tried, redirects followed, the proxy.
+    pub hops: Vec<Hop>,
+    /// A parked connection that was found dead before anything was sent on it, and was replaced for free.
+    pub stale_found: Option<StaleConnection>,
+    pub outcome: Outcome,
+}
+
+impl Attempt {
+    /// The attempt's phases: sums over its hops.
+    pub fn phases(&self) -> Phases {
+        let mut sum = Phases::default();
+        for hop in &self.hops {
+            sum.add_all(&hop.phases);
+        }
+        sum
+    }
+
+    /// The hop in which the attempt stopped, or else its last one.
+    pub fn decisive_hop(&self) -> Option<&Hop> {
+        match &self.outcome {
+            Outcome::Stopped(stop) => stop.hop.and_then(|i| self.hops.get(usize::from(i))),
+            Outcome::Answered => None,
+        }
+        .or(self.hops.last())
+    }
+
+    pub fn stop(&self) -> Option<&Stop> {
+        match &self.outcome {
+            Outcome::Stopped(stop) => Some(stop),
+            Outcome::Answered => None,
+        }
+    }
+
+    /// Status of the last response whose head arrived.
+    pub fn status(&self) -> Option<u16> {
+        self.hops.iter().rev().find_map(|hop| hop.status)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Everything asked for was done and everything expected was found.
+    Answered,
+    Stopped(Box<Stop>),
+}
+
+/// One connection's part in an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hop {
+    /// What was asked, without secrets.
+    pub url: Arc<str>,
+    pub role: Role,
+    /// The peer's address; `None` when no address was reached for.
+    pub address: Option<SocketAddr>,
+    pub reused: bool,
+    /// How long the connection lay idle before this use.
+    pub idle_before: Option<Duration>,
+    pub phases: Phases,
+    pub protocol: Option<Protocol>,
+    pub status: Option<u16>,
+    /// Bytes written to and read from the socket by this use of it, below TLS.
+    pub sent: u64,
+    pub received: u64,
+    /// TCP_INFO at the end of this use.
+    pub tcp: Option<TcpFacts>,
+    pub resolution: Option<Box<Resolution>>,
+    pub tls: Option<Box<TlsFacts>>,
+    pub response: Option<Box<ResponseFacts>>,
+    /// The first bytes that the peer sent, kept only when the hop failed before a response was understood.
+    pub first_bytes: Box<[u8]>,
+    /// Why this hop failed, when the attempt went on to another address.
+    pub stop: Option<Box<Stop>>,
+}
+
+impl Hop {
+    pub fn new(url: Arc<str>, role: Role) -> Self {
+        Hop {
+            url,
+            role,
+            address: None,
+            reused: false,
+            idle_before: None,
+            phases: Phases::default(),
+            protocol: None,
+            status: None,
+            sent: 0,
+            received: 0,
+            tcp: None,
+            resolution: None,
+            tls: None,
+            response: None,
+            first_bytes: Box::default(),
+            stop: None,
+        }
+    }
+}
+
+/// Whom the hop's socket is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Target,
+    Proxy,
+    /// The OAuth2 token endpoint.
+    TokenEndpoint,
+}
+
+impl Role {
+    pub const fn id(self) -> &'static str {
+        match self {
+            Role::Target => "target",
+            Role::Proxy => "proxy",
+            Role::TokenEndpoint => "token_endpoint",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http10,
+    Http11,
+    Http2,
+}
+
+impl Protocol {
+    pub const fn id(self) -> &'static str {
+        match self {
+            Protocol::Http10 => "HTTP/1.0",
+            Protocol::Http11 => "HTTP/1.1",
+            Protocol::Http2 => "HTTP/2",
+        }
+    }
+}
+
+/// Where and how an attempt (or a hop that another address replaced) stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stop {
+    /// `None` for what has no place: an unusable URL, an interruption.
+    pub phase: Option<Phase>,
+    /// Index into the attempt's hops.
+    pub hop: Option<u16>,
+    pub trouble: Trouble,
+    /// The error chain from the outermost to the innermost text, without secrets.
+    pub chain: Vec<Box<str>>,
+}
+
+/// What stopped it, in the edge's own terms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trouble {
+    UrlInvalid(Box<str>),
+    /// The name gave no usable address; the hop's `resolution` has every answer.
+    NoAddress,
+    /// A system call failed.
+    Io {
+        call: Call,
+        errno: i32,
+    },
+    /// A budget ended.
+    TimedOut(Budget),
+    /// The peer closed in an orderly way where more was needed.
+    Closed,
+    Tls(TlsTrouble),
+    Proxy(ProxyTrouble),
+    Http(HttpTrouble),
+    H2(H2Trouble),
+    Redirect(RedirectTrouble),
+    /// An answer came and is not what the user expects.
+    Unexpected(Unexpected),
+    /// The answer to a DNS probe was an answer, but not a good one; the hop's `resolution` has it.
+    DnsAnswer,
+    /// A secret or a file that the probe needs could not be had; the text says which, never its content.
+    Credentials(Box<str>),
+    /// The token endpoint did not give a token.
+    Token(TokenTrouble),
+    /// A bug of ours, caught.
+    Panicked(Box<str>),
+    Abandoned,
+    Other(Box<str>),
+}
+
+/// The system call that failed. Which one it was decides what an errno means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Socket,
+    Bind,
+    Connect,
+    Send,
+    Receive,
+    /// Reading a file (a CA file, a key).
+    File,
+}
+
+impl Call {
+    pub const fn id(self) -> &'static str {
+        match self {
+            Call::Socket => "socket",
+            Call::Bind => "bind",
+            Call::Connect => "connect",
+            Call::Send => "send",
+            Call::Receive => "recv",
+            Call::File => "read",
+        }
+    }
+}
+
+/// Which budget ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// The phase's own.
+    Phase,
+    Attempt,
+    Total,
+}
+
+impl Budget {
+    pub const fn id(self) -> &'static str {
+        match self {
+            Budget::Phase => "phase",
+            Budget::Attempt => "attempt",
+            Budget::Total => "total",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TlsTrouble {
+    /// A fatal alert from the peer, by number (RFC 8446, section 6).
+    AlertReceived(u8),
+    /// The peer's bytes are not TLS; the hop's `first_bytes` has them.
+    NotTls,
+    /// Our verifier refused the chain; `TlsFacts::faults` has every fault.
+    Certificate,
+    /// No version or cipher in common, found on our side.
+    Incompatible(Box<str>),
+    /// The peer chose an ALPN protocol that was not offered or none where one is needed.
+    Alpn(Box<str>),
+    /// The peer broke the protocol in another way.
+    Misbehaved(Box<str>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProxyTrouble {
+    /// CONNECT was answered with this status (not 2xx); `ResponseFacts` has Proxy-Status and the like.
+    Status(u16),
+    /// What came is not an HTTP answer.
+    Malformed,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum HttpTrouble {
+    /// The status line or a header cannot be parsed.
+    Malformed,
+    /// The head is larger than we take.
+    HeadTooLarge,
+    /// The connection ended within the response's head, after some of it.
+    HeadTruncated,
+    /// The body is shorter than Content-Length.
+    ShortBody { expected: u64, got: u64 },
+    /// The chunked body did not come to its end.
+    ShortChunked,
+    /// The content coding did not decode.
+    Decoding(Box<str>),
+    /// HTTP/2 where HTTP/1 was spoken, or the reverse.
+    Version(Box<str>),
+    /// Another violation of the protocol.
+    Protocol(Box<str>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct H2Trouble {
+    pub frame: H2Frame,
+    /// RFC 9113, section 7.
+    pub reason: u32,
+    /// Whether the peer sent it (otherwise we did).
+    pub remote: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum H2Frame {
+    GoAway,
+    Reset,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum RedirectTrouble {
+    /// This URL was seen before in the same attempt.
+    Loop(Box<str>),
+    /// More than the limit.
+    TooMany(u8),
+    /// From https to http.
+    Downgrade(Box<str>),
+    /// `Location` is missing or not a URL.
+    Unusable(Box<str>),
+}
+
+/// The first expectation that did not hold. Text from the peer is sanitised and cut.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unexpected {
+    Status {
+        got: u16,
+        wanted: Box<str>,
+    },
+    Header {
+        name: Box<str>,
+        wanted: Box<str>,
+        got: Option<Box<str>>,
+    },
+    Body {
+        wanted: Box<str>,
+        excerpt: Box<str>,
+    },
+    Latency {
+        got: Duration,
+        limit: Duration,
+    },
+    /// Of a DNS probe: this value is not among the answers.
+    Record {
+        wanted: Box<str>,
+        got: Vec<Box<str>>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenTrouble {
+    Status { status: u16, error: Option<Box<str>> },
+    Malformed,
+}
+
+/// A parked connection found dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleConnection {
+    pub kind: StaleKind,
+    pub address: SocketAddr,
+    /// From the end of its last use to its end, where that was seen; otherwise to when it was found.
+    pub idle: Duration,
+    /// Whether `idle` is the moment of the end itself.
+    pub measured: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StaleKind {
+    /// FIN (or a TLS close_notify, or GOAWAY).
+    Closed,
+    /// RST.
+    Reset,
+    /// Nothing came, and our bytes were not acknowledged.
+    Silent,
+}
+
+impl StaleKind {
+    pub const ALL: [StaleKind; 3] = [StaleKind::Closed, StaleKind::Reset, StaleKind::Silent];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            StaleKind::Closed => "closed",
+            StaleKind::Reset => "reset",
+            StaleKind::Silent => "silent",
+        }
+    }
+}
+
+/// From the kernel's TCP_INFO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpFacts {
+    /// Kernel's state number: 1 established, 2 SYN sent, 7 close, 8 close wait.
+    pub state: u8,
+    pub retransmits: u8,
+    pub backoff: u8,
+    pub probes: u8,
+    pub rtt: Duration,
+    pub unacked: u32,
+    pub total_retransmits: u32,
+    pub send_mss: u32,
+    pub path_mtu: u32,
+    /// The peer's advertised window, where the kernel tells it.
+    pub send_window: Option<u32>,
+    pub bytes_acked: Option<u64>,
+    pub bytes_received: Option<u64>,
+    pub not_sent: Option<u32>,
+}
+
+/// How the name became addresses, or did not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolution {
+    pub name: Arc<str>,
+    pub source: AddressSource,
+    pub addresses: Vec<IpAddr>,
+    /// The smallest of the answers.
+    pub ttl: Option<Duration>,
+    /// What each nameserver said to each question.
+    pub answers: Vec<ServerAnswer>,
+    /// What the system's own resolver said, where it was asked.
+    pub system: Option<SystemAnswer>,
+}
+
+/// Who spoke for the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressSource {
+    /// The host is an address.
+    Literal,
+    /// The configuration gives the addresses.
+    Configured,
+    HostsFile,
+    Nameserver,
+    /// getaddrinfo(3).
+    System,
+}
+
+impl AddressSource {
+    pub const fn id(self) -> &'static str {
+        match self {
+            AddressSource::Literal => "literal",
+            AddressSource::Configured => "configured",
+            AddressSource::HostsFile => "hosts_file",
+            AddressSource::Nameserver => "nameserver",
+            AddressSource::System => "system",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerAnswer {
+    pub server: SocketAddr,
+    pub over_tcp: bool,
+    /// The name as asked, search domain included.
+    pub name: Box<str>,
+    pub record: RecordType,
+    pub elapsed: Duration,
+    pub reply: DnsReply,
+    /// Extended DNS Errors (RFC 8914): code and text.
+    pub extended: Vec<(u16, Box<str>)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum DnsReply {
+    /// Records of the type asked for, as they print, and the smallest TTL in seconds.
+    Records {
+        values: Vec<Box<str>>,
+        ttl: u32,
+    },
+    /// NOERROR without such a record; the owner of the SOA in the authority section.
+    NoData {
+        soa: Option<Box<str>>,
+    },
+    /// Another response code (RFC 1035, RFC 6895); the owner of the SOA tells which label is missing.
+    Code {
+        rcode: u16,
+        soa: Option<Box<str>>,
+    },
+    TimedOut,
+    Io {
+        call: Call,
+        errno: i32,
+    },
+    /// Truncated over TCP, does not decode, answers another question.
+    Malformed(Box<str>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SystemAnswer {
+    pub elapsed: Duration,
+    pub result: Result<Vec<IpAddr>, SystemError>,
+}
+
+/// getaddrinfo's error: its code (`EAI_*`), and errno where the code is EAI_SYSTEM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemError {
+    pub code: i32,
+    pub errno: Option<i32>,
+    /// The budget ended before it answered.
+    pub timed_out: bool,
+}
+
+/// What the handshake showed, whether or not it ended well.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsFacts {
+    /// `TLSv1.3`, say; `None` when the handshake did not get so far.
+    pub version: Option<Box<str>>,
+    pub cipher: Option<Box<str>>,
+    pub alpn: Option<Box<str>>,
+    pub server_name: Option<Box<str>>,
+    pub resumed: bool,
+    /// Whether the handshake came to its end.
+    pub finished: bool,
+    /// The peer asked for a client certificate.
+    pub client_cert_requested: bool,
+    /// We had one to give.
+    pub client_cert_sent: bool,
+    /// As presented, leaf first.
+    pub chain: Vec<CertificateFacts>,
+    /// Every fault of every certificate, most explaining first.
+    pub faults: Vec<CertificateFault>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateFacts {
+    pub subject: Box<str>,
+    pub issuer: Box<str>,
+    /// Hexadecimal.
+    pub serial: Box<str>,
+    pub not_before: Wall,
+    pub not_after: Wall,
+    /// DNS names and addresses of the subject alternative name extension.
+    pub names: Vec<Box<str>>,
+    pub is_ca: bool,
+    pub self_issued: bool,
+    pub signature_algorithm: Box<str>,
+    /// SHA-256 of the DER, hexadecimal.
+    pub fingerprint: Box<str>,
+    /// Whether it is part of the path that was verified.
+    pub needed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateFault {
+    /// Position in the presented chain, leaf 0; `None` when it is the chain's.
+    pub position: Option<u8>,
+    pub kind: CertificateFaultKind,
+    /// The verifier's own words.
+    pub detail: Box<str>,
+}
+
+/// In the order in which browsers let one explain the others (CAUSES.md, precedence).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CertificateFaultKind {
+    Encoding,
+    BadSignature,
+    CaAsLeaf,
+    Purpose,
+    Revoked,
+    SelfSigned,
+    UnknownRoot,
+    MissingIntermediate,
+    NameMismatch,
+    WeakSignature,
+    NotYetValid,
+    Expired,
+}
+
+/// Headers of the response that explain something; sanitised, never cookies or credentials.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResponseFacts {
+    pub server: Option<Box<str>>,
+    pub via: Option<Box<str>>,
+    /// RFC 9209.
+    pub proxy_status: Option<Box<str>>,
+    pub retry_after: Option<RetryAfter>,
+    /// Without its query.
+    pub location: Option<Box<str>>,
+    pub content_type: Option<Box<str>>,
+    pub content_encoding: Option<Box<str>>,
+    pub content_length: Option<u64>,
+    /// `Keep-Alive: timeout=`, in seconds.
+    pub keep_alive_timeout: Option<u32>,
+    pub connection_close: bool,
+    /// `WWW-Authenticate` or `Proxy-Authenticate`: the scheme alone.
+    pub authenticate: Option<Box<str>>,
+    /// Bytes of body read, before decoding.
+    pub body_bytes: u64,
+    /// The start of the body, only of responses with a status of 400 or above.
+    pub body_excerpt: Option<Box<str>>,
+}
+
+/// RFC 9110, section 10.2.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    Seconds(u64),
+    At(Wall),
+}
+
+/// What a second look found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConfirmationResult {
+    /// Other spellings of a URL that was not found, and the status of each.
+    NotFoundVariants(Vec<(Box<str>, u16)>),
+    /// A ClientHello was sent to a port that did not like plain HTTP.
+    ClientHello { spoke_tls: bool },
+    /// The same request on a fresh connection to the same address.
+    FreshConnection { worked: bool },
+    /// It could not be done; why.
+    NotDone(Box<str>),
+}
+
+/// A finished second look: its result and what is worth keeping as evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Confirmation {
+    pub elapsed: Duration,
+    pub result: ConfirmationResult,
+    pub evidence: Evidence,
+}

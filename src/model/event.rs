@@ -1,0 +1,129 @@
+//! What the engine tells the world besides its orders. Logs, `check` and traces are made of these; metrics are made of pages.
+
+use std::sync::Arc;
+
+use super::attempt::StaleConnection;
+use super::dependency::Dependency;
+use super::failure::{OperationRecord, State};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    OperationFinished(Arc<OperationRecord>),
+    /// A dependency stands otherwise than before; `record` is the operation that showed it.
+    StateChanged {
+        from: State,
+        to: State,
+        record: Arc<OperationRecord>,
+    },
+    /// A parked connection was found dead before anything was sent.
+    KeepaliveReset {
+        dependency: Arc<Dependency>,
+        stale: StaleConnection,
+    },
+    BreakerChanged {
+        dependency: Arc<Dependency>,
+        from: BreakerState,
+        to: BreakerState,
+    },
+    /// Scheduled operations that were left out, and why.
+    ProbesSkipped {
+        dependency: Arc<Dependency>,
+        count: u64,
+        reason: SkipReason,
+    },
+    PlanApplied {
+        added: usize,
+        changed: usize,
+        removed: usize,
+        unchanged: usize,
+    },
+    /// A plan of one round is done, or a stop has drained.
+    Drained,
+}
+
+/// The breaker's states, named by their effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// Retries and second looks are made.
+    #[default]
+    Admitting,
+    /// The pause is over: the next operation may retry, and its result decides.
+    Trying,
+    /// Retries and second looks are left out; the scheduled first attempt is made.
+    Suppressing,
+}
+
+impl BreakerState {
+    pub const fn id(self) -> &'static str {
+        match self {
+            BreakerState::Admitting => "admitting",
+            BreakerState::Trying => "trying",
+            BreakerState::Suppressing => "suppressing",
+        }
+    }
+
+    /// The value of `whyd_breaker_state`.
+    pub const fn number(self) -> u8 {
+        match self {
+            BreakerState::Admitting => 0,
+            BreakerState::Trying => 1,
+            BreakerState::Suppressing => 2,
+        }
+    }
+}
+
+/// Why a scheduled operation was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SkipReason {
+    /// The one before was still running.
+    StillRunning,
+    /// This process was too late for it (suspended, overloaded).
+    Late,
+    /// A concurrency cap was reached for a whole interval.
+    Saturated,
+}
+
+impl SkipReason {
+    pub const ALL: [SkipReason; 3] = [SkipReason::StillRunning, SkipReason::Late, SkipReason::Saturated];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            SkipReason::StillRunning => "still_running",
+            SkipReason::Late => "late",
+            SkipReason::Saturated => "saturated",
+        }
+    }
+
+    pub const fn index(self) -> usize {
+        match self {
+            SkipReason::StillRunning => 0,
+            SkipReason::Late => 1,
+            SkipReason::Saturated => 2,
+        }
+    }
+}
+
+/// Why a retry was not made although the cause would have allowed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SuppressReason {
+    Budget,
+    Breaker,
+}
+
+impl SuppressReason {
+    pub const ALL: [SuppressReason; 2] = [SuppressReason::Budget, SuppressReason::Breaker];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            SuppressReason::Budget => "budget",
+            SuppressReason::Breaker => "breaker",
+        }
+    }
+
+    pub const fn index(self) -> usize {
+        match self {
+            SuppressReason::Budget => 0,
+            SuppressReason::Breaker => 1,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The vocabulary that every room speaks: time, plans, facts, causes, verdicts, events and the read model.
+//!
+//! Standard library only, no behaviour that reaches outside.
+
+pub mod attempt;
+pub mod cause;
+pub mod cause_docs;
+pub mod dependency;
+pub mod event;
+pub mod evidence;
+pub mod failure;
+pub mod histogram;
+pub mod order;
+pub mod page;
+pub mod phase;
+pub mod plan;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,89 @@
+//! The plan: the whole of what was configured, checked and complete. Immutable; a reload makes another one.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dependency::{Dependency, TlsSettings};
+use super::secret::{SecretRef, Text};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Sorted by name; names are unique.
+    pub dependencies: Vec<Arc<Dependency>>,
+    pub limits: Limits,
+    /// Each dependency is asked once, at once, and that is all (`check`).
+    pub one_round: bool,
+    pub otlp: Option<Otlp>,
+    pub listen: Option<Listen>,
+}
+
+/// Bulkheads: how much may be under way at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Operations in flight in all.
+    pub concurrency: u32,
+    /// Operations in flight per host.
+    pub concurrency_per_host: u32,
+    /// Second looks per host and minute.
+    pub confirmations_per_host: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            concurrency: 2_000,
+            concurrency_per_host: 32,
+            confirmations_per_host: 6,
+        }
+    }
+}
+
+/// Where metrics (and, when asked, traces) are pushed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Otlp {
+    /// Scheme, authority and, for HTTP, the path of the metrics signal; never user info.
+    pub endpoint: Arc<str>,
+    pub protocol: OtlpProtocol,
+    pub headers: Arc<[(Arc<str>, Text)]>,
+    pub gzip: bool,
+    pub timeout: Duration,
+    pub interval: Duration,
+    pub tls: TlsSettings,
+    /// Attributes of the resource beside `service.name` and `service.instance.id`, which may be among them.
+    pub resource: Arc<[(Arc<str>, Arc<str>)]>,
+    pub exponential_histograms: bool,
+    /// Where operations are sent as traces; `None` sends none.
+    pub traces_endpoint: Option<Arc<str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    Grpc,
+    HttpProtobuf,
+}
+
+/// The one listener: metrics, API, health.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    pub address: SocketAddr,
+    pub tls: Option<ListenTls>,
+    pub auth: Option<ListenAuth>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenTls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ListenAuth {
+    Basic { user: Arc<str>, password: SecretRef },
+    Bearer(SecretRef),
+}
+
+/// The listener's address unless configured.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9477);

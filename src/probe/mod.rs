@@ -1,0 +1,1 @@
+//! Probes: one attempt each, its facts, and nothing decided.
