@@ -1,1 +1,4 @@
-//! (under construction)
+//! The loop and everything around it.
+
+mod clock;
+mod engine_loop;
