@@ -215,9 +215,33 @@ impl Engine {
         let Some(operation) = self.operation_mut(index).filter(|operation| operation.id == id) else {
             return;
         };
-        if let Stage::BackingOff { next } = operation.stage {
+        let Stage::BackingOff { next } = operation.stage else {
+            return;
+        };
+        if operation.remaining(now.moment).is_zero() {
+            // The process was suspended meanwhile, or much too late: the budget is gone.
+            self.conclude_without_retry(index, RetryDecision::NoTimeLeft, now, out);
+        } else {
             self.order_attempt(index, next, now, out);
         }
+    }
+
+    /// A retry that was decided upon is not made after all, for that reason.
+    fn conclude_without_retry(
+        &mut self,
+        index: DependencyIndex,
+        reason: RetryDecision,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(last) = self
+            .operation_mut(index)
+            .and_then(|operation| operation.attempts.last_mut())
+        {
+            last.decision = reason;
+        }
+        let failure = self.last_failure(index);
+        self.conclude_and_release(index, failure, now, out);
     }
 
     /// A stop does not wait for retries: operations between two attempts conclude with what they know.
@@ -234,12 +258,7 @@ impl Engine {
             .map(|(place, _)| place)
             .collect();
         for place in waiting {
-            let index = DependencyIndex(place);
-            if let Some(last) = self.operation_mut(index).and_then(|o| o.attempts.last_mut()) {
-                last.decision = RetryDecision::Stopping;
-            }
-            let failure = self.last_failure(index);
-            self.conclude_and_release(index, failure, now, out);
+            self.conclude_without_retry(DependencyIndex(place), RetryDecision::Stopping, now, out);
         }
     }
 
