@@ -168,17 +168,17 @@ pub const fn confidence(value: Confidence) -> &'static str {
     }
 }
 
-/// What a phase does.
+/// Where in an attempt, as a clause.
 pub const fn phase(value: Phase) -> &'static str {
     match value {
-        Phase::Resolve => "resolving the name",
-        Phase::Connect => "connecting",
-        Phase::Proxy => "passing the proxy",
-        Phase::Tls => "the TLS handshake",
-        Phase::Request => "sending the request",
-        Phase::FirstByte => "waiting for the first byte",
-        Phase::Body => "reading the body",
-        Phase::Verify => "checking the answer",
+        Phase::Resolve => "while resolving the name",
+        Phase::Connect => "while connecting",
+        Phase::Proxy => "at the proxy",
+        Phase::Tls => "in the TLS handshake",
+        Phase::Request => "while sending the request",
+        Phase::FirstByte => "while waiting for the first byte",
+        Phase::Body => "while reading the body",
+        Phase::Verify => "while checking the answer",
     }
 }
 

@@ -221,7 +221,7 @@ fn cause_lines(failure: &Failure, tone: Tone, style: &Style) -> Vec<String> {
         words::confidence(failure.confidence).to_owned(),
     ];
     if let Some(phase) = failure.phase {
-        facts.push(format!("in {} ({})", phase.id(), words::phase(phase)));
+        facts.push(words::phase(phase).to_owned());
     }
     lines.extend(wrap(&facts.join(", "), room).into_iter().map(indent));
     lines

@@ -124,22 +124,9 @@ impl<'a> Sections<'a> {
             if let Some(stale) = stale_text(record) {
                 parts.insert(0, stale);
             }
-            let lead = format!(
-                "{} of {}  {}  ",
-                record.number,
-                allowed.max(record.number),
-                pad_left(&duration(record.attempt.elapsed), 7)
-            );
-            let columns = width(&lead);
-            let room = self.room().saturating_sub(columns);
-            for (number, part) in wrap(&parts.join("; "), room).into_iter().enumerate() {
-                let lead = if number == 0 {
-                    lead.clone()
-                } else {
-                    " ".repeat(columns)
-                };
-                lines.push(format!("{lead}{part}"));
-            }
+            let elapsed = pad_left(&duration(record.attempt.elapsed), if several { 7 } else { 0 });
+            let lead = format!("{} of {}  {elapsed}  ", record.number, allowed.max(record.number));
+            lines.extend(beside(&lead, &parts.join("; "), self.room()));
         }
         self.push(if allowed == 1 { "attempt" } else { "attempts" }, lines);
     }
@@ -223,6 +210,28 @@ fn values(entry: &Value) -> Vec<String> {
         }
         other => vec![value(other)],
     }
+}
+
+/// Text in a column beside its lead; below it where the line has no room for a column.
+fn beside(lead: &str, text: &str, room: usize) -> Vec<String> {
+    let columns = width(lead);
+    if columns + 16 > room {
+        let below = wrap(text, room - 2).into_iter().map(|part| format!("  {part}"));
+        return std::iter::once(cut(lead.trim_end(), room)).chain(below).collect();
+    }
+    let parts = wrap(text, room - columns).into_iter().enumerate();
+    parts
+        .map(|(number, part)| {
+            format!(
+                "{}{part}",
+                if number == 0 {
+                    lead.to_owned()
+                } else {
+                    " ".repeat(columns)
+                }
+            )
+        })
+        .collect()
 }
 
 /// Wrapped, with the second and later lines two columns further in.

@@ -24,15 +24,27 @@ fn expired() -> OperationRecord {
         Some("[2001:db8::7]:443"),
         &[(Phase::Resolve, 400), (Phase::Connect, 300)],
     );
-    let refused = Trouble::Io { call: Call::Connect, errno: libc::ECONNREFUSED };
-    first.stop = Some(Box::new(samples::stop(Phase::Connect, refused, &["Connection refused (os error 111)"])));
+    let refused = Trouble::Io {
+        call: Call::Connect,
+        errno: libc::ECONNREFUSED,
+    };
+    first.stop = Some(Box::new(samples::stop(
+        Phase::Connect,
+        refused,
+        &["Connection refused (os error 111)"],
+    )));
     let mut second = samples::hop(
         &dependency,
         Some("10.0.0.7:443"),
         &[(Phase::Connect, 600), (Phase::Tls, 10_900)],
     );
     second.tls = Some(Box::new(presented_chain()));
-    second.tcp = Some(TcpFacts { state: 1, rtt: samples::micros(540), send_mss: 1_448, ..TcpFacts::default() });
+    second.tcp = Some(TcpFacts {
+        state: 1,
+        rtt: samples::micros(540),
+        send_mss: 1_448,
+        ..TcpFacts::default()
+    });
     (second.sent, second.received) = (517, 2_210);
     let mut stop = samples::stop(
         Phase::Tls,
@@ -44,14 +56,21 @@ fn expired() -> OperationRecord {
         .with("not_after", Wall::from_unix_secs(1_795_132_800))
         .with("chain_position", 0_u8);
     let fix = "renew the certificate of api.internal (leaf, expired 3 days ago)";
-    let failure = samples::failure(Cause::TlsCertExpired, &stop, samples::micros(12_200), fix, evidence);
+    let failure = samples::failure(
+        Cause::TlsCertExpired,
+        &stop,
+        samples::micros(12_200),
+        fix,
+        evidence,
+    );
     let attempt = samples::attempt(vec![first, second], Some(stop));
     let record = samples::attempt_record(1, attempt, Some(failure), RetryDecision::NotRetryable);
-    let mut record =
-        samples::operation(&dependency, crate::model::failure::Verdict::Failed, vec![record]);
+    let mut record = samples::operation(&dependency, crate::model::failure::Verdict::Failed, vec![record]);
     record.findings.push(Finding {
         id: FindingId::AddressIpv6Broken,
-        evidence: Evidence::new().with("address", "[2001:db8::7]:443").with("cause", "tcp.refused.rst"),
+        evidence: Evidence::new()
+            .with("address", "[2001:db8::7]:443")
+            .with("cause", "tcp.refused.rst"),
         fix: "make the service listen on IPv6, or remove the AAAA record".into(),
     });
     record
@@ -92,12 +111,24 @@ fn an_operation_holds_what_the_interface_promises() {
     let attempt = &json["attempts"][0];
     assert_eq!(attempt["n"], 1);
     assert_eq!(attempt["status"], Json::Null);
-    assert_eq!(attempt["phases"], json!({"resolve": 0.0004, "connect": 0.0009, "tls": 0.0109}));
+    assert_eq!(
+        attempt["phases"],
+        json!({"resolve": 0.0004, "connect": 0.0009, "tls": 0.0109})
+    );
     assert_eq!(attempt["failed_hop"], 1);
-    assert_eq!(attempt["hops"][0]["stopped"]["what"], "connect failed with ECONNREFUSED");
+    assert_eq!(
+        attempt["hops"][0]["stopped"]["what"],
+        "connect failed with ECONNREFUSED"
+    );
     assert_eq!(attempt["hops"][1]["address"], "10.0.0.7:443");
-    assert_eq!(attempt["failure"]["evidence"]["not_after"], "2026-11-20T00:00:00Z");
-    assert_eq!(attempt["failure"]["chain"][1], "invalid peer certificate: Expired");
+    assert_eq!(
+        attempt["failure"]["evidence"]["not_after"],
+        "2026-11-20T00:00:00Z"
+    );
+    assert_eq!(
+        attempt["failure"]["chain"][1],
+        "invalid peer certificate: Expired"
+    );
     assert_eq!(attempt["retry"]["decision"], "not_retryable");
     assert_eq!(json["findings"][0]["id"], "address.ipv6_broken");
 }
@@ -107,11 +138,17 @@ fn an_operation_that_went_well_has_no_cause_but_all_keys() {
     let good = operation(&samples::ok());
     let bad = operation(&expired());
     let keys = |json: &Json| -> Vec<String> {
-        json.as_object().into_iter().flat_map(|object| object.keys().cloned()).collect()
+        json.as_object()
+            .into_iter()
+            .flat_map(|object| object.keys().cloned())
+            .collect()
     };
     assert_eq!(keys(&good), keys(&bad));
     assert_eq!(keys(&good["attempts"][0]), keys(&bad["attempts"][0]));
-    assert_eq!(keys(&good["attempts"][0]["hops"][0]), keys(&bad["attempts"][0]["hops"][0]));
+    assert_eq!(
+        keys(&good["attempts"][0]["hops"][0]),
+        keys(&bad["attempts"][0]["hops"][0])
+    );
     assert_eq!(good["cause"], Json::Null);
     assert_eq!(good["alternatives"], json!([]));
     assert_eq!(good["attempts"][0]["failure"], Json::Null);
@@ -122,7 +159,10 @@ fn an_operation_that_went_well_has_no_cause_but_all_keys() {
 fn a_retry_tells_its_reason_and_a_stale_connection_its_age() {
     let mut record = samples::ok();
     let after = Duration::from_millis(180);
-    record.attempts[0].decision = RetryDecision::Retry { after, because: RetryDelay::Backoff };
+    record.attempts[0].decision = RetryDecision::Retry {
+        after,
+        because: RetryDelay::Backoff,
+    };
     record.attempts[0].attempt.stale_found = Some(StaleConnection {
         kind: StaleKind::Closed,
         address: "10.0.0.7:443".parse().expect("an address"),
@@ -148,7 +188,10 @@ fn evidence_keeps_the_kind_of_its_values() {
             .with("servers", nested)
             .with("ratio", f64::NAN),
     );
-    assert_eq!(shown.to_string(), r#"{"waited":1.5,"servers":[{"rcode":3,"late":true}],"ratio":null}"#);
+    assert_eq!(
+        shown.to_string(),
+        r#"{"waited":1.5,"servers":[{"rcode":3,"late":true}],"ratio":null}"#
+    );
 }
 
 #[test]
@@ -165,14 +208,21 @@ fn a_second_look_tells_what_it_found() {
     let json = operation(&record);
     let variants = json!([{"url": "https://api.internal/health/", "status": 200}]);
     assert_eq!(json["confirmations"][0]["kind"], "not_found_variants");
-    assert_eq!(json["confirmations"][0]["result"], json!({"done": true, "variants": variants}));
+    assert_eq!(
+        json["confirmations"][0]["result"],
+        json!({"done": true, "variants": variants})
+    );
 }
 
 fn view() -> DependencyView {
     let mut duration = Histogram::default();
     duration.record(Duration::from_millis(12));
     let mut phases = [PhaseFigures::default(); 8];
-    phases[Phase::Connect.index()] = PhaseFigures { count: 3, sum: 0.75, average: 0.25 };
+    phases[Phase::Connect.index()] = PhaseFigures {
+        count: 3,
+        sum: 0.75,
+        average: 0.25,
+    };
     DependencyView {
         index: DependencyIndex(0),
         dependency: samples::dependency(Scheme::Https, "api.internal", "/health"),
@@ -188,7 +238,11 @@ fn view() -> DependencyView {
         attempts_ok: 8,
         attempts_failed: vec![
             (
-                FailureKey::Named { cause: Cause::Http503, phase: Some(Phase::FirstByte), speed: Speed::Fast },
+                FailureKey::Named {
+                    cause: Cause::Http503,
+                    phase: Some(Phase::FirstByte),
+                    speed: Speed::Fast,
+                },
                 4,
             ),
             (FailureKey::Other, 1),
@@ -217,8 +271,14 @@ fn a_dependency_shows_its_state_and_counters() {
         json!({"ok": 7, "retried_ok": 1, "failed": 2, "inconclusive": 0})
     );
     assert_eq!(counters["attempts"]["failed"][1]["cause"], "_OTHER");
-    assert_eq!(counters["keepalive_resets"]["closed"], json!({"before_send": 2, "after_send": 1}));
-    assert_eq!(counters["phases"], json!({"connect": {"count": 3, "sum": 0.75, "average": 0.25}}));
+    assert_eq!(
+        counters["keepalive_resets"]["closed"],
+        json!({"before_send": 2, "after_send": 1})
+    );
+    assert_eq!(
+        counters["phases"],
+        json!({"connect": {"count": 3, "sum": 0.75, "average": 0.25}})
+    );
 }
 
 #[test]
@@ -232,7 +292,11 @@ fn a_detail_adds_the_host_and_the_last_operations() {
         stale: [1, 0, 0],
     };
     let host = HostView {
-        key: HostKey { name: "api.internal".into(), port: 443, proxy: None },
+        key: HostKey {
+            name: "api.internal".into(),
+            port: 443,
+            proxy: None,
+        },
         since: samples::STARTED,
         windows: [WindowFigures::default(), window, window],
         suppressed: [3, 0],
@@ -266,7 +330,9 @@ fn the_example_in_the_document_is_current() {
     const END: &str = "\n```\n";
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md");
     let document = std::fs::read_to_string(path).expect("docs/json.md is there");
-    let (before, rest) = document.split_once(BEGIN).expect("the document marks its example");
+    let (before, rest) = document
+        .split_once(BEGIN)
+        .expect("the document marks its example");
     let (_, after) = rest.split_once(END).expect("the example ends");
     let example = serde_json::to_string_pretty(&operation(&expired())).expect("it serializes");
     assert_current("docs/json.md", &format!("{before}{BEGIN}{example}{END}{after}"));
@@ -274,12 +340,20 @@ fn the_example_in_the_document_is_current() {
 
 #[test]
 fn the_document_names_every_key() {
-    let document = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md"))
-        .expect("docs/json.md is there");
+    let document =
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md"))
+            .expect("docs/json.md is there");
     let json = operation(&expired());
     let hop = &json["attempts"][0]["hops"][1];
     let view = dependency(&view());
-    for object in [&json, &json["attempts"][0], hop, &json["attempts"][0]["retry"], &view, &view["counters"]] {
+    for object in [
+        &json,
+        &json["attempts"][0],
+        hop,
+        &json["attempts"][0]["retry"],
+        &view,
+        &view["counters"],
+    ] {
         for key in object.as_object().into_iter().flat_map(|object| object.keys()) {
             assert!(document.contains(&format!("`{key}`")), "{key} is not described");
         }
