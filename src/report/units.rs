@@ -33,8 +33,10 @@ fn long_duration(seconds: u64) -> String {
         format!("{minutes} m {:02} s", seconds % 60)
     } else if days == 0 {
         format!("{hours} h {:02} m", minutes % 60)
-    } else {
+    } else if days < 100 {
         format!("{days} d {:02} h", hours % 24)
+    } else {
+        format!("{days} d")
     }
 }
 
@@ -85,6 +87,7 @@ mod tests {
             (125_000_000_000, "2 m 05 s"),
             (3_599_900_000_000, "1 h 00 m"),
             (277_200_000_000_000, "3 d 05 h"),
+            (34_560_000_000_000_000, "400 d"),
         ];
         for (nanos, shown) in cases {
             assert_eq!(duration(Duration::from_nanos(nanos)), shown, "{nanos} ns");
