@@ -13,7 +13,7 @@ Exit status of check: 0 all targets are ok, 1 at least one failed, 3 none failed
 
 /// Why'd it fail? Asks the things that a service depends on, and names why one fails.
 #[derive(Parser)]
-#[command(name = "whyd", version, about, long_about = None, after_help = EXIT_STATUS)]
+#[command(name = "whyd", version, after_help = EXIT_STATUS)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,

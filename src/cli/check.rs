@@ -27,7 +27,8 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
     for note in &targets.notes {
         say(&format!("note: {note}"));
     }
-    let mut printer = Printer::new(&targets.order, args.output, stdout_style(global.color));
+    let style = stdout_style(global.color);
+    let mut printer = Printer::new(&targets.order, args.output, style, Output::stdout());
     printer.progress.draw();
     let ended = wiring::run_round(targets.plan, global, |record| printer.take(record));
     printer.finish();
@@ -78,20 +79,24 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(names: &[Arc<str>], format: OutputFormat, style: Style) -> Self {
-        let places = names
-            .iter()
-            .enumerate()
-            .map(|(place, name)| (name.clone(), place))
-            .collect();
+    /// A target that was given twice is asked once, and printed once.
+    fn new(order: &[Arc<str>], format: OutputFormat, style: Style, output: Output) -> Self {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        let mut places = HashMap::new();
+        for name in order {
+            places.entry(name.clone()).or_insert_with(|| {
+                names.push(name.clone());
+                names.len() - 1
+            });
+        }
         Printer {
             order: InOrder::new(names.len()),
+            progress: Progress::new(names.len()),
             places,
-            names: names.to_vec(),
+            names,
             format,
             style,
-            output: Output::stdout(),
-            progress: Progress::new(names.len()),
+            output,
             verdicts: Vec::new(),
         }
     }
@@ -182,6 +187,79 @@ impl<T> InOrder<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::dependency::Scheme;
+    use crate::report::samples;
+    use std::io::{self, Write};
+    use std::sync::Mutex;
+
+    /// A stream whose content can be looked at.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panicked").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("nobody panicked").clone()).expect("UTF-8")
+        }
+    }
+
+    fn record(host: &str) -> Arc<OperationRecord> {
+        let mut record = samples::ok();
+        record.dependency = samples::dependency(Scheme::Https, host, "/");
+        Arc::new(record)
+    }
+
+    fn printer(hosts: &[&str], format: OutputFormat) -> (Printer, Kept) {
+        let kept = Kept::default();
+        let names: Vec<Arc<str>> = hosts
+            .iter()
+            .map(|host| record(host).dependency.name.clone())
+            .collect();
+        let output = Output::to(Box::new(kept.clone()));
+        let mut printer = Printer::new(&names, format, Style::default(), output);
+        printer.progress = Progress::hidden();
+        (printer, kept)
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_in_the_order_of_the_targets() {
+        let (mut printer, kept) = printer(&["a", "b", "a"], OutputFormat::Json);
+        printer.take(record("b"));
+        assert_eq!(kept.text(), "");
+        printer.take(record("a"));
+        printer.finish();
+        let targets: Vec<String> = kept
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["target"].to_string())
+            .collect();
+        assert_eq!(targets, ["\"https://a/\"", "\"https://b/\""]);
+        assert_eq!(exit_code(&printer.verdicts), 0);
+    }
+
+    #[test]
+    fn a_target_without_a_result_is_inconclusive_and_the_others_are_printed() {
+        let (mut printer, kept) = printer(&["a", "b"], OutputFormat::Human);
+        printer.take(record("b"));
+        printer.finish();
+        let text = kept.text();
+        assert!(
+            text.contains("✓ https://b/") && !text.contains("https://a/"),
+            "{text}"
+        );
+        assert!(text.ends_with("\n2 targets: 1 ok, 1 inconclusive\n"), "{text}");
+        assert_eq!(exit_code(&printer.verdicts), 3);
+    }
 
     #[test]
     fn results_come_in_the_order_of_their_targets() {

@@ -30,7 +30,8 @@ impl Output {
         Self::to(Box::new(io::stdout()))
     }
 
-    fn to(stream: Box<dyn Write>) -> Self {
+    /// Writes there instead.
+    pub fn to(stream: Box<dyn Write>) -> Self {
         Output {
             stream,
             state: State::Open,
@@ -110,6 +111,16 @@ impl Progress {
             total,
             done: 0,
             shown: io::stderr().is_terminal() && !dumb,
+        }
+    }
+
+    /// Progress that nobody sees.
+    #[cfg(test)]
+    pub fn hidden() -> Self {
+        Progress {
+            total: 0,
+            done: 0,
+            shown: false,
         }
     }
 

@@ -9,20 +9,31 @@ pub fn cli_reference() -> String {
     let mut command = command();
     command.build();
     let mut text = String::from(
-        "# Command line\n\nGenerated from the source; do not edit by hand.\n`whyd COMMAND --help` prints the same.\n",
+        "# Command line\n\nGenerated from the source; do not edit by hand. `whyd COMMAND --help`\n\
+         prints the same, and the options that every command has.\n",
     );
-    text.push_str(&section("whyd", &mut command.clone()));
-    for subcommand in command
-        .get_subcommands_mut()
-        .filter(|subcommand| subcommand.get_name() != "help")
-    {
+    text.push_str(&section("whyd", command.clone()));
+    for subcommand in own_commands(&command) {
         let title = format!("whyd {}", subcommand.get_name());
         text.push_str(&section(&title, subcommand));
     }
     text
 }
 
-fn section(title: &str, command: &mut clap::Command) -> String {
+/// The commands, without the options that all of them have.
+fn own_commands(command: &clap::Command) -> impl Iterator<Item = clap::Command> {
+    let commands = command
+        .get_subcommands()
+        .filter(|subcommand| subcommand.get_name() != "help");
+    commands.map(|subcommand| {
+        subcommand.clone().mut_args(|arg| {
+            let is_common = arg.is_global_set() || arg.get_id() == "help";
+            arg.hide(is_common)
+        })
+    })
+}
+
+fn section(title: &str, mut command: clap::Command) -> String {
     let help = command.render_long_help().to_string();
     let lines: Vec<&str> = help.trim().lines().map(str::trim_end).collect();
     format!("\n## {title}\n\n```text\n{}\n```\n", lines.join("\n"))
@@ -32,24 +43,25 @@ fn section(title: &str, command: &mut clap::Command) -> String {
 pub fn man_page() -> String {
     let mut command = command();
     command.build();
-    let mut page = roff(|page| clap_mangen::Man::new(command.clone()).render(page));
-    for subcommand in command
-        .get_subcommands()
-        .filter(|subcommand| subcommand.get_name() != "help")
-    {
+    let man = clap_mangen::Man::new(command.clone());
+    let mut page = roff(|page| {
+        man.render_title(page)?;
+        man.render_name_section(page)?;
+        man.render_synopsis_section(page)?;
+        man.render_options_section(page)
+    });
+    for subcommand in own_commands(&command) {
         let title = format!("whyd {}", subcommand.get_name());
-        let man = clap_mangen::Man::new(subcommand.clone());
+        let man = clap_mangen::Man::new(subcommand);
         let part = roff(|page| {
-            man.render_synopsis_section(page)?;
             man.render_description_section(page)?;
+            man.render_synopsis_section(page)?;
             man.render_options_section(page)
         });
-        page.push_str(&format!(
-            ".SH \"{}\"\n{}",
-            title.to_uppercase(),
-            part.replace("\n.SH ", "\n.SS ")
-        ));
+        let part = format!("\n{part}").replace("\n.SH ", "\n.SS ");
+        page.push_str(&format!(".SH \"{}\"{part}", title.to_uppercase()));
     }
+    page.push_str(&roff(|page| man.render_extra_section(page)));
     page
 }
 

@@ -88,25 +88,23 @@ fn code_span(text: &str) -> String {
     }
 }
 
+/// Columns of an id in the table; a longer one has its title below it.
+const ID_COLUMN: usize = 34;
+
 /// All causes in a compact table, grouped by the first part of their ids.
 pub fn list(style: &Style) -> String {
-    let column = Cause::ALL
-        .iter()
-        .map(|cause| width(cause.id()))
-        .max()
-        .unwrap_or(0);
     let mut text = String::new();
-    let mut group = "";
-    for cause in Cause::ALL {
-        let prefix = group_of(cause.id());
-        if prefix != group {
-            let gap = if group.is_empty() { "" } else { "\n" };
-            text.push_str(&format!("{gap}{}\n", style.paint(Tone::Heading, prefix)));
-            group = prefix;
-        }
-        for line in list_lines(*cause, column, style) {
-            text.push_str(line.trim_end());
-            text.push('\n');
+    for group in Cause::ALL.chunk_by(|a, b| group_of(a.id()) == group_of(b.id())) {
+        let Some(first) = group.first() else { continue };
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let heading = style.paint(Tone::Heading, group_of(first.id()));
+        text.push_str(&format!("{gap}{heading}\n"));
+        let widest = group.iter().map(|cause| width(cause.id())).max().unwrap_or(0);
+        for cause in group {
+            for line in list_lines(*cause, widest.min(ID_COLUMN), style) {
+                text.push_str(line.trim_end());
+                text.push('\n');
+            }
         }
     }
     text.push_str(&format!(
@@ -116,19 +114,22 @@ pub fn list(style: &Style) -> String {
     text
 }
 
-/// The id with its title beside it, or below it where the line has no room for both.
+/// The id with its title in a column beside it.
 fn list_lines(cause: Cause, column: usize, style: &Style) -> Vec<String> {
-    let title = cause.doc().title;
-    let room = style.width.saturating_sub(2 + column + 2);
-    if width(title) <= room {
-        return vec![format!("  {}  {title}", pad(cause.id(), column))];
+    let room = style.width.saturating_sub(2 + column + 2).max(8);
+    let mut titles = wrap(cause.doc().title, room).into_iter();
+    let mut lines = Vec::new();
+    if width(cause.id()) > column {
+        lines.push(format!("  {}", cause.id()));
+    } else {
+        lines.push(format!(
+            "  {}  {}",
+            pad(cause.id(), column),
+            titles.next().unwrap_or_default()
+        ));
     }
-    let mut lines = vec![format!("  {}", cause.id())];
-    lines.extend(
-        wrap(title, style.width.saturating_sub(6))
-            .iter()
-            .map(|part| format!("      {part}")),
-    );
+    lines.extend(titles.map(|title| format!("  {}  {title}", " ".repeat(column))));
+    lines.retain(|line| !line.trim().is_empty());
     lines
 }
 

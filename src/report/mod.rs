@@ -14,4 +14,4 @@ pub mod wrap;
 #[cfg(test)]
 pub(crate) mod golden;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
