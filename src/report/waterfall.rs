@@ -139,8 +139,9 @@ pub fn connection(hop: &Hop) -> Vec<String> {
 /// Fillings of the segments, in turn, so that neighbours differ without colour.
 const SHADES: [&str; 4] = ["█", "▓", "▒", "░"];
 
-/// All phases in one bar, and below it a legend of one or two lines.
-pub fn segments(phases: &Phases, style: &Style) -> Vec<String> {
+/// All phases in one bar, and below it a legend of at most `legend_lines`. Where they have no room for every phase, the
+/// shortest are left out of the legend; the bar has them all.
+pub fn segments(phases: &Phases, legend_lines: usize, style: &Style) -> Vec<String> {
     let shown: Vec<(Phase, Duration)> = phases.iter().collect();
     if shown.is_empty() {
         return Vec::new();
@@ -152,7 +153,19 @@ pub fn segments(phases: &Phases, style: &Style) -> Vec<String> {
         bar.push_str(&style.paint(Tone::Heading, &shade));
     }
     let mut lines = vec![bar];
-    lines.extend(legend(&shown, style));
+    let mut named: Vec<(usize, Phase, Duration)> = shown
+        .iter()
+        .enumerate()
+        .map(|(number, (phase, elapsed))| (number, *phase, *elapsed))
+        .collect();
+    while legend(&named, style).len() > legend_lines.max(1) && named.len() > 1 {
+        let shortest = named
+            .iter()
+            .min_by_key(|(_, _, elapsed)| *elapsed)
+            .map(|(number, _, _)| *number);
+        named.retain(|(number, _, _)| Some(*number) != shortest);
+    }
+    lines.extend(legend(&named, style));
     lines
 }
 
@@ -179,10 +192,11 @@ fn shares(shown: &[(Phase, Duration)], room: usize) -> Vec<usize> {
     columns
 }
 
-fn legend(shown: &[(Phase, Duration)], style: &Style) -> Vec<String> {
+/// Each phase with its place in the bar, which decides its shade.
+fn legend(named: &[(usize, Phase, Duration)], style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::from(" ");
-    for (number, (phase, elapsed)) in shown.iter().enumerate() {
+    for (number, phase, elapsed) in named {
         let shade = SHADES[number % SHADES.len()];
         let entry = format!(" {shade} {phase} {} ", duration(*elapsed));
         if width(&line) + width(entry.trim_end()) > style.width {
@@ -219,9 +233,29 @@ mod tests {
             width: 60,
             color: false,
         };
-        let lines = segments(&phases, &style);
+        let lines = segments(&phases, 2, &style);
         assert_eq!(width(&lines[0]), 60);
         assert!(lines[0].starts_with("  █▓▒"), "{}", lines[0]);
-        assert_eq!(segments(&Phases::default(), &style), Vec::<String>::new());
+        assert_eq!(segments(&Phases::default(), 2, &style), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_legend_without_room_names_the_longest_phases() {
+        let mut phases = Phases::default();
+        for (number, phase) in Phase::ALL.into_iter().enumerate() {
+            phases.add(phase, Duration::from_micros(300 + 100 * number as u64));
+        }
+        let style = Style {
+            width: 60,
+            color: false,
+        };
+        let lines = segments(&phases, 1, &style);
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[1].contains("verify 1.0 ms") && !lines[1].contains("resolve"),
+            "{}",
+            lines[1]
+        );
+        assert!(segments(&phases, 9, &style)[1].contains("resolve"));
     }
 }

@@ -163,4 +163,23 @@ mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn wrapping_keeps_every_character_and_fits(text in "\\PC{0,200}", columns in 2_usize..90) {
+            let lines = wrap(&text, columns);
+            let without_space = |text: &str| text.split_whitespace().collect::<String>();
+            proptest::prop_assert_eq!(without_space(&lines.concat()), without_space(&text));
+            for line in lines {
+                proptest::prop_assert!(width(&line) <= columns, "{} in {:?}", width(&line), line);
+            }
+        }
+
+        #[test]
+        fn cutting_fits_and_keeps_the_beginning(text in "\\PC{0,60}", columns in 2_usize..40) {
+            let shown = cut(&text, columns);
+            proptest::prop_assert!(width(&shown) <= columns, "{} in {:?}", width(&shown), shown);
+            proptest::prop_assert!(text.starts_with(shown.trim_end_matches('…')));
+        }
+    }
 }

@@ -65,7 +65,12 @@ fn answered(record: &OperationRecord, style: &Style) -> Vec<String> {
         lines.extend(wrap(&facts.join(", "), style.width - 2).into_iter().map(indent));
     }
     if let Some(attempt) = attempt {
-        lines.extend(segments(&attempt.phases(), style));
+        // An answer takes four lines at most: what the headline needs more, the legend has less.
+        lines.extend(segments(
+            &attempt.phases(),
+            if lines.len() == 1 { 2 } else { 1 },
+            style,
+        ));
     }
     let mut sections = Sections::new(style);
     sections.stale(&record.attempts);
@@ -92,7 +97,7 @@ fn answered_after_retry(record: &OperationRecord, style: &Style) -> Vec<String> 
     }
     lines.push(String::new());
     if let Some(last) = record.attempts.last() {
-        lines.extend(segments(&last.attempt.phases(), style));
+        lines.extend(segments(&last.attempt.phases(), 2, style));
         lines.push(String::new());
     }
     let mut sections = Sections::new(style);

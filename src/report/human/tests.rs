@@ -234,6 +234,25 @@ fn golden(name: &str, record: &OperationRecord) {
 fn an_answer_takes_four_lines_at_most() {
     golden("ok", &samples::ok());
     assert!(operation(&samples::ok(), &Style::default()).lines().count() <= 4);
+    let mut record = samples::ok();
+    let path = "/a/path/that/leaves/no/room/for/address";
+    record.dependency = samples::dependency(Scheme::Https, "api.internal", path);
+    golden("ok_long", &record);
+    assert!(operation(&record, &Style::default()).lines().count() <= 4);
+}
+
+/// Nothing was asked: there is no attempt to show.
+#[test]
+fn an_operation_without_attempts_is_told() {
+    for verdict in Verdict::ALL {
+        let mut record = refused();
+        record.attempts.clear();
+        record.verdict = verdict;
+        let text = operation(&record, &Style::default());
+        assert!(text.contains("http://127.0.0.1/"), "{text}");
+        record.failure = None;
+        operation(&record, &Style::default());
+    }
 }
 
 #[test]
