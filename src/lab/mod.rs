@@ -6,6 +6,8 @@
 mod connection;
 mod server;
 
+pub mod certs;
+pub mod dns;
 pub mod h2;
 pub mod http;
 pub mod proxy;
