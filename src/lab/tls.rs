@@ -97,3 +97,6 @@ impl fmt::Debug for ServerTls {
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).collect()
 }
+
+#[cfg(test)]
+mod tests;
