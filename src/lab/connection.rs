@@ -103,9 +103,17 @@ impl Connection {
     /// Reads up to and with the empty line that ends a request's head; what follows it stays for the next read.
     ///
     /// # Errors
-    /// The peer went away first, or the head is longer than 64 KiB.
+    /// `InvalidData` when it is longer than 64 KiB or does not begin with a letter, as every method does and a
+    /// ClientHello does not; anything else means that the peer went away first.
     pub async fn read_head(&mut self) -> io::Result<Vec<u8>> {
         loop {
+            if self
+                .ahead
+                .first()
+                .is_some_and(|first| !first.is_ascii_alphabetic())
+            {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
             if let Some(end) = find(&self.ahead, b"\r\n\r\n") {
                 let rest = self.ahead.split_off(end + 4);
                 return Ok(std::mem::replace(&mut self.ahead, rest));

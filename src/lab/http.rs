@@ -115,7 +115,15 @@ async fn answer_until_end(
                 Err(_) => return Some(idle.ending),
             },
         };
-        let request = Request::parse(&head.ok()?)?;
+        let request = match head {
+            Ok(head) => Request::parse(&head),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            Err(_) => return None,
+        };
+        let Some(request) = request else {
+            connection.write(&behaviour::bad_request()).await.ok()?;
+            return Some(Ending::Fin);
+        };
         connection.read_bytes(request.content_length).await.ok()?;
         let number = counts.request();
         let behaviour = behaviour.borrow().clone();

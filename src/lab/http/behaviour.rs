@@ -233,17 +233,22 @@ pub(super) enum Then {
 
 /// nginx's words for plain HTTP on a TLS port.
 pub(super) fn plain_http_to_tls_port() -> Vec<u8> {
-    let body = b"<center>The plain HTTP request was sent to HTTPS port</center>\r\n";
+    refusal(b"<center>The plain HTTP request was sent to HTTPS port</center>\r\n")
+}
+
+/// The answer to what is no HTTP/1 request, such as a ClientHello.
+pub(super) fn bad_request() -> Vec<u8> {
+    refusal(b"<center>400 Bad Request</center>\r\n")
+}
+
+fn refusal(body: &[u8]) -> Vec<u8> {
     let length = body.len().to_string();
-    let head = head(
-        400,
-        &[
-            ("Content-Type", "text/html"),
-            ("Content-Length", &length),
-            ("Connection", "close"),
-        ],
-    );
-    [head.as_slice(), body].concat()
+    let headers = [
+        ("Content-Type", "text/html"),
+        ("Content-Length", &length),
+        ("Connection", "close"),
+    ];
+    [head(400, &headers).as_slice(), body].concat()
 }
 
 fn partial(content_length: usize, sent: usize) -> Vec<u8> {

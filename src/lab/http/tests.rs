@@ -227,3 +227,16 @@ async fn plain_http_to_a_tls_port_is_explained_or_alerted() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_client_hello_to_a_plain_port_is_a_bad_request() {
+    let server = HttpServer::plain(Behaviour::ok()).await.unwrap();
+    let mut client = TcpStream::connect(server.address()).await.unwrap();
+    client
+        .write_all(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01])
+        .await
+        .unwrap();
+    let (answer, end) = read_out(&mut client).await;
+    assert_eq!((status(&answer), end), (400, None));
+    assert_eq!(server.server().requests(), 0);
+}
