@@ -70,7 +70,7 @@ async fn serve(accepted: Accepted, behaviour: Arc<H2Behaviour>, tls: Option<Serv
     // Streams that are never answered stay open as long as they are kept here.
     let mut unanswered = Vec::new();
     while let Some(Ok((_request, mut respond))) = connection.accept().await {
-        accepted.counts.request();
+        accepted.counts.request_without_head();
         match &*behaviour {
             H2Behaviour::Ok { body } => {
                 let _ = answer(&mut respond, body.len(), body);
@@ -109,7 +109,7 @@ async fn go_away(
         match header[3] {
             SETTINGS if header[4] & ACK == 0 => connection.write(&frame(SETTINGS, ACK, &[])).await?,
             HEADERS => {
-                counts.request();
+                counts.request_without_head();
                 let last_stream: &[u8] = if processed { &header[5..9] } else { &[0; 4] };
                 let payload = [last_stream, &u32::from(reason).to_be_bytes()].concat();
                 return connection.write(&frame(GOAWAY, 0, &payload)).await;

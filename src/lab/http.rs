@@ -115,17 +115,17 @@ async fn answer_until_end(
                 Err(_) => return Some(idle.ending),
             },
         };
-        let request = match head {
-            Ok(head) => Request::parse(&head),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+        let head = match head {
+            Ok(head) => head,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Vec::new(),
             Err(_) => return None,
         };
-        let Some(request) = request else {
+        let Some(request) = Request::parse(&head) else {
             connection.write(&behaviour::bad_request()).await.ok()?;
             return Some(Ending::Fin);
         };
         connection.read_bytes(request.content_length).await.ok()?;
-        let number = counts.request();
+        let number = counts.request(&head);
         let behaviour = behaviour.borrow().clone();
         let reply = behaviour.reply(&request, number);
         if !reply.wait.is_zero() {

@@ -69,7 +69,7 @@ async fn serve(accepted: Accepted, behaviour: Arc<ProxyBehaviour>) {
     let Some(request) = Request::parse(&request_head) else {
         return answer(client, 400, &[]).await;
     };
-    accepted.counts.request();
+    accepted.counts.request(&request_head);
     match &*behaviour {
         ProxyBehaviour::Relay => relay(client, &request, &request_head).await,
         ProxyBehaviour::Answer { status, headers } => {

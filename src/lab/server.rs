@@ -60,6 +60,11 @@ impl Server {
         *self.counts.requests.borrow()
     }
 
+    /// The head of the last request as it was sent; `None` before the first one, and always for HTTP/2.
+    pub fn last_head(&self) -> Option<String> {
+        self.counts.last_head.borrow().clone()
+    }
+
     /// Waits until at least so many connections were accepted. It has no limit of its own.
     pub async fn wait_for_connections(&self, at_least: u64) {
         reach(&self.counts.connections, at_least).await;
@@ -95,6 +100,7 @@ pub(super) struct Accepted {
 pub(super) struct Counts {
     connections: watch::Sender<u64>,
     requests: watch::Sender<u64>,
+    last_head: watch::Sender<Option<String>>,
 }
 
 impl Default for Counts {
@@ -102,13 +108,21 @@ impl Default for Counts {
         Counts {
             connections: watch::Sender::new(0),
             requests: watch::Sender::new(0),
+            last_head: watch::Sender::new(None),
         }
     }
 }
 
 impl Counts {
-    /// Counts a request and returns its number, from 0.
-    pub fn request(&self) -> u64 {
+    /// Counts a request, keeps its head, and returns its number, from 0.
+    pub fn request(&self, head: &[u8]) -> u64 {
+        self.last_head
+            .send_replace(Some(String::from_utf8_lossy(head).into_owned()));
+        self.request_without_head()
+    }
+
+    /// Counts a request whose head is not text.
+    pub fn request_without_head(&self) -> u64 {
         count(&self.requests)
     }
 }

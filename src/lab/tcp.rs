@@ -111,8 +111,8 @@ async fn run(accepted: Accepted, scripts: Arc<Scripts>) {
     let mut connection = Connection::new(transport);
     for step in scripts.of(accepted.number) {
         let done = match step {
-            Step::ReadHead => connection.read_head().await.map(|_| {
-                accepted.counts.request();
+            Step::ReadHead => connection.read_head().await.map(|head| {
+                accepted.counts.request(&head);
             }),
             Step::ReadBytes(count) => connection.read_bytes(*count).await.map(drop),
             Step::Write(bytes) => connection.write(bytes).await,

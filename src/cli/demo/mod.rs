@@ -146,7 +146,7 @@ fn picture<W: Write>(rows: &[Row], listening: Option<SocketAddr>, screen: &Scree
     text.push_str(LEGEND);
     if let Some(address) = listening {
         text.push_str(&format!(
-            "metrics http://{address}/metrics   API http://{address}/api/v1/dependencies\n"
+            "metrics: http://{address}/metrics\nAPI: http://{address}/api/v1/dependencies\n"
         ));
     }
     text

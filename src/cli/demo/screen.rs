@@ -20,7 +20,7 @@ pub struct Screen<W> {
     /// Redraw in place; otherwise only what is final is printed.
     live: bool,
     pub color: bool,
-    /// Lines of the last drawing, which the next one replaces.
+    /// Rows of the terminal that the last drawing takes, which the next one replaces.
     drawn: usize,
     size: fn() -> Option<Size>,
 }
@@ -78,24 +78,30 @@ impl<W: Write> Screen<W> {
         if !self.live {
             return Ok(());
         }
-        let room = (self.size)().map_or(usize::MAX, |size| size.rows.saturating_sub(1).max(1));
-        let lines = text.lines().count();
-        let shown = match lines > room {
-            true => {
-                let mut shown: String = text
-                    .lines()
-                    .take(room - 1)
-                    .flat_map(|line| [line, "\n"])
-                    .collect();
-                shown.push_str(&format!("… {} more lines\n", lines - (room - 1)));
-                shown
+        let size = (self.size)().unwrap_or(Size {
+            columns: usize::MAX,
+            rows: usize::MAX,
+        });
+        // The last row stays free for the cursor, and one more where something is left out.
+        let room = size.rows.saturating_sub(1);
+        let rows = |line: &str| columns(line).div_ceil(size.columns).max(1);
+        let whole = text.lines().map(rows).sum::<usize>() <= room;
+        let mut shown = String::new();
+        let mut drawn = 0;
+        for (i, line) in text.lines().enumerate() {
+            if !whole && drawn + rows(line) + 1 > room {
+                let left_out = format!("… {} more lines\n", text.lines().count() - i);
+                drawn += rows(&left_out);
+                shown.push_str(&left_out);
+                break;
             }
-            false => text.to_owned(),
-        };
+            drawn += rows(line);
+            shown.extend([line, "\n"]);
+        }
         self.erase()?;
         self.out.write_all(shown.as_bytes())?;
         self.out.flush()?;
-        self.drawn = shown.lines().count();
+        self.drawn = drawn;
         Ok(())
     }
 
@@ -117,6 +123,19 @@ impl<W: Write> Screen<W> {
         }
         Ok(())
     }
+}
+
+/// Columns that a line takes: its characters without the sequences that colour it.
+fn columns(line: &str) -> usize {
+    let mut parts = line.split("\x1b[");
+    let first = parts.next().unwrap_or_default().chars().count();
+    let others = parts.map(|part| {
+        part.split_once('m')
+            .map_or(part, |(_, text)| text)
+            .chars()
+            .count()
+    });
+    first + others.sum::<usize>()
 }
 
 /// The size of the terminal at standard output.
@@ -164,6 +183,18 @@ mod tests {
         screen.print("1\n2\n3\n4\n5\n").unwrap();
         let out = String::from_utf8(screen.into_inner()).unwrap();
         assert_eq!(out, "1\n2\n… 3 more lines\n\x1b[3A\r\x1b[J1\n2\n3\n4\n5\n");
+    }
+
+    #[test]
+    fn lines_that_wrap_are_taken_away_whole() {
+        let mut screen = Screen::new(Vec::new(), true, || Some(Size { columns: 10, rows: 9 }));
+        // 25 characters in three rows, whatever their colour.
+        screen
+            .draw(&format!("\x1b[31m{}\x1b[0m\n", "x".repeat(25)))
+            .unwrap();
+        screen.print("final\n").unwrap();
+        let out = String::from_utf8(screen.into_inner()).unwrap();
+        assert!(out.ends_with("\x1b[3A\r\x1b[Jfinal\n"), "{out:?}");
     }
 
     #[test]

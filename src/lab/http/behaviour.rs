@@ -12,11 +12,14 @@ use super::Ending;
 pub enum Behaviour {
     /// 200 with that body.
     Ok { body: Vec<u8> },
-    /// That status with those headers and a short body.
+    /// That status with those headers and that body. A `Content-Type` among the headers replaces `text/plain`.
     Status {
         status: u16,
         headers: Vec<(String, String)>,
+        body: Vec<u8>,
     },
+    /// 200 at exactly that path, 404 at every other.
+    OnlyAt { path: String },
     /// 200 after that time.
     SlowFirstByte { wait: Duration },
     /// By request, over and over: `failures` times the status, then `successes` times 200.
@@ -68,11 +71,12 @@ impl Behaviour {
         }
     }
 
-    /// That status without special headers.
+    /// That status without special headers and with its name as body.
     pub fn status(status: u16) -> Behaviour {
         Behaviour::Status {
             status,
             headers: Vec::new(),
+            body: reason(status).as_bytes().to_vec(),
         }
     }
 
@@ -83,10 +87,16 @@ impl Behaviour {
         };
         match self {
             Behaviour::Ok { body } => complete(200, &[], body),
-            Behaviour::Status { status, headers } => {
+            Behaviour::Status {
+                status,
+                headers,
+                body,
+            } => {
                 let headers: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-                complete(*status, &headers, reason(*status).as_bytes())
+                complete(*status, &headers, body)
             }
+            Behaviour::OnlyAt { path } if *path == request.path => complete(200, &[], b"here\n"),
+            Behaviour::OnlyAt { .. } => complete(404, &[], b"not here\n"),
             Behaviour::SlowFirstByte { wait } => Reply {
                 wait: *wait,
                 ..complete(200, &[], b"at last\n")
@@ -259,7 +269,13 @@ fn partial(content_length: usize, sent: usize) -> Vec<u8> {
 
 fn message(request: &Request, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let length = body.len().to_string();
-    let mut all = vec![("Content-Type", "text/plain")];
+    let mut all = Vec::new();
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+    {
+        all.push(("Content-Type", "text/plain"));
+    }
     // RFC 9110, section 8.6: a 204 has no length, not even zero.
     if status != 204 {
         all.push(("Content-Length", &length));

@@ -58,10 +58,30 @@ async fn complete_answers_are_complete() {
         (429, Some("30"))
     );
 
+    server.set_behaviour(Arc::new(Behaviour::Status {
+        status: 401,
+        headers: vec![("Content-Type".into(), "application/json".into())],
+        body: b"{}".to_vec(),
+    }));
+    let (answer, _) = exchange(&server, "/token?x=1").await;
+    assert_eq!((status(&answer), body(&answer)), (401, "{}"));
+    assert_eq!(answer.matches("Content-Type").count(), 1);
+    assert!(
+        server
+            .server()
+            .last_head()
+            .unwrap()
+            .starts_with("GET /token?x=1 HTTP/1.1\r\n")
+    );
+
+    server.set_behaviour(Arc::new(Behaviour::OnlyAt { path: "/a/".into() }));
+    assert_eq!(status(&exchange(&server, "/a").await.0), 404);
+    assert_eq!(status(&exchange(&server, "/a/?q").await.0), 200);
+
     server.set_behaviour(Arc::new(Behaviour::status(204)));
     let (answer, _) = exchange(&server, "/").await;
     assert_eq!((status(&answer), header(&answer, "content-length")), (204, None));
-    assert_eq!(server.server().requests(), 3);
+    assert_eq!(server.server().requests(), 6);
 }
 
 #[tokio::test]
