@@ -1,5 +1,7 @@
 //! Placeholder for the certificate factory: just what the demo and the lab's tests call until the real one is merged.
 
+use std::time::Duration;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, Error, IsCa, Issuer, KeyPair};
 
 /// A certificate authority.
@@ -11,10 +13,24 @@ pub struct Authority {
 /// What a certificate is to say.
 #[derive(Clone, Debug, Default)]
 pub struct CertSpec {
-    /// DNS names or addresses.
-    pub names: Vec<String>,
-    /// Ended three days ago.
-    pub expired: bool,
+    names: Vec<String>,
+    expired: bool,
+}
+
+impl CertSpec {
+    pub fn named<S: Into<String>>(names: impl IntoIterator<Item = S>) -> CertSpec {
+        CertSpec {
+            names: names.into_iter().map(Into::into).collect(),
+            expired: false,
+        }
+    }
+
+    pub fn expired(self, _ago: Duration) -> CertSpec {
+        CertSpec {
+            expired: true,
+            ..self
+        }
+    }
 }
 
 /// A certificate with its key, in PEM.
