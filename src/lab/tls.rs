@@ -99,4 +99,4 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, rustls::pki_t
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -262,7 +262,8 @@ async fn unreachable() -> Result<Vec<Scene>, DemoLabError> {
         ),
         Scene::new(
             "unknown-name",
-            "http://no-such-host.lab.test/".to_owned(),
+            // One letter off the name that the others have, as misspelt hosts are.
+            "http://apl.lab.test/".to_owned(),
             fails(Cause::DnsNxdomain),
             Behind::Dns { _server: nameserver },
         )
@@ -279,20 +280,17 @@ async fn unreachable() -> Result<Vec<Scene>, DemoLabError> {
 
 /// The ones with which no secure connection can be agreed upon.
 async fn badly_secured(root: &Authority) -> Result<Vec<Scene>, DemoLabError> {
-    let expired = CertSpec {
-        expired: true,
-        ..named(TLS_NAME)
-    };
+    let expired = CertSpec::named([TLS_NAME]).expired(Duration::from_secs(3 * 86_400));
     let expired = serve_tls(root, expired, TlsOptions::default()).await?;
     let stranger = Authority::new("somebody else's CA")?;
-    let untrusted = serve_tls(&stranger, named(TLS_NAME), TlsOptions::default()).await?;
+    let untrusted = serve_tls(&stranger, CertSpec::named([TLS_NAME]), TlsOptions::default()).await?;
     let wants_client = TlsOptions {
         client_authorities: Some(root.pem()),
         ..TlsOptions::default()
     };
-    let wants_client = serve_tls(root, named(TLS_NAME), wants_client).await?;
+    let wants_client = serve_tls(root, CertSpec::named([TLS_NAME]), wants_client).await?;
     let plain = HttpServer::plain(Behaviour::ok()).await?;
-    let secure = serve_tls(root, named(TLS_NAME), TlsOptions::default()).await?;
+    let secure = serve_tls(root, CertSpec::named([TLS_NAME]), TlsOptions::default()).await?;
     let secure_url = plain_url(secure.address());
     Ok(vec![
         https_scene("expired-cert", fails(Cause::TlsCertExpired), expired),
@@ -355,13 +353,6 @@ fn plain_url(address: SocketAddr) -> String {
     format!("http://{address}/")
 }
 
-fn named(name: &str) -> CertSpec {
-    CertSpec {
-        names: vec![name.to_owned()],
-        ..CertSpec::default()
-    }
-}
-
 /// A sound server whose certificate is for `name`.
 async fn https(
     root: &Authority,
@@ -369,7 +360,7 @@ async fn https(
     dependency: &'static str,
     expected: ExpectedVerdict,
 ) -> Result<Scene, DemoLabError> {
-    let server = serve_tls(root, named(name), TlsOptions::default()).await?;
+    let server = serve_tls(root, CertSpec::named([name]), TlsOptions::default()).await?;
     Ok(https_scene(dependency, expected, server))
 }
 

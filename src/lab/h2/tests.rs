@@ -5,6 +5,9 @@ use http::Request;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::lab::certs::{Authority, CertSpec};
+use crate::lab::tls::{TlsOptions, TlsVersions};
+
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Sends one request; the connection is driven in the background.
@@ -118,4 +121,26 @@ async fn a_silent_server_takes_the_request() {
     let (_client, response) = ask(&server).await;
     timeout(LIMIT, server.wait_for_requests(1)).await.unwrap();
     assert!(timeout(Duration::from_millis(50), response).await.is_err());
+}
+
+#[tokio::test]
+async fn it_speaks_inside_tls_when_alpn_agrees() {
+    let authority = Authority::new("lab").unwrap();
+    let issued = authority.issue(CertSpec::named(["lab.test"])).unwrap();
+    let options = TlsOptions {
+        alpn: &["h2"],
+        ..TlsOptions::default()
+    };
+    let tls = ServerTls::new(&issued.chain_pem, &issued.key_pem, options).unwrap();
+    let server = start(H2Behaviour::Ok { body: b"ok".to_vec() }, Some(tls))
+        .await
+        .unwrap();
+    let connector = crate::lab::tls::tests::client(&authority, TlsVersions::Both, &["h2"]);
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("lab.test").unwrap();
+    let stream = connector.connect(name, stream).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let (_client, response) = request(client).await.unwrap();
+    assert_eq!(timeout(LIMIT, response).await.unwrap().unwrap().status(), 200);
 }

@@ -9,7 +9,8 @@ use tokio_rustls::TlsConnector;
 use crate::lab::certs::{Authority, CertSpec};
 use crate::lab::tcp::{self, Scripts, Step};
 
-fn client(authority: &Authority, versions: TlsVersions, alpn: &[&str]) -> TlsConnector {
+/// A client that trusts the authority.
+pub(in crate::lab) fn client(authority: &Authority, versions: TlsVersions, alpn: &[&str]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     for root in certificates(authority.pem()).unwrap() {
         roots.add(root).unwrap();
@@ -26,12 +27,7 @@ fn client(authority: &Authority, versions: TlsVersions, alpn: &[&str]) -> TlsCon
 /// Connects to a server with those options and reads the one byte that it sends.
 async fn read_one(options: TlsOptions<'_>, versions: TlsVersions, alpn: &[&str]) -> std::io::Result<u8> {
     let authority = Authority::new("lab").unwrap();
-    let issued = authority
-        .issue(CertSpec {
-            names: vec!["lab.test".into()],
-            ..CertSpec::default()
-        })
-        .unwrap();
+    let issued = authority.issue(CertSpec::named(["lab.test"])).unwrap();
     let tls = ServerTls::new(&issued.chain_pem, &issued.key_pem, options).unwrap();
     let script = vec![Step::text("!"), Step::WaitForClose];
     let server = tcp::start(Scripts::always(script).over_tls(tls)).await.unwrap();
