@@ -1,4 +1,3 @@
-//! The loop and everything around it.
-
+//! x
 mod clock;
 mod engine_loop;
