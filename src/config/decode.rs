@@ -66,7 +66,11 @@ fn report(message: &str, path: &KeyPath, source: &Source, expanded: &Expanded) {
         source.error_on_key(path, format!("unknown key `{field}`"), Some(help));
     } else if expanded.contains(path) || is_secret(path) {
         let expected = message.split("expected ").nth(1).unwrap_or("something else");
-        source.error(path, format!("this value cannot be used here; expected {expected}"), None);
+        source.error(
+            path,
+            format!("this value cannot be used here; expected {expected}"),
+            None,
+        );
     } else {
         source.error(path, message.to_owned(), None);
     }
@@ -94,10 +98,15 @@ fn original(found: &KeyPath, removed: &[(KeyPath, usize)]) -> KeyPath {
         path = match step {
             Step::Key(key) => path.key(key),
             Step::Index(index) => {
-                let mut taken: Vec<usize> =
-                    removed.iter().filter(|(sequence, _)| *sequence == path).map(|(_, i)| *i).collect();
+                let mut taken: Vec<usize> = removed
+                    .iter()
+                    .filter(|(sequence, _)| *sequence == path)
+                    .map(|(_, i)| *i)
+                    .collect();
                 taken.sort_unstable();
-                let index = taken.into_iter().fold(*index, |index, gone| index + usize::from(gone <= index));
+                let index = taken
+                    .into_iter()
+                    .fold(*index, |index, gone| index + usize::from(gone <= index));
                 path.index(index)
             }
         };
@@ -107,7 +116,9 @@ fn original(found: &KeyPath, removed: &[(KeyPath, usize)]) -> KeyPath {
 
 /// Takes the value at that path out of the document. `false` when there is nothing to take.
 fn prune(value: &mut Value, path: &KeyPath, removed: &mut Vec<(KeyPath, usize)>) -> bool {
-    let Some((parent, last)) = path.parent() else { return false };
+    let Some((parent, last)) = path.parent() else {
+        return false;
+    };
     let mut node = value;
     for step in &parent.0 {
         let next = match (step, node) {

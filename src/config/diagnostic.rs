@@ -73,7 +73,9 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(&title).elements(std::iter::empty::<annotate_snippets::Element<'_>>());
+        let mut group = level
+            .primary_title(&title)
+            .elements(std::iter::empty::<annotate_snippets::Element<'_>>());
         if let Some(place) = &self.place {
             let start = byte_offset(&place.text, place.column - 1);
             let end = byte_offset(&place.text, place.column - 1 + place.width).max(start);
@@ -90,7 +92,11 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
         }
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let mut text = renderer.render(&[group]);
         text.push('\n');
         text
@@ -98,7 +104,9 @@ impl Diagnostic {
 }
 
 fn byte_offset(text: &str, characters: usize) -> usize {
-    text.char_indices().nth(characters).map_or(text.len(), |(offset, _)| offset)
+    text.char_indices()
+        .nth(characters)
+        .map_or(text.len(), |(offset, _)| offset)
 }
 
 /// Everything that is wrong, in the order of the files and of their lines.
@@ -107,16 +115,25 @@ pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostics {
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     pub fn errors(&self) -> usize {
-        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+        self.0
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+            .count()
     }
 
     /// All of them with their source lines, then how many there are.
     pub fn render(&self, color: bool) -> String {
-        let mut text: String = self.0.iter().map(|diagnostic| diagnostic.render(color) + "\n").collect();
+        let mut text: String = self
+            .0
+            .iter()
+            .map(|diagnostic| diagnostic.render(color) + "\n")
+            .collect();
         let (errors, warnings) = (self.errors(), self.0.len() - self.errors());
         let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         text.push_str(&plural(errors, "error"));

@@ -38,11 +38,17 @@ fn plan(plan: &Plan) -> Value {
             "confirmations_per_host": plan.limits.confirmations_per_host,
         }),
     );
-    all.insert("listen".into(), plan.listen.as_ref().map_or(json!({"disabled": true}), listen));
+    all.insert(
+        "listen".into(),
+        plan.listen.as_ref().map_or(json!({"disabled": true}), listen),
+    );
     if let Some(settings) = &plan.otlp {
         all.insert("otlp".into(), otlp(settings));
     }
-    all.insert("dependencies".into(), plan.dependencies.iter().map(|d| dependency(d)).collect());
+    all.insert(
+        "dependencies".into(),
+        plan.dependencies.iter().map(|d| dependency(d)).collect(),
+    );
     Value::Object(all)
 }
 
@@ -65,7 +71,11 @@ fn text(text: &Text) -> Value {
 }
 
 fn pairs<V>(pairs: &[(std::sync::Arc<str>, V)], value: impl Fn(&V) -> Value) -> Value {
-    pairs.iter().map(|(name, v)| (name.to_string(), value(v))).collect::<Map<_, _>>().into()
+    pairs
+        .iter()
+        .map(|(name, v)| (name.to_string(), value(v)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn listen(listen: &Listen) -> Value {
@@ -76,7 +86,10 @@ fn listen(listen: &Listen) -> Value {
     }
     match &listen.auth {
         Some(ListenAuth::Basic { user, password }) => {
-            all.insert("auth".into(), json!({"basic": {"user": &**user, "password": secret(password)}}));
+            all.insert(
+                "auth".into(),
+                json!({"basic": {"user": &**user, "password": secret(password)}}),
+            );
         }
         Some(ListenAuth::Bearer(token)) => {
             all.insert("auth".into(), json!({"bearer": secret(token)}));
@@ -95,7 +108,10 @@ fn otlp(otlp: &Otlp) -> Value {
     all.insert("endpoint".into(), (*otlp.endpoint).into());
     all.insert("protocol".into(), protocol.into());
     all.insert("headers".into(), pairs(&otlp.headers, |_| REDACTED.into()));
-    all.insert("compression".into(), if otlp.gzip { "gzip" } else { "none" }.into());
+    all.insert(
+        "compression".into(),
+        if otlp.gzip { "gzip" } else { "none" }.into(),
+    );
     all.insert("timeout".into(), span(otlp.timeout));
     all.insert("interval".into(), span(otlp.interval));
     all.insert("tls".into(), tls(&otlp.tls));
@@ -125,11 +141,20 @@ fn dependency(dependency: &Dependency) -> Value {
     };
     all.insert("confirm".into(), confirm.into());
     let keepalive = dependency.keepalive;
-    all.insert("keepalive".into(), json!({"reuse": keepalive.reuse, "discover": keepalive.discover}));
+    all.insert(
+        "keepalive".into(),
+        json!({"reuse": keepalive.reuse, "discover": keepalive.discover}),
+    );
     all.insert("fast_below".into(), span(dependency.fast_below));
-    all.insert("labels".into(), pairs(&dependency.labels, |value| (**value).into()));
+    all.insert(
+        "labels".into(),
+        pairs(&dependency.labels, |value| (**value).into()),
+    );
     if !dependency.depends_on.is_empty() {
-        all.insert("depends_on".into(), dependency.depends_on.iter().map(|name| json!(**name)).collect());
+        all.insert(
+            "depends_on".into(),
+            dependency.depends_on.iter().map(|name| json!(**name)).collect(),
+        );
     }
     probe(&dependency.probe, &mut all);
     all.into()
@@ -173,7 +198,10 @@ fn shared(resolve: &ResolveSettings, proxy: Option<&Proxy>, all: &mut Map<String
     };
     let servers: Vec<String> = resolve.servers.iter().map(ToString::to_string).collect();
     let addresses: Vec<String> = resolve.addresses.iter().map(ToString::to_string).collect();
-    all.insert("resolve".into(), json!({"servers": servers, "family": family, "addresses": addresses}));
+    all.insert(
+        "resolve".into(),
+        json!({"servers": servers, "family": family, "addresses": addresses}),
+    );
     if let Some(proxy) = proxy {
         let mut shown = json!({"url": proxy.to_string()});
         if let Some((user, password)) = &proxy.auth {
@@ -193,7 +221,10 @@ fn http(probe: &HttpProbe, all: &mut Map<String, Value>) {
     match &probe.auth {
         Auth::None => {}
         Auth::Basic { user, password } => {
-            all.insert("auth".into(), json!({"basic": {"user": &**user, "password": secret(password)}}));
+            all.insert(
+                "auth".into(),
+                json!({"basic": {"user": &**user, "password": secret(password)}}),
+            );
         }
         Auth::Bearer(token) => {
             all.insert("auth".into(), json!({"bearer": secret(token)}));
@@ -214,7 +245,10 @@ fn http(probe: &HttpProbe, all: &mut Map<String, Value>) {
     };
     all.insert("http_version".into(), version.into());
     let redirects = probe.redirects;
-    all.insert("redirects".into(), json!({"limit": redirects.limit, "allow_downgrade": redirects.allow_downgrade}));
+    all.insert(
+        "redirects".into(),
+        json!({"limit": redirects.limit, "allow_downgrade": redirects.allow_downgrade}),
+    );
     shared(&probe.resolve, probe.proxy.as_ref(), all);
     all.insert("tls".into(), tls(&probe.tls));
     all.insert("expect".into(), expect(&probe.expect));
@@ -239,7 +273,10 @@ fn tls(tls: &TlsSettings) -> Value {
 }
 
 fn expect(expect: &Expect) -> Value {
-    let status = expect.status.as_ref().map_or("2xx".to_owned(), ToString::to_string);
+    let status = expect
+        .status
+        .as_ref()
+        .map_or("2xx".to_owned(), ToString::to_string);
     let mut all = json!({"status": status});
     let header = |is: &HeaderIs| match is {
         HeaderIs::Present => json!({}),
@@ -247,22 +284,35 @@ fn expect(expect: &Expect) -> Value {
         HeaderIs::Matching(source) => json!({"matches": &**source}),
     };
     if !expect.headers.is_empty() {
-        let headers: Map<_, _> = expect.headers.iter().map(|h| (h.name.to_string(), header(&h.is))).collect();
+        let headers: Map<_, _> = expect
+            .headers
+            .iter()
+            .map(|h| (h.name.to_string(), header(&h.is)))
+            .collect();
         all["headers"] = headers.into();
     }
     if !expect.body_contains.is_empty() {
         all["body_contains"] = expect.body_contains.iter().map(|text| json!(**text)).collect();
     }
-    for (key, source) in [("body_regex", &expect.body_regex), ("body_not_regex", &expect.body_not_regex)] {
+    for (key, source) in [
+        ("body_regex", &expect.body_regex),
+        ("body_not_regex", &expect.body_not_regex),
+    ] {
         if let Some(source) = source {
             all[key] = (**source).into();
         }
     }
     if !expect.body_json.is_empty() {
         let value = |text: &Option<std::sync::Arc<str>>| {
-            text.as_ref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+            text.as_ref()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or(Value::Null)
         };
-        let json: Map<_, _> = expect.body_json.iter().map(|j| (j.path.to_string(), value(&j.equals))).collect();
+        let json: Map<_, _> = expect
+            .body_json
+            .iter()
+            .map(|j| (j.path.to_string(), value(&j.equals)))
+            .collect();
         all["json"] = json.into();
     }
     if let Some(latency) = expect.latency {

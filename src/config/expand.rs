@@ -13,7 +13,11 @@ pub type Expanded = HashSet<KeyPath>;
 
 /// Expands every scalar below `value`.
 pub fn expand(value: &mut Value, env: &dyn Environment, source: &Source) -> Expanded {
-    let mut expander = Expander { env, source, expanded: Expanded::new() };
+    let mut expander = Expander {
+        env,
+        source,
+        expanded: Expanded::new(),
+    };
     expander.walk(value, &KeyPath::root());
     expander.expanded
 }
@@ -54,7 +58,8 @@ impl Expander<'_> {
         let mut any = false;
         while let Some(start) = rest.find("${env:") {
             let Some(length) = rest[start..].find('}') else {
-                self.source.error(path, "`${env:` is not closed", Some("write ${env:NAME}".into()));
+                self.source
+                    .error(path, "`${env:` is not closed", Some("write ${env:NAME}".into()));
                 return None;
             };
             let reference = &rest[start + 6..start + length];
@@ -71,7 +76,11 @@ impl Expander<'_> {
         self.expanded.insert(path.clone());
         // A scalar that is nothing but a reference takes the type of what it stands for: `port: ${env:PORT}`.
         let single = whole && text.matches("${env:").count() == 1;
-        let typed = if single { serde_yaml::from_str::<Value>(&out).ok().filter(is_plain) } else { None };
+        let typed = if single {
+            serde_yaml::from_str::<Value>(&out).ok().filter(is_plain)
+        } else {
+            None
+        };
         Some(typed.unwrap_or(Value::String(out)))
     }
 
@@ -82,13 +91,24 @@ impl Expander<'_> {
         };
         let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !valid {
-            self.source.error(path, format!("`{name}` is not the name of an environment variable"), None);
+            self.source.error(
+                path,
+                format!("`{name}` is not the name of an environment variable"),
+                None,
+            );
             return None;
         }
-        let value = self.env.var(name).filter(|value| default.is_none() || !value.is_empty());
+        let value = self
+            .env
+            .var(name)
+            .filter(|value| default.is_none() || !value.is_empty());
         if value.is_none() && default.is_none() {
             let help = format!("set it, or give a default: ${{env:{name}:-default}}");
-            self.source.error(path, format!("the environment variable {name} is not set"), Some(help));
+            self.source.error(
+                path,
+                format!("the environment variable {name} is not set"),
+                Some(help),
+            );
         }
         value.or(default.map(str::to_owned))
     }

@@ -45,7 +45,10 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Diagnostics> {
     }
     let all = Diagnostics(all);
     match plan {
-        Some(plan) if !all.has_errors() => Ok(Loaded { plan, warnings: all.0 }),
+        Some(plan) if !all.has_errors() => Ok(Loaded {
+            plan,
+            warnings: all.0,
+        }),
         _ => Err(all),
     }
 }
@@ -92,8 +95,12 @@ fn files_at(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let file = entry?.path();
-        let yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let yaml = file
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let hidden = file
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if yaml && !hidden && file.is_file() {
             files.push(file);
         }
@@ -142,12 +149,22 @@ impl<'a> Sections<'a> {
         }
     }
 
-    fn take_dependencies(&mut self, source: &'a Source, value: Value, path: &KeyPath, expanded: &Rc<Expanded>) {
+    fn take_dependencies(
+        &mut self,
+        source: &'a Source,
+        value: Value,
+        path: &KeyPath,
+        expanded: &Rc<Expanded>,
+    ) {
         let items = match value {
             Value::Sequence(items) => items,
             Value::Null => return,
             _ => {
-                source.error(path, "expected a list of dependencies, each beginning with `- name:`", None);
+                source.error(
+                    path,
+                    "expected a list of dependencies, each beginning with `- name:`",
+                    None,
+                );
                 return;
             }
         };
@@ -170,10 +187,18 @@ impl<'a> Sections<'a> {
             let name = entry.raw.name.as_str();
             match first.get(name) {
                 Some(earlier) if earlier.source.name == entry.source.name => {
-                    entry.error("name", format!("`{name}` is also the name of {}", earlier.base), None);
+                    entry.error(
+                        "name",
+                        format!("`{name}` is also the name of {}", earlier.base),
+                        None,
+                    );
                 }
                 Some(earlier) => {
-                    entry.error("name", format!("`{name}` is also defined in {}", earlier.source.name), None);
+                    entry.error(
+                        "name",
+                        format!("`{name}` is also defined in {}", earlier.source.name),
+                        None,
+                    );
                 }
                 None => {
                     first.insert(name, entry);
@@ -191,11 +216,19 @@ fn once<'a, T: serde::de::DeserializeOwned>(
     expanded: &Rc<Expanded>,
 ) -> Option<Entry<'a, T>> {
     if let Some(earlier) = earlier {
-        source.error_on_key(path, format!("this section is also in {}", earlier.source.name), None);
+        source.error_on_key(
+            path,
+            format!("this section is also in {}", earlier.source.name),
+            None,
+        );
         return Some(earlier);
     }
     // An empty section is one with nothing in it.
-    let value = if value.is_null() { Value::Mapping(serde_yaml::Mapping::new()) } else { value };
+    let value = if value.is_null() {
+        Value::Mapping(serde_yaml::Mapping::new())
+    } else {
+        value
+    };
     Entry::decode(source, value, path.clone(), expanded)
 }
 
@@ -210,6 +243,12 @@ fn unknown_section(source: &Source, name: &str, path: &KeyPath) {
 impl<'a, T: serde::de::DeserializeOwned> Entry<'a, T> {
     fn decode(source: &'a Source, value: Value, base: KeyPath, expanded: &Rc<Expanded>) -> Option<Self> {
         let decoded = decode::<T>(value, &base, source, expanded)?;
-        Some(Entry { source, base, raw: decoded.value, pruned: decoded.pruned, expanded: Rc::clone(expanded) })
+        Some(Entry {
+            source,
+            base,
+            raw: decoded.value,
+            pruned: decoded.pruned,
+            expanded: Rc::clone(expanded),
+        })
     }
 }

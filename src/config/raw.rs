@@ -414,11 +414,19 @@ impl<'de> Deserialize<'de> for Proxy {
                 f.write_str("a proxy's URL, `environment`, `none`, or {url, user, password}")
             }
             fn visit_str<E: de::Error>(self, url: &str) -> Result<Proxy, E> {
-                Ok(Proxy { url: url.to_owned(), user: None, password: None })
+                Ok(Proxy {
+                    url: url.to_owned(),
+                    user: None,
+                    password: None,
+                })
             }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Proxy, A::Error> {
                 let settings = ProxySettings::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Proxy { url: settings.url, user: settings.user, password: settings.password })
+                Ok(Proxy {
+                    url: settings.url,
+                    user: settings.user,
+                    password: settings.password,
+                })
             }
         }
         deserializer.deserialize_any(ProxyVisitor)

@@ -17,8 +17,27 @@ pub fn schema() -> Value {
 
 /// Sections of the reference, in the order in which a reader wants them.
 const ORDER: &[&str] = &[
-    "Dependency", "Timeouts", "Retry", "Backoff", "Breaker", "Keepalive", "Expect", "HeaderIs", "Auth", "Basic",
-    "Oauth2", "Tls", "ProxySettings", "Resolve", "Redirects", "Defaults", "Limits", "Listen", "ListenTls", "ListenAuth", "Otlp",
+    "Dependency",
+    "Timeouts",
+    "Retry",
+    "Backoff",
+    "Breaker",
+    "Keepalive",
+    "Expect",
+    "HeaderIs",
+    "Auth",
+    "Basic",
+    "Oauth2",
+    "Tls",
+    "ProxySettings",
+    "Resolve",
+    "Redirects",
+    "Defaults",
+    "Limits",
+    "Listen",
+    "ListenTls",
+    "ListenAuth",
+    "Otlp",
 ];
 
 /// The reference as Markdown.
@@ -40,7 +59,10 @@ pub fn reference() -> String {
             section(&mut text, name, definition, &schema);
         }
     }
-    let mut names: Vec<&String> = schema["$defs"].as_object().map(|all| all.keys().collect()).unwrap_or_default();
+    let mut names: Vec<&String> = schema["$defs"]
+        .as_object()
+        .map(|all| all.keys().collect())
+        .unwrap_or_default();
     names.retain(|name| !ORDER.contains(&name.as_str()));
     text.push_str("## Values\n\n| value | meaning |\n|---|---|\n");
     for name in names {
@@ -54,15 +76,27 @@ fn section(text: &mut String, title: &str, definition: &Value, schema: &Value) {
     if let Some(description) = definition["description"].as_str() {
         let _ = write!(text, "{}\n\n", flat(description));
     }
-    let Some(properties) = definition["properties"].as_object() else { return };
-    let required: Vec<&str> =
-        definition["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let Some(properties) = definition["properties"].as_object() else {
+        return;
+    };
+    let required: Vec<&str> = definition["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     text.push_str("| key | type | meaning |\n|---|---|---|\n");
     for (key, property) in properties {
         let kind = kind(property);
         let meaning = property["description"].as_str().map(flat);
-        let meaning = meaning.or_else(|| of_definition(property, schema)).unwrap_or_default();
-        let needed = if required.contains(&key.as_str()) { " **Required.**" } else { "" };
+        let meaning = meaning
+            .or_else(|| of_definition(property, schema))
+            .unwrap_or_default();
+        let needed = if required.contains(&key.as_str()) {
+            " **Required.**"
+        } else {
+            ""
+        };
         let _ = writeln!(text, "| `{key}` | {kind} | {meaning}{needed} |");
     }
     text.push('\n');
@@ -74,12 +108,20 @@ fn of_definition(property: &Value, schema: &Value) -> Option<String> {
 }
 
 fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
 }
 
 fn reference_of(property: &Value) -> Option<&str> {
     let direct = property["$ref"].as_str();
-    let nested = || property["anyOf"].as_array()?.iter().find_map(|option| option["$ref"].as_str());
+    let nested = || {
+        property["anyOf"]
+            .as_array()?
+            .iter()
+            .find_map(|option| option["$ref"].as_str())
+    };
     direct.or_else(nested)?.strip_prefix("#/$defs/")
 }
 
@@ -94,7 +136,11 @@ fn kind(property: &Value) -> String {
         }
         Value::String(kind) => kind.clone(),
         Value::Array(kinds) => {
-            let named: Vec<&str> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+            let named: Vec<&str> = kinds
+                .iter()
+                .filter_map(Value::as_str)
+                .filter(|kind| *kind != "null")
+                .collect();
             named.join(" or ")
         }
         _ => "any".to_owned(),
@@ -109,16 +155,27 @@ fn kind_of_items(items: &Value) -> String {
 }
 
 fn linked(name: &str) -> String {
-    let target = if ORDER.contains(&name) { name.to_lowercase() } else { "values".to_owned() };
+    let target = if ORDER.contains(&name) {
+        name.to_lowercase()
+    } else {
+        "values".to_owned()
+    };
     format!("[{name}](#{target})")
 }
 
 fn value_meaning(definition: &Value) -> String {
     let mut meaning = definition["description"].as_str().map(flat).unwrap_or_default();
-    let options = definition["oneOf"].as_array().into_iter().flatten().filter_map(|option| {
-        let value = option["const"].as_str()?;
-        Some(format!("`{value}`: {}", option["description"].as_str().map(flat).unwrap_or_default()))
-    });
+    let options = definition["oneOf"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|option| {
+            let value = option["const"].as_str()?;
+            Some(format!(
+                "`{value}`: {}",
+                option["description"].as_str().map(flat).unwrap_or_default()
+            ))
+        });
     let options: Vec<String> = options.collect();
     if !options.is_empty() {
         let _ = write!(meaning, " {}", options.join(" "));

@@ -15,7 +15,9 @@ pub struct Span(pub Duration);
 /// Reads `300ms`, `5s`, `1.5s`, `2m`, `1h`. Zero and a missing unit are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let expected = "a duration with its unit, such as 300ms, 5s, 2m or 1h";
     let seconds = match unit.trim() {
@@ -26,7 +28,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "" => return Err(format!("`{text}` has no unit; expected {expected}")),
         _ => return Err(format!("`{text}` is not a duration; expected {expected}")),
     };
-    let number: f64 = number.parse().map_err(|_| format!("`{text}` is not a duration; expected {expected}"))?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("`{text}` is not a duration; expected {expected}"))?;
     match Duration::try_from_secs_f64(number * seconds) {
         Ok(duration) if duration.is_zero() => Err("must be more than zero".into()),
         Ok(duration) if duration > Duration::from_secs(366 * 86_400) => Err("is longer than a year".into()),
@@ -58,7 +62,9 @@ impl<'de> Deserialize<'de> for Span {
                 parse_duration(text).map(Span).map_err(E::custom)
             }
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Span, E> {
-                Err(E::custom(format!("`{number}` has no unit; expected a duration such as {number}s")))
+                Err(E::custom(format!(
+                    "`{number}` has no unit; expected a duration such as {number}s"
+                )))
             }
         }
         deserializer.deserialize_any(SpanVisitor)
@@ -88,14 +94,27 @@ pub fn parse_statuses(text: &str) -> Result<Vec<(u16, u16)>, String> {
 
 fn parse_status(text: &str) -> Result<(u16, u16), String> {
     let wrong = || format!("`{text}` is not a status; expected one such as 200, 2xx or 200-204");
-    let number = |text: &str| text.parse::<u16>().ok().filter(|n| (100..=599).contains(n)).ok_or_else(wrong);
+    let number = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .filter(|n| (100..=599).contains(n))
+            .ok_or_else(wrong)
+    };
     if let Some(class) = text.strip_suffix("xx") {
-        let class = class.parse::<u16>().ok().filter(|n| (1..=5).contains(n)).ok_or_else(wrong)?;
+        let class = class
+            .parse::<u16>()
+            .ok()
+            .filter(|n| (1..=5).contains(n))
+            .ok_or_else(wrong)?;
         return Ok((class * 100, class * 100 + 99));
     }
     if let Some((low, high)) = text.split_once('-') {
         let (low, high) = (number(low.trim())?, number(high.trim())?);
-        return if low <= high { Ok((low, high)) } else { Err(wrong()) };
+        return if low <= high {
+            Ok((low, high))
+        } else {
+            Err(wrong())
+        };
     }
     number(text).map(|status| (status, status))
 }
@@ -300,7 +319,9 @@ impl<'de> Deserialize<'de> for Bytes {
                     let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
                     number.checked_mul(*factor)
                 });
-                found.map(Bytes).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+                found
+                    .map(Bytes)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(BytesVisitor)
@@ -337,7 +358,10 @@ mod tests {
 
     #[test]
     fn statuses_are_codes_classes_ranges_and_lists() {
-        assert_eq!(parse_statuses("200, 3xx,401-403"), Ok(vec![(200, 200), (300, 399), (401, 403)]));
+        assert_eq!(
+            parse_statuses("200, 3xx,401-403"),
+            Ok(vec![(200, 200), (300, 399), (401, 403)])
+        );
         for wrong in ["", "2x", "6xx", "99", "204-200", "ok"] {
             assert!(parse_statuses(wrong).is_err(), "{wrong}");
         }

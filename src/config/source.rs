@@ -11,10 +11,28 @@ use super::diagnostic::{Diagnostic, Place, Severity};
 use super::key_path::{KeyPath, Step};
 
 /// Keys whose values never appear in a message or in a source line.
-const SECRET_KEYS: &[&str] = &["password", "client_secret", "bearer", "token", "secret", "headers", "auth", "body"];
+const SECRET_KEYS: &[&str] = &[
+    "password",
+    "client_secret",
+    "bearer",
+    "token",
+    "secret",
+    "headers",
+    "auth",
+    "body",
+];
 /// Keys below a secret one whose values are not secret.
-const PLAIN_BELOW_SECRET: &[&str] =
-    &["file", "user", "client_id", "token_url", "scopes", "audience", "is", "matches", "name"];
+const PLAIN_BELOW_SECRET: &[&str] = &[
+    "file",
+    "user",
+    "client_id",
+    "token_url",
+    "scopes",
+    "audience",
+    "is",
+    "matches",
+    "name",
+];
 const MASK: &str = "[redacted]";
 
 /// Whether the value at that path is, or may be, a secret.
@@ -52,7 +70,12 @@ pub struct Source {
 
 impl Source {
     pub fn new(name: String, text: String) -> Self {
-        Source { name, text, problems: RefCell::default(), placed: RefCell::default() }
+        Source {
+            name,
+            text,
+            problems: RefCell::default(),
+            placed: RefCell::default(),
+        }
     }
 
     /// Parses the text. A mistake of the YAML itself is noted, and there is no value.
@@ -69,7 +92,9 @@ impl Source {
     fn note_yaml_error(&self, error: &serde_yaml::Error) {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-        let place = error.location().map(|location| self.place_at(location.line(), location.column(), 1, &[]));
+        let place = error
+            .location()
+            .map(|location| self.place_at(location.line(), location.column(), 1, &[]));
         self.placed.borrow_mut().push(Diagnostic {
             severity: Severity::Error,
             file: Some(self.name.clone()),
@@ -93,7 +118,13 @@ impl Source {
     }
 
     fn note(&self, severity: Severity, path: &KeyPath, on_key: bool, message: String, help: Option<String>) {
-        self.problems.borrow_mut().push(Problem { severity, path: path.clone(), on_key, message, help });
+        self.problems.borrow_mut().push(Problem {
+            severity,
+            path: path.clone(),
+            on_key,
+            message,
+            help,
+        });
     }
 
     /// All that was noted, placed and in the order of the lines.
@@ -106,7 +137,11 @@ impl Source {
             let masks = root.map(|root| self.masks(root)).unwrap_or_default();
             found.extend(problems.iter().map(|problem| self.placed(problem, root, &masks)));
         }
-        found.sort_by_key(|d| d.place.as_ref().map_or((0, 0), |place| (place.line, place.column)));
+        found.sort_by_key(|d| {
+            d.place
+                .as_ref()
+                .map_or((0, 0), |place| (place.line, place.column))
+        });
         found
     }
 
@@ -125,7 +160,13 @@ impl Source {
 
     /// A place with its source line, in which everything secret is masked.
     fn place_at(&self, line: usize, column: usize, width: usize, masks: &[Extent]) -> Place {
-        let source: Vec<char> = self.text.lines().nth(line.saturating_sub(1)).unwrap_or("").chars().collect();
+        let source: Vec<char> = self
+            .text
+            .lines()
+            .nth(line.saturating_sub(1))
+            .unwrap_or("")
+            .chars()
+            .collect();
         let mut on_line: Vec<&Extent> = masks.iter().filter(|mask| mask.line == line).collect();
         on_line.sort_by_key(|mask| mask.column);
         let (mut text, mut taken, mut shift, mut shown_width) = (String::new(), 0, 0_isize, width);
@@ -146,7 +187,12 @@ impl Source {
         }
         text.extend(&source[taken.min(source.len())..]);
         let column = column.max(1).saturating_add_signed(shift);
-        Place { line, column, width: shown_width, text }
+        Place {
+            line,
+            column,
+            width: shown_width,
+            text,
+        }
     }
 
     /// Where secrets stand in the text: values under secret keys, and user info in URLs.
@@ -167,27 +213,45 @@ struct Extent {
 
 fn extent(node: &MarkedYaml<'_>) -> Extent {
     let (start, end) = (node.span.start, node.span.end);
-    let width = if start.line() == end.line() { end.col().saturating_sub(start.col()) } else { usize::MAX / 4 };
-    Extent { line: start.line(), column: start.col() + 1, width }
+    let width = if start.line() == end.line() {
+        end.col().saturating_sub(start.col())
+    } else {
+        usize::MAX / 4
+    };
+    Extent {
+        line: start.line(),
+        column: start.col() + 1,
+        width,
+    }
 }
 
 /// What a mark is put under: of a mapping or a sequence its first line's start alone.
 fn marked_extent(node: &MarkedYaml<'_>) -> Extent {
     match &node.data {
-        YamlData::Mapping(_) | YamlData::Sequence(_) => Extent { width: 1, ..extent(node) },
-        _ => Extent { width: extent(node).width.min(200), ..extent(node) },
+        YamlData::Mapping(_) | YamlData::Sequence(_) => Extent {
+            width: 1,
+            ..extent(node)
+        },
+        _ => Extent {
+            width: extent(node).width.min(200),
+            ..extent(node)
+        },
     }
 }
 
 fn locate(node: &MarkedYaml<'_>, steps: &[Step], on_key: bool) -> Option<Extent> {
-    let Some((step, rest)) = steps.split_first() else { return Some(marked_extent(node)) };
+    let Some((step, rest)) = steps.split_first() else {
+        return Some(marked_extent(node));
+    };
     match (step, &node.data) {
         (Step::Key(key), YamlData::Mapping(mapping)) => {
             let found = mapping.iter().find(|(k, _)| key_text(k).as_deref() == Some(key));
             match found {
                 Some((key_node, _)) if rest.is_empty() && on_key => Some(marked_extent(key_node)),
                 // Of a value that spans lines, its key is the better mark.
-                Some((key_node, value)) if rest.is_empty() && !is_scalar(value) => Some(marked_extent(key_node)),
+                Some((key_node, value)) if rest.is_empty() && !is_scalar(value) => {
+                    Some(marked_extent(key_node))
+                }
                 Some((_, value)) => locate(value, rest, on_key),
                 // A key that is missing is best marked at what lacks it.
                 None => Some(marked_extent(node)),
@@ -240,7 +304,11 @@ fn collect_masks(node: &MarkedYaml<'_>, path: &KeyPath, masks: &mut Vec<Extent>)
             {
                 let quoted = extent(node).width.saturating_sub(text.chars().count()) / 2;
                 let whole = extent(node);
-                masks.push(Extent { column: whole.column + quoted + start, width, ..whole });
+                masks.push(Extent {
+                    column: whole.column + quoted + start,
+                    width,
+                    ..whole
+                });
             }
         }
     }

@@ -85,7 +85,10 @@ pub fn plan_for_targets(
 ) -> Result<TargetPlan, Diagnostics> {
     let mut notes = Vec::new();
     let mut order: Vec<Arc<str>> = Vec::new();
-    let sources: Vec<Source> = targets.iter().map(|target| Source::new(target.clone(), String::new())).collect();
+    let sources: Vec<Source> = targets
+        .iter()
+        .map(|target| Source::new(target.clone(), String::new()))
+        .collect();
     let mut sections = Sections::default();
     let mut wrong = Vec::new();
     let template = match template(options) {
@@ -102,7 +105,11 @@ pub fn plan_for_targets(
             continue;
         }
         order.push(Arc::clone(&name));
-        let raw = raw::Dependency { name: name.to_string(), url, ..template.clone() };
+        let raw = raw::Dependency {
+            name: name.to_string(),
+            url,
+            ..template.clone()
+        };
         sections.dependencies.push(Entry {
             source,
             base: KeyPath::root(),
@@ -117,15 +124,28 @@ pub fn plan_for_targets(
             if diagnostic.severity == Severity::Warning {
                 notes.push(format!("{}: {}", shown(target), diagnostic.message));
             } else {
-                wrong.push(Diagnostic { file: None, place: None, ..in_words(target, diagnostic) });
+                wrong.push(Diagnostic {
+                    file: None,
+                    place: None,
+                    ..in_words(target, diagnostic)
+                });
             }
         }
     }
     wrong.dedup_by(|a, b| a.message == b.message);
     match plan {
         Some(plan) if wrong.is_empty() => {
-            let limits = Limits { concurrency: 256, ..plan.limits };
-            let plan = Plan { one_round: true, otlp: None, listen: None, limits, ..plan };
+            let limits = Limits {
+                concurrency: 256,
+                ..plan.limits
+            };
+            let plan = Plan {
+                one_round: true,
+                otlp: None,
+                listen: None,
+                limits,
+                ..plan
+            };
             Ok(TargetPlan { plan, notes, order })
         }
         _ => Err(Diagnostics(wrong)),
@@ -173,7 +193,11 @@ fn shown(target: &str) -> String {
     let (authority, path) = rest.split_at(cut);
     let authority = authority.rsplit('@').next().unwrap_or(authority);
     let is_dns = scheme == "dns";
-    let path = if is_dns { path } else { path.split(['?', '#']).next().unwrap_or(path) };
+    let path = if is_dns {
+        path
+    } else {
+        path.split(['?', '#']).next().unwrap_or(path)
+    };
     let query = if !is_dns && rest.contains('?') { "?…" } else { "" };
     let separator = if scheme.is_empty() { "" } else { "://" };
     format!("{scheme}{separator}{authority}{path}{query}")
@@ -185,7 +209,9 @@ fn with_scheme(target: &str, notes: &mut Vec<String>) -> String {
         return target.to_owned();
     }
     let host = target.split('/').next().unwrap_or(target);
-    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let port = host
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok());
     let bare_ipv6 = target.parse::<std::net::Ipv6Addr>().is_ok();
     let url = match (port, target.contains('/')) {
         _ if bare_ipv6 => format!("https://[{target}]"),
@@ -193,7 +219,11 @@ fn with_scheme(target: &str, notes: &mut Vec<String>) -> String {
         (Some(80 | 8080 | 8000 | 3000), _) | (Some(_), true) => format!("http://{target}"),
         (Some(_), false) => format!("tcp://{target}"),
     };
-    notes.push(format!("{}: no scheme given, taken as {}", shown(target), shown(&url)));
+    notes.push(format!(
+        "{}: no scheme given, taken as {}",
+        shown(target),
+        shown(&url)
+    ));
     url
 }
 
@@ -224,20 +254,36 @@ fn template(options: &TargetOptions) -> Result<raw::Dependency, Vec<String>> {
     Ok(raw::Dependency {
         interval: Some(Span(total.max(Duration::from_secs(1)))),
         timeouts: timeouts(&options.timeouts, total),
-        retry: raw::Retry { attempts: options.attempts, ..raw::Retry::default() },
+        retry: raw::Retry {
+            attempts: options.attempts,
+            ..raw::Retry::default()
+        },
         confirm: options.deep.then_some(raw::Confirm::Full),
         method: options.method.clone(),
         headers,
         body: options.body.clone().map(TextOrFile::Text),
-        expect: raw::Expect { status, ..raw::Expect::default() },
+        expect: raw::Expect {
+            status,
+            ..raw::Expect::default()
+        },
         tls: has_tls.then(|| raw::Tls {
-            ca: OneOrMany(options.ca.iter().map(|path| path.to_string_lossy().into_owned()).collect()),
+            ca: OneOrMany(
+                options
+                    .ca
+                    .iter()
+                    .map(|path| path.to_string_lossy().into_owned())
+                    .collect(),
+            ),
             client_cert: options.client_cert.clone(),
             client_key: options.client_key.clone(),
             server_name: options.server_name.clone(),
             ..raw::Tls::default()
         }),
-        proxy: options.proxy.clone().map(|url| raw::Proxy { url, user: None, password: None }),
+        proxy: options.proxy.clone().map(|url| raw::Proxy {
+            url,
+            user: None,
+            password: None,
+        }),
         resolve: has_resolve.then(|| raw::Resolve {
             servers: options.resolvers.clone(),
             family: match (options.ipv4, options.ipv6) {
@@ -261,8 +307,18 @@ fn timeouts(given: &TargetTimeouts, total: Duration) -> raw::Timeouts {
     let outer = attempt.unwrap_or(total);
     let within = |phase: Option<Duration>| phase.map(|phase| Span(phase.min(outer)));
     // A phase that is given and longer than an attempt's default raises the attempt, as far as the total allows.
-    let phases = [given.resolve, given.connect, given.tls, given.first_byte, given.body];
-    let longest = phases.into_iter().flatten().max().map(|longest| longest.min(total));
+    let phases = [
+        given.resolve,
+        given.connect,
+        given.tls,
+        given.first_byte,
+        given.body,
+    ];
+    let longest = phases
+        .into_iter()
+        .flatten()
+        .max()
+        .map(|longest| longest.min(total));
     let default_attempt = crate::model::dependency::Timeouts::default().attempt.min(total);
     let raised = longest.filter(|longest| *longest > default_attempt);
     raw::Timeouts {
@@ -288,13 +344,32 @@ mod tests {
 
     #[test]
     fn a_bare_host_is_understood_and_said() {
-        let made = plan(&["api.example", "db.example:5432", "web:8080"], &TargetOptions::default()).expect("a plan");
+        let made = plan(
+            &["api.example", "db.example:5432", "web:8080"],
+            &TargetOptions::default(),
+        )
+        .expect("a plan");
         let targets: Vec<String> = made
             .order
             .iter()
-            .map(|name| made.plan.dependencies.iter().find(|d| d.name == *name).expect("it").probe.target())
+            .map(|name| {
+                made.plan
+                    .dependencies
+                    .iter()
+                    .find(|d| d.name == *name)
+                    .expect("it")
+                    .probe
+                    .target()
+            })
             .collect();
-        assert_eq!(targets, ["https://api.example/", "tcp://db.example:5432", "http://web:8080/"]);
+        assert_eq!(
+            targets,
+            [
+                "https://api.example/",
+                "tcp://db.example:5432",
+                "http://web:8080/"
+            ]
+        );
         assert_eq!(made.notes.len(), 3);
     }
 
@@ -312,9 +387,16 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_target_and_nothing_secret() {
-        let wrong = plan(&["https://user:hunter2@${HOST}/", "icmp://h"], &TargetOptions::default()).expect_err("errors");
+        let wrong = plan(
+            &["https://user:hunter2@${HOST}/", "icmp://h"],
+            &TargetOptions::default(),
+        )
+        .expect_err("errors");
         let text = wrong.to_string();
         assert_eq!(wrong.errors(), 2, "{text}");
-        assert!(!text.contains("hunter2") && text.contains("not filled in") && text.contains("icmp"), "{text}");
+        assert!(
+            !text.contains("hunter2") && text.contains("not filled in") && text.contains("icmp"),
+            "{text}"
+        );
     }
 }

@@ -9,16 +9,29 @@ pub struct Lint {
 }
 
 fn error(message: impl Into<String>, help: &str) -> Lint {
-    Lint { is_error: true, message: message.into(), help: (!help.is_empty()).then(|| help.to_owned()) }
+    Lint {
+        is_error: true,
+        message: message.into(),
+        help: (!help.is_empty()).then(|| help.to_owned()),
+    }
 }
 
 fn warning(message: impl Into<String>, help: &str) -> Lint {
-    Lint { is_error: false, ..error(message, help) }
+    Lint {
+        is_error: false,
+        ..error(message, help)
+    }
 }
 
 /// Placeholders that a template left behind.
-const PLACEHOLDERS: &[(&str, &str)] =
-    &[("${", "}"), ("{{", "}}"), ("$(", ")"), ("<", ">"), ("%(", ")s"), ("{", "}")];
+const PLACEHOLDERS: &[(&str, &str)] = &[
+    ("${", "}"),
+    ("{{", "}}"),
+    ("$(", ")"),
+    ("<", ">"),
+    ("%(", ")s"),
+    ("{", "}"),
+];
 /// What a program prints for a value that is not there.
 const NOTHINGS: &[&str] = &["none", "null", "nil", "undefined", "nan", "[object object]"];
 /// Ports that speak TLS, and ports that do not.
@@ -26,9 +39,26 @@ const TLS_PORTS: &[u16] = &[443, 8443, 9443];
 const PLAIN_PORTS: &[u16] = &[80, 8080];
 /// Ports of other protocols, to which an HTTP request makes no sense.
 const OTHER_PORTS: &[(u16, &str)] = &[
-    (21, "FTP"), (22, "SSH"), (25, "SMTP"), (53, "DNS"), (110, "POP3"), (143, "IMAP"), (389, "LDAP"), (465, "SMTP"),
-    (587, "SMTP"), (636, "LDAP"), (993, "IMAP"), (995, "POP3"), (1433, "SQL Server"), (3306, "MySQL"),
-    (5432, "PostgreSQL"), (5672, "AMQP"), (6379, "Redis"), (9042, "Cassandra"), (9092, "Kafka"), (11211, "memcached"),
+    (21, "FTP"),
+    (22, "SSH"),
+    (25, "SMTP"),
+    (53, "DNS"),
+    (110, "POP3"),
+    (143, "IMAP"),
+    (389, "LDAP"),
+    (465, "SMTP"),
+    (587, "SMTP"),
+    (636, "LDAP"),
+    (993, "IMAP"),
+    (995, "POP3"),
+    (1433, "SQL Server"),
+    (3306, "MySQL"),
+    (5432, "PostgreSQL"),
+    (5672, "AMQP"),
+    (6379, "Redis"),
+    (9042, "Cassandra"),
+    (9092, "Kafka"),
+    (11211, "memcached"),
     (27017, "MongoDB"),
 ];
 
@@ -36,7 +66,10 @@ const OTHER_PORTS: &[(u16, &str)] = &[
 pub fn lint(text: &str) -> Vec<Lint> {
     let mut found = Vec::new();
     if text.trim() != text || text.contains([' ', '\t', '\n', '\r']) {
-        found.push(error("contains white space", "encode a space as %20, or remove it"));
+        found.push(error(
+            "contains white space",
+            "encode a space as %20, or remove it",
+        ));
     }
     if let Some(placeholder) = placeholder(text) {
         found.push(error(
@@ -73,12 +106,17 @@ fn placeholder(text: &str) -> Option<&str> {
         Some(&text[start..end])
     });
     let shell = text.find('$').map(|start| {
-        let name = text[start + 1..].find(|c: char| !c.is_alphanumeric() && c != '_').map_or(text.len(), |n| start + 1 + n);
+        let name = text[start + 1..]
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .map_or(text.len(), |n| start + 1 + n);
         &text[start..name]
     });
-    let shell = shell.filter(|name| name.len() > 1 && name.chars().nth(1).is_some_and(|c| c.is_ascii_uppercase()));
+    let shell =
+        shell.filter(|name| name.len() > 1 && name.chars().nth(1).is_some_and(|c| c.is_ascii_uppercase()));
     let printf = ["%s", "%d", "%v"].into_iter().find(|verb| {
-        text.find(verb).is_some_and(|at| !text[at + 1..].starts_with(|c: char| c.is_ascii_hexdigit() && verb.ends_with('d')))
+        text.find(verb).is_some_and(|at| {
+            !text[at + 1..].starts_with(|c: char| c.is_ascii_hexdigit() && verb.ends_with('d'))
+        })
     });
     found.or(shell).or(printf)
 }
@@ -86,7 +124,10 @@ fn placeholder(text: &str) -> Option<&str> {
 fn lint_host(host_port: &str, found: &mut Vec<Lint>) {
     let host = host_of(host_port);
     if NOTHINGS.contains(&host.to_ascii_lowercase().as_str()) {
-        found.push(error(format!("has the host `{host}`, which is what an unset value prints as"), ""));
+        found.push(error(
+            format!("has the host `{host}`, which is what an unset value prints as"),
+            "",
+        ));
     }
     if is_inet_aton(host) {
         found.push(error(
@@ -97,10 +138,16 @@ fn lint_host(host_port: &str, found: &mut Vec<Lint>) {
     let too_long = host.len() > 253 || host.split('.').any(|label| label.len() > 63);
     let empty_label = host.trim_end_matches('.').split('.').any(str::is_empty) && !host.is_empty();
     if too_long && !host.starts_with('[') {
-        found.push(error(format!("has the host `{host}`, in which a label is longer than 63 bytes or the whole than 253"), ""));
+        found.push(error(
+            format!("has the host `{host}`, in which a label is longer than 63 bytes or the whole than 253"),
+            "",
+        ));
     }
     if empty_label && !host.starts_with('[') {
-        found.push(error(format!("has the host `{host}`, in which a label is empty"), "look for two dots in a row"));
+        found.push(error(
+            format!("has the host `{host}`, in which a label is empty"),
+            "look for two dots in a row",
+        ));
     }
 }
 
@@ -131,19 +178,30 @@ fn lint_port(scheme: &str, host_port: &str, found: &mut Vec<Lint>) {
     } else {
         host_port.find(':').map_or("", |at| &host_port[at..])
     };
-    let Some(port) = after_host.strip_prefix(':') else { return };
+    let Some(port) = after_host.strip_prefix(':') else {
+        return;
+    };
     let Ok(port) = port.parse::<u16>() else {
-        found.push(error(format!("has the port `{port}`; expected a number from 1 to 65535"), ""));
+        found.push(error(
+            format!("has the port `{port}`; expected a number from 1 to 65535"),
+            "",
+        ));
         return;
     };
     let other = OTHER_PORTS.iter().find(|(other, _)| *other == port);
     match (scheme, other) {
         _ if port == 0 => found.push(error("has the port 0; expected a number from 1 to 65535", "")),
         ("http", _) if TLS_PORTS.contains(&port) => {
-            found.push(warning(format!("speaks plain HTTP to port {port}, which usually speaks TLS"), "write https://"));
+            found.push(warning(
+                format!("speaks plain HTTP to port {port}, which usually speaks TLS"),
+                "write https://",
+            ));
         }
         ("https", _) if PLAIN_PORTS.contains(&port) => {
-            found.push(warning(format!("speaks TLS to port {port}, which usually speaks plain HTTP"), "write http://"));
+            found.push(warning(
+                format!("speaks TLS to port {port}, which usually speaks plain HTTP"),
+                "write http://",
+            ));
         }
         ("http" | "https", Some((_, protocol))) => found.push(warning(
             format!("speaks HTTP to port {port}, which belongs to {protocol}"),
@@ -156,7 +214,10 @@ fn lint_port(scheme: &str, host_port: &str, found: &mut Vec<Lint>) {
 fn lint_path(path: &str, found: &mut Vec<Lint>) {
     let path = path.split(['?', '#']).next().unwrap_or(path);
     if path.contains("//") {
-        found.push(warning("has two slashes in a row in its path", "many servers answer 404 or redirect"));
+        found.push(warning(
+            "has two slashes in a row in its path",
+            "many servers answer 404 or redirect",
+        ));
     }
     for segment in path.split('/') {
         if NOTHINGS.contains(&segment.to_ascii_lowercase().as_str()) {
@@ -179,10 +240,27 @@ mod tests {
     #[test]
     fn leftovers_of_templates_are_errors() {
         for text in [
-            "https://${HOST}/", "https://{host}/", "https://{{ host }}/x", "https://$HOST/", "https://h/%s",
-            "https://h/undefined/x", "https://None/", "http://h/users/null", "h.example/path", "https:/h/", "//h/",
-            "https://h ost/", "https://", "https://h..example/", "http://1.2.3/", "http://0x7f.1/", "http://2130706433/",
-            "https://h:99999/", "https://h:0/", "https://<host>/", "https://h:port/",
+            "https://${HOST}/",
+            "https://{host}/",
+            "https://{{ host }}/x",
+            "https://$HOST/",
+            "https://h/%s",
+            "https://h/undefined/x",
+            "https://None/",
+            "http://h/users/null",
+            "h.example/path",
+            "https:/h/",
+            "//h/",
+            "https://h ost/",
+            "https://",
+            "https://h..example/",
+            "http://1.2.3/",
+            "http://0x7f.1/",
+            "http://2130706433/",
+            "https://h:99999/",
+            "https://h:0/",
+            "https://<host>/",
+            "https://h:port/",
         ] {
             assert!(errors(text) > 0, "{text}");
         }
@@ -191,11 +269,23 @@ mod tests {
     #[test]
     fn ordinary_urls_are_not() {
         for text in [
-            "https://api.example/health?x=1%20y", "http://127.0.0.1:8080/", "tcp://db:5432", "https://[2001:db8::1]:8443/",
-            "https://h/a%2Fb", "https://h/price/100%25", "dns://1.1.1.1/example.org?type=A", "https://user:p@h/",
-            "https://xn--bcher-kva.example/", "https://nonesuch.example/nullable", "http://h/%dc%c4",
+            "https://api.example/health?x=1%20y",
+            "http://127.0.0.1:8080/",
+            "tcp://db:5432",
+            "https://[2001:db8::1]:8443/",
+            "https://h/a%2Fb",
+            "https://h/price/100%25",
+            "dns://1.1.1.1/example.org?type=A",
+            "https://user:p@h/",
+            "https://xn--bcher-kva.example/",
+            "https://nonesuch.example/nullable",
+            "http://h/%dc%c4",
         ] {
-            assert_eq!(lint(text).iter().filter(|lint| lint.is_error).collect::<Vec<_>>(), Vec::<&Lint>::new(), "{text}");
+            assert_eq!(
+                lint(text).iter().filter(|lint| lint.is_error).collect::<Vec<_>>(),
+                Vec::<&Lint>::new(),
+                "{text}"
+            );
         }
     }
 

@@ -2,3 +2,4 @@
 //! and the handle by which readers get pages of the read model. It decides nothing.
 
 pub mod reader;
+pub mod sanitize;

@@ -14,3 +14,5 @@ impl Prober {
     }
     pub fn forget(&self, _: &str) {}
 }
+mod dns;
+mod resolve;

@@ -242,7 +242,7 @@ async fn answering(root: &Authority) -> Result<Vec<Scene>, DemoLabError> {
 async fn unreachable() -> Result<Vec<Scene>, DemoLabError> {
     let refused = RefusedPort::reserve()?;
     let full = FullBacklog::start().await?;
-    let nameserver = dns::start().await?;
+    let nameserver = dns::start([("api.lab.test", dns::Reply::a([127, 0, 0, 1]))]).await?;
     let denying = proxy::start(ProxyBehaviour::denied()).await?;
     let (refused_url, full_url) = (plain_url(refused.address()), plain_url(full.address()));
     let servers = format!("resolve: {{servers: [\"{}\"]}}", nameserver.address());

@@ -48,7 +48,11 @@ pub fn check_level<T>(entry: &Entry<'_, T>, interval: Option<Span>, timeouts: &r
     }
     if interval.is_some_and(|interval| interval < SHORTEST_INTERVAL) {
         let shortest = write_duration(SHORTEST_INTERVAL);
-        entry.error("interval", format!("is shorter than {shortest}, the least that is accepted"), None);
+        entry.error(
+            "interval",
+            format!("is shorter than {shortest}, the least that is accepted"),
+            None,
+        );
     }
 }
 
@@ -85,11 +89,20 @@ pub fn lower(entry: &Entry<'_, raw::Dependency>, defaults: &raw::Defaults) -> (T
     let built_in = Timeouts::default();
     let pick = |name: &str, default: Duration| match phase(&raw.timeouts, name) {
         Some(value) => Level { value, own: true },
-        None => Level { value: phase(&defaults.timeouts, name).unwrap_or(default), own: false },
+        None => Level {
+            value: phase(&defaults.timeouts, name).unwrap_or(default),
+            own: false,
+        },
     };
     let interval = match raw.interval {
-        Some(span) => Level { value: span.0, own: true },
-        None => Level { value: defaults.interval.map_or(DEFAULT_INTERVAL, |span| span.0), own: false },
+        Some(span) => Level {
+            value: span.0,
+            own: true,
+        },
+        None => Level {
+            value: defaults.interval.map_or(DEFAULT_INTERVAL, |span| span.0),
+            own: false,
+        },
     };
     let quiet = entry.is_pruned("timeouts") || entry.is_pruned("interval") || entry.is_pruned("deadline");
     let fit = |inner: Level, name: &str, outer: Level, outer_name: &str| {
@@ -102,7 +115,10 @@ pub fn lower(entry: &Entry<'_, raw::Dependency>, defaults: &raw::Defaults) -> (T
                 Some(format!("lower it, or set {outer_name} here as well")),
             );
         }
-        Level { value: inner.value.min(outer.value), own: inner.own }
+        Level {
+            value: inner.value.min(outer.value),
+            own: inner.own,
+        }
     };
     let mut total = fit(pick("total", built_in.total), "total", interval, "interval");
     if let Some(deadline) = raw.deadline.map(|span| span.0) {
@@ -111,12 +127,19 @@ pub fn lower(entry: &Entry<'_, raw::Dependency>, defaults: &raw::Defaults) -> (T
             entry.error(
                 "timeouts.total",
                 format!("{have} is more than the caller's deadline, which is {allowed}"),
-                Some(format!("lower it to {allowed} or less: an answer after that helps nobody")),
+                Some(format!(
+                    "lower it to {allowed} or less: an answer after that helps nobody"
+                )),
             );
         }
         total.value = total.value.min(deadline);
     }
-    let attempt = fit(pick("attempt", built_in.attempt), "attempt", total, "timeouts.total");
+    let attempt = fit(
+        pick("attempt", built_in.attempt),
+        "attempt",
+        total,
+        "timeouts.total",
+    );
     let inner = |name: &str, default| fit(pick(name, default), name, attempt, "timeouts.attempt").value;
     let timeouts = Timeouts {
         resolve: inner("resolve", built_in.resolve),

@@ -15,8 +15,14 @@ pub fn secret(value: &TextOrFile) -> SecretRef {
 }
 
 /// Headers whose values are credentials wherever they come from.
-const SECRET_HEADERS: &[&str] =
-    &["authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token", "api-key"];
+const SECRET_HEADERS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "x-auth-token",
+    "api-key",
+];
 
 /// A header's value or a body: secret when it comes from a file or the environment, or when the header's name says so.
 pub fn text<T>(entry: &Entry<'_, T>, path: &KeyPath, header: Option<&str>, value: &TextOrFile) -> Text {

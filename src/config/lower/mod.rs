@@ -24,8 +24,11 @@ use super::raw;
 use super::source::Source;
 
 /// How this program introduces itself to those it asks.
-pub const USER_AGENT: &str =
-    concat!("whyd/", env!("CARGO_PKG_VERSION"), " (+https://github.com/whyd-project/whyd)");
+pub const USER_AGENT: &str = concat!(
+    "whyd/",
+    env!("CARGO_PKG_VERSION"),
+    " (+https://github.com/whyd-project/whyd)"
+);
 
 /// A part of a document that decoded, with its place.
 pub struct Entry<'a, T> {
@@ -47,7 +50,11 @@ impl<T> Entry<'_, T> {
     }
 
     pub fn path(&self, keys: &str) -> KeyPath {
-        if keys.is_empty() { self.base.clone() } else { self.base.dotted(keys) }
+        if keys.is_empty() {
+            self.base.clone()
+        } else {
+            self.base.dotted(keys)
+        }
     }
 
     /// Whether something below that key was wrong and left out.
@@ -76,8 +83,12 @@ pub fn plan(sections: &Sections<'_>, env: &dyn Environment) -> Option<Plan> {
         .collect();
     check_parents(sections);
     let otlp = otlp::lower(sections.otlp.as_ref(), env);
-    let mut dependencies: Vec<Arc<Dependency>> =
-        lowered.into_iter().collect::<Option<Vec<_>>>()?.into_iter().map(Arc::new).collect();
+    let mut dependencies: Vec<Arc<Dependency>> = lowered
+        .into_iter()
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
     dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     Some(Plan {
         dependencies,
@@ -90,7 +101,11 @@ pub fn plan(sections: &Sections<'_>, env: &dyn Environment) -> Option<Plan> {
 
 /// `depends_on` names dependencies that exist, and leads nowhere back.
 fn check_parents(sections: &Sections<'_>) {
-    let names: HashSet<&str> = sections.dependencies.iter().map(|entry| entry.raw.name.as_str()).collect();
+    let names: HashSet<&str> = sections
+        .dependencies
+        .iter()
+        .map(|entry| entry.raw.name.as_str())
+        .collect();
     let parents: HashMap<&str, &[String]> = sections
         .dependencies
         .iter()
@@ -102,11 +117,17 @@ fn check_parents(sections: &Sections<'_>) {
                 let near = crate::model::similar::closest(parent, names.iter().copied(), 3);
                 let help = near.map(|near| format!("did you mean `{near}`?"));
                 let path = entry.path("depends_on").index(i);
-                entry.source.error(&path, format!("there is no dependency `{parent}`"), help);
+                entry
+                    .source
+                    .error(&path, format!("there is no dependency `{parent}`"), help);
             }
         }
         if let Some(way) = way_back(&entry.raw.name, &parents) {
-            entry.error("depends_on", format!("depends on itself: {}", way.join(" → ")), None);
+            entry.error(
+                "depends_on",
+                format!("depends on itself: {}", way.join(" → ")),
+                None,
+            );
         }
     }
 }
@@ -141,41 +162,64 @@ fn limits(entry: Option<&Entry<'_, raw::Limits>>) -> Limits {
     let default = Limits::default();
     let Some(entry) = entry else { return default };
     let raw = entry.raw;
-    for (key, value) in [("concurrency", raw.concurrency), ("concurrency_per_host", raw.concurrency_per_host)] {
+    for (key, value) in [
+        ("concurrency", raw.concurrency),
+        ("concurrency_per_host", raw.concurrency_per_host),
+    ] {
         if value == Some(0) {
-            entry.error(key, "must be at least 1: with 0 nothing would ever be asked", None);
+            entry.error(
+                key,
+                "must be at least 1: with 0 nothing would ever be asked",
+                None,
+            );
         }
     }
     Limits {
         concurrency: raw.concurrency.unwrap_or(default.concurrency),
         concurrency_per_host: raw.concurrency_per_host.unwrap_or(default.concurrency_per_host),
-        confirmations_per_host: raw.confirmations_per_host.unwrap_or(default.confirmations_per_host),
+        confirmations_per_host: raw
+            .confirmations_per_host
+            .unwrap_or(default.confirmations_per_host),
     }
 }
 
 fn listen(entry: Option<&Entry<'_, raw::Listen>>) -> Option<Listen> {
     let Some(entry) = entry else {
-        return Some(Listen { address: DEFAULT_LISTEN, tls: None, auth: None });
+        return Some(Listen {
+            address: DEFAULT_LISTEN,
+            tls: None,
+            auth: None,
+        });
     };
     let raw = &entry.raw;
     if raw.disabled {
         return None;
     }
-    let auth = raw.auth.as_ref().and_then(|auth| match (&auth.basic, &auth.bearer) {
-        (Some(_), Some(_)) => {
-            entry.error("auth", "has both basic and bearer; expected one of them", None);
-            None
-        }
-        (Some(basic), None) => Some(ListenAuth::Basic {
-            user: basic.user.as_str().into(),
-            password: credentials::secret(&basic.password),
-        }),
-        (None, Some(token)) => Some(ListenAuth::Bearer(credentials::secret(token))),
-        (None, None) => {
-            entry.error("auth", "is empty; expected basic or bearer", None);
-            None
-        }
+    let auth = raw
+        .auth
+        .as_ref()
+        .and_then(|auth| match (&auth.basic, &auth.bearer) {
+            (Some(_), Some(_)) => {
+                entry.error("auth", "has both basic and bearer; expected one of them", None);
+                None
+            }
+            (Some(basic), None) => Some(ListenAuth::Basic {
+                user: basic.user.as_str().into(),
+                password: credentials::secret(&basic.password),
+            }),
+            (None, Some(token)) => Some(ListenAuth::Bearer(credentials::secret(token))),
+            (None, None) => {
+                entry.error("auth", "is empty; expected basic or bearer", None);
+                None
+            }
+        });
+    let tls = raw.tls.as_ref().map(|tls| ListenTls {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
     });
-    let tls = raw.tls.as_ref().map(|tls| ListenTls { cert: tls.cert.clone(), key: tls.key.clone() });
-    Some(Listen { address: raw.address.unwrap_or(DEFAULT_LISTEN), tls, auth })
+    Some(Listen {
+        address: raw.address.unwrap_or(DEFAULT_LISTEN),
+        tls,
+        auth,
+    })
 }

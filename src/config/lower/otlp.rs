@@ -22,7 +22,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 pub fn lower(entry: Option<&Entry<'_, raw::Otlp>>, env: &dyn Environment) -> Option<Otlp> {
     let signal = |name: &str| {
         let set = |name: String| env.var(&name).filter(|value| !value.is_empty());
-        set(format!("OTEL_EXPORTER_OTLP_METRICS_{name}")).or_else(|| set(format!("OTEL_EXPORTER_OTLP_{name}")))
+        set(format!("OTEL_EXPORTER_OTLP_METRICS_{name}"))
+            .or_else(|| set(format!("OTEL_EXPORTER_OTLP_{name}")))
     };
     if entry.is_none() && signal("ENDPOINT").is_none() {
         return None;
@@ -40,8 +41,14 @@ pub fn lower(entry: Option<&Entry<'_, raw::Otlp>>, env: &dyn Environment) -> Opt
     if let Some(traces) = &raw.traces_endpoint {
         check_endpoint(entry, "traces_endpoint", traces);
     }
-    let interval = raw.interval.map(|span| span.0).or_else(|| millis(env.var("OTEL_METRIC_EXPORT_INTERVAL")));
-    let timeout = raw.timeout.map(|span| span.0).or_else(|| millis(signal("TIMEOUT")));
+    let interval = raw
+        .interval
+        .map(|span| span.0)
+        .or_else(|| millis(env.var("OTEL_METRIC_EXPORT_INTERVAL")));
+    let timeout = raw
+        .timeout
+        .map(|span| span.0)
+        .or_else(|| millis(signal("TIMEOUT")));
     Some(Otlp {
         endpoint: endpoint.into(),
         protocol,
@@ -61,7 +68,9 @@ pub fn lower(entry: Option<&Entry<'_, raw::Otlp>>, env: &dyn Environment) -> Opt
 
 fn protocol(raw: &raw::Otlp, from_env: Option<&str>) -> OtlpProtocol {
     match (raw.protocol, from_env) {
-        (Some(raw::OtlpProtocol::HttpProtobuf), _) | (None, Some("http/protobuf")) => OtlpProtocol::HttpProtobuf,
+        (Some(raw::OtlpProtocol::HttpProtobuf), _) | (None, Some("http/protobuf")) => {
+            OtlpProtocol::HttpProtobuf
+        }
         (Some(raw::OtlpProtocol::Grpc), _) | (None, _) => OtlpProtocol::Grpc,
     }
 }
@@ -88,12 +97,18 @@ fn check_endpoint(entry: Option<&Entry<'_, raw::Otlp>>, key: &str, text: &str) {
     }
     let has_user_info = url::Url::parse(text).is_ok_and(|url| !url.username().is_empty());
     if let Some(entry) = entry.filter(|_| has_user_info) {
-        entry.error(key, "carries a user name or password", Some("put them into headers, from a file".into()));
+        entry.error(
+            key,
+            "carries a user name or password",
+            Some("put them into headers, from a file".into()),
+        );
     }
 }
 
 fn millis(text: Option<String>) -> Option<Duration> {
-    text.and_then(|text| text.trim().parse().ok()).filter(|millis| *millis > 0).map(Duration::from_millis)
+    text.and_then(|text| text.trim().parse().ok())
+        .filter(|millis| *millis > 0)
+        .map(Duration::from_millis)
 }
 
 fn headers(
@@ -104,14 +119,19 @@ fn headers(
     let mut headers: BTreeMap<Arc<str>, Text> = pairs(&from_env.unwrap_or_default())
         .into_iter()
         .map(|(name, value)| {
-            (name.to_ascii_lowercase().into(), Text::Secret(SecretRef::Inline(Secret::new(value))))
+            (
+                name.to_ascii_lowercase().into(),
+                Text::Secret(SecretRef::Inline(Secret::new(value))),
+            )
         })
         .collect();
     if let Some(entry) = entry {
         for (name, value) in &raw.headers {
             let path = entry.path("headers").key(name);
             if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-                entry.source.error(&path, format!("`{name}` is not the name of a header"), None);
+                entry
+                    .source
+                    .error(&path, format!("`{name}` is not the name of a header"), None);
             }
             let value = credentials::text(entry, &path, Some(name), value);
             headers.insert(name.to_ascii_lowercase().into(), value);
@@ -136,13 +156,20 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 }
 
 fn resource(raw: &raw::Otlp, env: &dyn Environment) -> Arc<[(Arc<str>, Arc<str>)]> {
-    let mut all: BTreeMap<String, String> =
-        pairs(&env.var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default()).into_iter().collect();
+    let mut all: BTreeMap<String, String> = pairs(&env.var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default())
+        .into_iter()
+        .collect();
     if let Some(name) = env.var("OTEL_SERVICE_NAME").filter(|name| !name.is_empty()) {
         all.insert("service.name".into(), name);
     }
-    all.extend(raw.resource.iter().map(|(key, value)| (key.clone(), value.0.clone())));
-    all.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+    all.extend(
+        raw.resource
+            .iter()
+            .map(|(key, value)| (key.clone(), value.0.clone())),
+    );
+    all.into_iter()
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
 }
 
 fn tls_settings(
@@ -156,8 +183,15 @@ fn tls_settings(
     let chain = signal("CLIENT_CERTIFICATE").map(PathBuf::from);
     let key = signal("CLIENT_KEY").map(PathBuf::from);
     TlsSettings {
-        ca: signal("CERTIFICATE").map(PathBuf::from).into_iter().collect::<Vec<_>>().into(),
-        client_cert: chain.map(|chain| ClientCert { key: key.unwrap_or_else(|| chain.clone()), chain }),
+        ca: signal("CERTIFICATE")
+            .map(PathBuf::from)
+            .into_iter()
+            .collect::<Vec<_>>()
+            .into(),
+        client_cert: chain.map(|chain| ClientCert {
+            key: key.unwrap_or_else(|| chain.clone()),
+            chain,
+        }),
         ..TlsSettings::default()
     }
 }

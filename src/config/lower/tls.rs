@@ -9,7 +9,9 @@ use crate::model::dependency::{ClientCert, TlsMinVersion, TlsSettings};
 use super::Entry;
 
 pub fn lower<T>(entry: &Entry<'_, T>, raw: Option<&raw::Tls>) -> TlsSettings {
-    let Some(raw) = raw else { return TlsSettings::default() };
+    let Some(raw) = raw else {
+        return TlsSettings::default();
+    };
     if raw.only_given_ca && raw.ca.0.is_empty() && !entry.is_pruned("tls") {
         entry.error("tls.only_given_ca", "trusts nothing: tls.ca names no file", None);
     }
@@ -29,6 +31,10 @@ pub fn lower<T>(entry: &Entry<'_, T>, raw: Option<&raw::Tls>) -> TlsSettings {
             Some(raw::TlsVersion::Tls13) => TlsMinVersion::Tls13,
             Some(raw::TlsVersion::Tls12) | None => TlsMinVersion::Tls12,
         },
-        alpn: raw.alpn.iter().map(|protocol| Arc::from(protocol.as_str())).collect(),
+        alpn: raw
+            .alpn
+            .iter()
+            .map(|protocol| Arc::from(protocol.as_str()))
+            .collect(),
     }
 }

@@ -15,7 +15,12 @@ pub enum Target {
     Http(HttpTarget),
     Tcp(Endpoint),
     Tls(Endpoint),
-    Dns { server: Endpoint, name: Arc<str>, record: Option<String>, tcp: bool },
+    Dns {
+        server: Endpoint,
+        name: Arc<str>,
+        record: Option<String>,
+        tcp: bool,
+    },
 }
 
 pub struct HttpTarget {
@@ -47,7 +52,11 @@ pub fn target<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<Target> 
         "tls" => host_port(entry, key, text).map(Target::Tls),
         "dns" => dns(entry, key, text),
         later if LATER.contains(&later) => {
-            entry.error(key, format!("{later}:// is known and not supported by this version"), None);
+            entry.error(
+                key,
+                format!("{later}:// is known and not supported by this version"),
+                None,
+            );
             None
         }
         other => {
@@ -71,15 +80,25 @@ pub fn http<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<HttpTarget
         "http" => Scheme::Http,
         "https" => Scheme::Https,
         other => {
-            entry.error(key, format!("has the scheme `{other}`; expected http or https"), None);
+            entry.error(
+                key,
+                format!("has the scheme `{other}`; expected http or https"),
+                None,
+            );
             return None;
         }
     };
     let host = parsed.host_str()?.trim_start_matches('[').trim_end_matches(']');
-    let endpoint =
-        Endpoint { host: host.into(), port: parsed.port().unwrap_or(scheme.default_port()) };
-    let user_info = (!parsed.username().is_empty() || parsed.password().is_some())
-        .then(|| (decoded(parsed.username()), decoded(parsed.password().unwrap_or_default())));
+    let endpoint = Endpoint {
+        host: host.into(),
+        port: parsed.port().unwrap_or(scheme.default_port()),
+    };
+    let user_info = (!parsed.username().is_empty() || parsed.password().is_some()).then(|| {
+        (
+            decoded(parsed.username()),
+            decoded(parsed.password().unwrap_or_default()),
+        )
+    });
     let url = HttpUrl {
         scheme,
         endpoint,
@@ -100,7 +119,11 @@ fn decoded(text: &str) -> String {
 fn host_port<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<Endpoint> {
     let parsed = generic(entry, key, text)?;
     if !matches!(parsed.path(), "" | "/") || parsed.query().is_some() {
-        entry.error(key, "has a path; a tcp:// or tls:// target is a host and a port", None);
+        entry.error(
+            key,
+            "has a path; a tcp:// or tls:// target is a host and a port",
+            None,
+        );
         return None;
     }
     let host = parsed.host_str().unwrap_or_default();
@@ -108,7 +131,11 @@ fn host_port<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<Endpoint>
     match parsed.port().or(default) {
         Some(port) => ascii_host(entry, key, host).map(|host| Endpoint { host, port }),
         None => {
-            entry.error(key, "has no port", Some(format!("write {}://{host}:PORT", parsed.scheme())));
+            entry.error(
+                key,
+                "has no port",
+                Some(format!("write {}://{host}:PORT", parsed.scheme())),
+            );
             None
         }
     }
@@ -118,7 +145,10 @@ fn host_port<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<Endpoint>
 fn dns<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<Target> {
     let parsed = generic(entry, key, text)?;
     let host = ascii_host(entry, key, parsed.host_str().unwrap_or_default())?;
-    let server = Endpoint { host, port: parsed.port().unwrap_or(53) };
+    let server = Endpoint {
+        host,
+        port: parsed.port().unwrap_or(53),
+    };
     let name = parsed.path().trim_start_matches('/');
     if name.is_empty() || name.contains('/') {
         let help = "write dns://resolver/name?type=A".to_owned();
@@ -133,11 +163,20 @@ fn dns<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<Target> {
             ("transport", "udp") => tcp = false,
             _ => {
                 let help = "known here: type=A, transport=udp or tcp".to_owned();
-                entry.error(key, format!("`{option}={value}` is not an option of dns://"), Some(help));
+                entry.error(
+                    key,
+                    format!("`{option}={value}` is not an option of dns://"),
+                    Some(help),
+                );
             }
         }
     }
-    Some(Target::Dns { server, name: name.trim_end_matches('.').into(), record, tcp })
+    Some(Target::Dns {
+        server,
+        name: name.trim_end_matches('.').into(),
+        record,
+        tcp,
+    })
 }
 
 fn generic<T>(entry: &Entry<'_, T>, key: &str, text: &str) -> Option<url::Url> {
