@@ -1,1 +1,3 @@
-//! (under construction)
+//! Decisions: pure, synchronous, standard library only.
+
+pub mod classify;
