@@ -13,12 +13,15 @@ use super::scene::{Found, Scene};
 
 /// Only where the budget of the attempt or the operation ended: a phase that used up its own is the cause itself.
 pub fn explain(scene: &Scene<'_>) -> Option<Found> {
-    let Trouble::TimedOut(Budget::Attempt | Budget::Total) = scene.stop.trouble else {
+    let Trouble::TimedOut(budget) = scene.stop.trouble else {
         return None;
     };
     let Some(phase) = scene.phase() else {
         return Some(spread(scene));
     };
+    if budget == Budget::Phase {
+        return None;
+    }
     let here = time_in(scene, phase);
     if here * 2 < scene.attempt.elapsed {
         return Some(a_known_thief(scene).unwrap_or_else(|| spread(scene)));

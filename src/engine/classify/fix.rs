@@ -74,8 +74,10 @@ fn names(found: &Found, scene: &Scene<'_>) -> Option<String> {
 fn connecting(found: &Found, scene: &Scene<'_>) -> Option<String> {
     let peer = scene.peer();
     let at = match scene.address() {
-        Some(address) if !peer.starts_with(&address.to_string()) => format!("{peer} ({address})"),
-        _ => peer,
+        // The name is the address itself.
+        Some(address) if scene.host() == address.ip().to_string() => address.to_string(),
+        Some(address) => format!("{peer} ({address})"),
+        None => peer,
     };
     let loopback = scene.address().is_some_and(|address| address.ip().is_loopback());
     Some(match found.cause {

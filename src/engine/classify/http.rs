@@ -192,6 +192,8 @@ fn closed(scene: &Scene<'_>) -> Found {
             };
             with_response(found, scene)
         }
+        Some(Phase::Resolve) => Found::observed(Cause::DnsFailed),
+        Some(Phase::Connect) => Found::observed(Cause::TcpResetDuringConnect),
         _ if scene.response_begun() => {
             let cause = other_protocol(scene).unwrap_or(Cause::HttpHeadersTruncated);
             with_response(Found::observed(cause), scene)

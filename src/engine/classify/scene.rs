@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::attempt::{Attempt, Budget, Hop, Role, Stop, Trouble};
+use crate::model::attempt::{Attempt, Budget, Hop, Protocol, Role, Stop, Trouble};
 use crate::model::cause::{Cause, Speed};
 use crate::model::dependency::{Dependency, DnsTransport, Probe, Proxy};
 use crate::model::evidence::{Evidence, Value};
@@ -55,12 +55,15 @@ impl<'a> Scene<'a> {
     /// Whether the stop lies on the way to the proxy or in its CONNECT, so that it says nothing about the target. What
     /// comes after CONNECT is the target's, and so is a response that a proxy forwards.
     pub fn is_at_proxy(&self) -> bool {
+        if self.phase() == Some(Phase::Proxy) {
+            return true;
+        }
         if self.role() != Role::Proxy {
             return false;
         }
         let connect_made = self.hop.is_some_and(|hop| hop.phases.get(Phase::Proxy).is_some());
         match self.phase() {
-            Some(Phase::Resolve | Phase::Connect | Phase::Proxy) => true,
+            Some(Phase::Resolve | Phase::Connect) => true,
             Some(Phase::Tls) => !connect_made && self.proxy().is_some_and(|proxy| proxy.tls),
             _ => false,
         }
@@ -93,13 +96,15 @@ impl<'a> Scene<'a> {
         self.hop.map_or(&[], |hop| &hop.first_bytes)
     }
 
-    /// Whether any part of a response was seen on this use of the connection. Below TLS, bytes received are no sign of
-    /// that: a close_notify or a session ticket counts among them.
+    /// Whether any part of a response was seen on this use of the connection. With TLS or HTTP/2, bytes received are no
+    /// sign of that: a close_notify, a session ticket or a SETTINGS frame counts among them.
     pub fn response_begun(&self) -> bool {
         self.hop.is_some_and(|hop| {
             hop.status.is_some()
                 || !hop.first_bytes.is_empty()
-                || (hop.received > 0 && hop.url.starts_with("http://"))
+                || (hop.received > 0
+                    && hop.url.starts_with("http://")
+                    && hop.protocol != Some(Protocol::Http2))
         })
     }
 

@@ -71,7 +71,7 @@ fn silence(scene: &Scene<'_>) -> Found {
 
 /// An error on a connection that was established before.
 fn established(scene: &Scene<'_>, errno: i32) -> Option<Found> {
-    let phase = scene.phase()?;
+    let phase = scene.phase().unwrap_or(Phase::FirstByte);
     Some(match errno {
         errno if errno::is_reset(errno) => reset(scene, phase),
         // The kernel gave up sending again: the path died under us.

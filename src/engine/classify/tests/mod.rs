@@ -379,3 +379,75 @@ fn a_stop_without_any_hop_still_has_a_cause() {
     assert_eq!(failure.confidence, Confidence::Observed);
     assert_eq!(failure.speed, Speed::Fast);
 }
+
+/// Every place and manner in which an attempt can stop is understood: `unknown` is left to bugs.
+#[test]
+fn nothing_that_can_be_told_is_unknown() {
+    use super::errno::*;
+    let errnos = [
+        EPERM,
+        EACCES,
+        EINVAL,
+        ENFILE,
+        EMFILE,
+        EPIPE,
+        EADDRINUSE,
+        EADDRNOTAVAIL,
+        ENETDOWN,
+        ENETUNREACH,
+        ECONNABORTED,
+        ECONNRESET,
+        ENOBUFS,
+        ENOTCONN,
+        ETIMEDOUT,
+        ECONNREFUSED,
+        EHOSTDOWN,
+        EHOSTUNREACH,
+    ];
+    let call_of = |phase: Option<Phase>| match phase {
+        Some(Phase::Resolve | Phase::Connect) => Call::Connect,
+        _ => Call::Receive,
+    };
+    let budgets = [Budget::Phase, Budget::Attempt, Budget::Total];
+    let phases = Phase::ALL.into_iter().map(Some).chain([None]);
+    let mut seen = std::collections::BTreeSet::new();
+    for phase in phases {
+        let mut troubles: Vec<Trouble> = budgets.into_iter().map(Trouble::TimedOut).collect();
+        troubles.extend([
+            Trouble::Closed,
+            Trouble::NoAddress,
+            Trouble::DnsAnswer,
+            Trouble::Abandoned,
+        ]);
+        troubles.extend((0..=121).map(|alert| Trouble::Tls(TlsTrouble::AlertReceived(alert))));
+        for errno in errnos {
+            // These belong to making a connection; later they cannot be.
+            let early = matches!(errno, EINVAL | EADDRINUSE | EADDRNOTAVAIL);
+            if !(early && call_of(phase) == Call::Receive) {
+                let call = call_of(phase);
+                troubles.push(Trouble::Io { call, errno });
+            }
+        }
+        for trouble in troubles {
+            for dress in [
+                |case: Case| case,
+                Case::reused,
+                |case: Case| case.https(|tls| tls.client_cert_requested = true),
+                |case: Case| case.proxied(false),
+                |case: Case| case.proxied(true),
+                |case: Case| case.dns_probe(DnsTransport::Udp),
+                |case: Case| case.dns_probe(DnsTransport::Tcp),
+            ] {
+                let mut case = dress(case(phase.unwrap_or(Phase::Resolve), trouble.clone()));
+                if let Outcome::Stopped(stop) = &mut case.attempt.outcome {
+                    stop.phase = phase;
+                }
+                let failure = case.classify();
+                assert_ne!(failure.cause, Cause::Unknown, "{phase:?} {trouble:?}");
+                assert!(!failure.fix.is_empty(), "{phase:?} {trouble:?}");
+                seen.insert(failure.cause);
+            }
+        }
+    }
+    assert!(seen.len() > 30, "{}", seen.len());
+}
