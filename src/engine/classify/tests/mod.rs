@@ -1,7 +1,10 @@
 //! Facts in, causes out: one row per cause, and rows for what only looks like it.
 
+mod answers;
+mod connections;
+mod handshakes;
+mod ours_and_names;
 mod several;
-mod tables;
 mod words;
 
 use std::net::SocketAddr;
@@ -341,6 +344,28 @@ impl Case {
             now: NOW,
         };
         findings(&self.attempt, &context)
+    }
+}
+
+/// What it is, the facts, and what they are taken for.
+type Row = (&'static str, Case, Cause, Confidence, Speed);
+
+fn check(rows: Vec<Row>) {
+    for (what, case, cause, confidence, speed) in rows {
+        let failure = case.classify();
+        assert_eq!(failure.cause, cause, "{what}: cause");
+        assert_eq!(failure.confidence, confidence, "{what}: confidence");
+        assert_eq!(failure.speed, speed, "{what}: speed");
+        assert!(!failure.fix.is_empty(), "{what}: no fix");
+        assert!(
+            !failure.alternatives.contains(&cause),
+            "{what}: its own alternative"
+        );
+        assert_eq!(
+            failure.chain.len(),
+            case.attempt.stop().map_or(0, |stop| stop.chain.len()),
+            "{what}: chain"
+        );
     }
 }
 
