@@ -49,7 +49,11 @@ pub(crate) async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(TlsStream<IO>, TlsFacts), Box<TlsFailure>> {
     let mut roots = rustls::RootCertStore::empty();
     for path in how.settings.ca.iter() {
-        for cert in CertificateDer::pem_file_iter(path).into_iter().flatten().flatten() {
+        for cert in CertificateDer::pem_file_iter(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let _ = roots.add(cert);
         }
     }
