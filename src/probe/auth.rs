@@ -142,14 +142,6 @@ async fn fetch(
     secret: Secret,
 ) -> Result<Token, Halt> {
     let target = Arc::new(Target::new(client.token_url.clone())?);
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials");
-    if !client.scopes.is_empty() {
-        form.append_pair("scope", &client.scopes.join(" "));
-    }
-    if let Some(audience) = &client.audience {
-        form.append_pair("audience", audience);
-    }
     let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let credentials = basic(&encode(&client.client_id), &encode(secret.expose()));
     let mut headers = HeaderMap::with_capacity(6);
@@ -169,7 +161,7 @@ async fn fetch(
         role: Role::TokenEndpoint,
         method: Method::POST,
         headers,
-        body: Bytes::from(form.finish()),
+        body: Bytes::from(form(client)),
         version: HttpVersion::Auto,
         proxy: probe.proxy.as_ref(),
         // The authorities are shared; who we are, and which name is meant, is the target's alone.
@@ -187,6 +179,19 @@ async fn fetch(
     };
     let answer = ask(run, &request).await?;
     read_token(run, answer, secret).await
+}
+
+/// The request's body: what is asked for, without who asks.
+fn form(client: &ClientCredentials) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    if !client.scopes.is_empty() {
+        form.append_pair("scope", &client.scopes.join(" "));
+    }
+    if let Some(audience) = &client.audience {
+        form.append_pair("audience", audience);
+    }
+    form.finish()
 }
 
 async fn read_token(run: &mut Run<'_>, mut answer: Answer, secret: Secret) -> Result<Token, Halt> {

@@ -80,6 +80,14 @@ impl Pool {
         drop(forgotten);
     }
 
+    /// Whether the dependency's parked connection is known to have ended.
+    #[cfg(test)]
+    pub fn has_ended(&self, dependency: &str, way: &Way) -> bool {
+        let pool = self.lock();
+        pool.get(dependency)
+            .is_some_and(|parked| parked.way == *way && parked.link.wire.traffic().ended.is_some())
+    }
+
     pub fn len(&self) -> usize {
         self.lock().len()
     }
