@@ -1,18 +1,155 @@
-//! placeholder until the probes are merged
-use crate::model::attempt::*;
-use crate::model::order::*;
-pub struct Prober;
-impl Prober {
-    pub fn new() -> Self {
-        Prober
-    }
-    pub async fn attempt(&self, _: &AttemptOrder) -> Attempt {
-        unimplemented!()
-    }
-    pub async fn confirm(&self, _: &ConfirmationOrder) -> Confirmation {
-        unimplemented!()
-    }
-    pub fn forget(&self, _: &str) {}
-}
+//! Probes: one attempt each, its facts, and nothing decided.
+//!
+//! A [`Prober`] makes attempts and second looks as the engine orders them. Every connection is our own: nothing is
+//! retried, pooled or sent again behind the engine's back.
+
+mod auth;
+mod budget;
+mod confirm;
+mod connect;
 mod dns;
+mod expect;
+mod http;
+mod pool;
+mod proxy;
 mod resolve;
+mod run;
+mod secure;
+mod stream;
+mod tcp;
+mod tcp_info;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
+use crate::model::dependency::Probe;
+use crate::model::evidence::Evidence;
+use crate::model::order::{AttemptOrder, ConfirmationOrder};
+use crate::net::sanitize::foreign_text;
+use crate::net::secret::Secrets;
+
+use auth::Tokens;
+use http::prepared::PreparedCache;
+use pool::Pool;
+use resolve::Resolver;
+use run::{Halt, Run};
+use tls::TlsClients;
+
+/// Makes attempts and second looks. Cheap to clone; the clones share everything.
+#[derive(Clone)]
+pub struct Prober(Arc<World>);
+
+/// What attempts share.
+pub(crate) struct World {
+    resolver: Resolver,
+    tls: TlsClients,
+    secrets: Secrets,
+    pool: Pool,
+    prepared: PreparedCache,
+    tokens: Tokens,
+}
+
+impl Default for Prober {
+    fn default() -> Self {
+        Prober::new()
+    }
+}
+
+impl Prober {
+    pub fn new() -> Prober {
+        Prober(Arc::new(World {
+            resolver: Resolver::new(),
+            tls: TlsClients::new(),
+            secrets: Secrets::new(),
+            pool: Pool::default(),
+            prepared: PreparedCache::default(),
+            tokens: Tokens::default(),
+        }))
+    }
+
+    /// Makes one attempt. It ends within the order's budget, and a bug of ours is an attempt that says so.
+    pub async fn attempt(&self, order: &AttemptOrder) -> Attempt {
+        attempt(&self.0, order).await
+    }
+
+    /// Makes one second look, within its budget.
+    pub async fn confirm(&self, order: &ConfirmationOrder) -> Confirmation {
+        let looking = AssertUnwindSafe(confirm::confirm(&self.0, order)).catch_unwind();
+        looking.await.unwrap_or_else(|panic| Confirmation {
+            elapsed: std::time::Duration::ZERO,
+            result: ConfirmationResult::NotDone(panic_text(&*panic)),
+            evidence: Evidence::new(),
+        })
+    }
+
+    /// Forgets what is kept for a dependency that was removed or changed: its parked connection above all.
+    pub fn forget(&self, dependency: &str) {
+        self.0.pool.forget(dependency);
+        self.0.prepared.forget(dependency);
+    }
+
+    /// How many connections are kept.
+    pub fn parked(&self) -> usize {
+        self.0.pool.len()
+    }
+}
+
+/// Makes one attempt; a panic inside becomes its outcome.
+pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
+    if let Probe::Dns(probe) = &order.dependency.probe {
+        let mut run = Run::new(world, order);
+        let asked = AssertUnwindSafe(dns::attempt(probe, order, &world.resolver)).catch_unwind();
+        return match asked.await {
+            Ok(attempt) => attempt,
+            Err(panic) => {
+                run.hops.clear();
+                run.finish(Outcome::Stopped(panicked(&*panic)))
+            }
+        };
+    }
+    let mut run = Run::new(world, order);
+    // The run is plain data: what a panic leaves of it is still true.
+    let done = AssertUnwindSafe(probe(&mut run)).catch_unwind().await;
+    let outcome = match done {
+        Ok(Ok(())) => Outcome::Answered,
+        Ok(Err(stop)) => Outcome::Stopped(stop),
+        Err(panic) => Outcome::Stopped(panicked(&*panic)),
+    };
+    run.finish(outcome)
+}
+
+async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
+    match &run.order.dependency.probe {
+        Probe::Http(probe) => http::attempt(run, probe).await,
+        Probe::Tcp(probe) => connect::tcp(run, probe).await,
+        Probe::Tls(probe) => connect::tls(run, probe).await,
+        // Made by its own room, before this is called.
+        Probe::Dns(_) => Ok(()),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Box<Stop> {
+    let text = panic_text(panic);
+    Box::new(Stop {
+        phase: None,
+        hop: None,
+        trouble: Trouble::Panicked(text.clone()),
+        chain: vec![text],
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> Box<str> {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text");
+    foreign_text(text.as_bytes(), 200)
+}
