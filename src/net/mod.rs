@@ -1,4 +1,9 @@
 //! Shared by the edges: the crypto provider, trust stores, our own HTTP client, secrets, the sanitising of foreign text,
 //! and the handle by which readers get pages of the read model. It decides nothing.
 
+pub mod crypto;
 pub mod reader;
+pub mod sanitize;
+pub mod secret;
+pub mod stamp;
+pub mod trust;
