@@ -59,7 +59,7 @@ impl Secrets {
     pub fn resolve(&self, secret: &SecretRef) -> Result<Secret, SecretError> {
         match secret {
             SecretRef::Inline(secret) => Ok(secret.clone()),
-            SecretRef::File(path) => self.from_file(path).map_err(|reason| SecretError {
+            SecretRef::File(path) => self.file(path).map_err(|reason| SecretError {
                 path: path.clone(),
                 reason,
             }),
@@ -77,7 +77,7 @@ impl Secrets {
         }
     }
 
-    fn from_file(&self, path: &Path) -> Result<Secret, Reason> {
+    fn file(&self, path: &Path) -> Result<Secret, Reason> {
         // The stamp is taken before the content: a change between the two is seen the next time.
         let stamp = FileStamp::of(path)?;
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

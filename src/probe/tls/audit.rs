@@ -159,7 +159,21 @@ fn fault(position: Option<usize>, kind: CertificateFaultKind, detail: &str) -> C
 
 /// What the verifier says, in one line.
 fn words(err: &Error) -> Box<str> {
-    foreign_text(err.to_string().as_bytes(), MAX_DETAIL)
+    let Error::InvalidCertificate(err) = err else {
+        return foreign_text(err.to_string().as_bytes(), MAX_DETAIL);
+    };
+    let text = match err {
+        // Their own texts are dumps of bytes.
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+            "its signature algorithm is not supported".into()
+        }
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its signature algorithm does not go with its issuer's key".into()
+        }
+        CertificateError::Other(other) => other.to_string(),
+        err => err.to_string(),
+    };
+    foreign_text(text.as_bytes(), MAX_DETAIL)
 }
 
 impl Auditor<'_> {
@@ -231,7 +245,13 @@ impl Auditor<'_> {
             false => "",
         };
         match self.path.end {
-            End::Trusted | End::Pinned => {}
+            End::Pinned => {}
+            End::Trusted => {
+                if let Some(bits) = path::small_anchor_key(head, self.trust) {
+                    let detail = format!("{subject} is signed by {issuer} with an RSA key of {bits} bits");
+                    self.add(Some(last), CertificateFaultKind::WeakSignature, &detail);
+                }
+            }
             End::SelfSigned if last == 0 => {
                 let also = if head.is_ca {
                     ", and is marked as an authority"

@@ -196,7 +196,8 @@ fn key_parts(key: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((algorithm.content, der::bits(bits.content)?))
 }
 
-fn small_rsa_key(key: &[u8]) -> Option<usize> {
+/// The size in bits of an RSA key (the content of a subject public key info's sequence) that is too small to be taken.
+pub(super) fn small_rsa_key(key: &[u8]) -> Option<usize> {
     let whole = der::in_sequence(key);
     let (_, key) = <SubjectPublicKeyInfo<'_> as x509_parser::prelude::FromDer<_>>::from_der(&whole).ok()?;
     match key.parsed() {

@@ -6,7 +6,7 @@ use std::io;
 use rustls::{Error, InvalidMessage, PeerMisbehaved};
 
 use super::hello;
-use crate::model::attempt::{Call, TlsFacts, TlsTrouble, Trouble};
+use crate::model::attempt::{Call, CertificateFault, TlsFacts, TlsTrouble, Trouble};
 use crate::net::sanitize::{error_chain, foreign_text};
 
 /// Longest text of an error within facts, in characters.
@@ -65,7 +65,7 @@ pub(crate) fn trouble_after_handshake(err: &io::Error) -> Option<Trouble> {
 }
 
 /// The error's inner one of that type, however often it is wrapped.
-fn find<'a, T: StdError + 'static>(err: &'a io::Error) -> Option<&'a T> {
+fn find<T: StdError + 'static>(err: &io::Error) -> Option<&T> {
     let mut next: Option<&(dyn StdError + 'static)> = err.get_ref().map(|err| err as _);
     while let Some(err) = next {
         if let Some(found) = err.downcast_ref() {
@@ -126,9 +126,13 @@ fn from_rustls(err: &Error) -> Trouble {
     Trouble::Tls(tls)
 }
 
-/// The error as texts, from what was done to what went wrong.
-pub(super) fn chain(err: &(dyn StdError + 'static)) -> Vec<Box<str>> {
+/// The error as texts, from what was done to what went wrong. Of a refused certificate the audit's words are told: the
+/// library knows only its first complaint, and some of its texts are dumps of bytes.
+pub(super) fn chain(err: &(dyn StdError + 'static), faults: &[CertificateFault]) -> Vec<Box<str>> {
     let mut chain = vec![Box::<str>::from("TLS handshake failed")];
-    chain.extend(error_chain(err));
+    match faults.first() {
+        Some(fault) => chain.push(format!("invalid peer certificate: {}", fault.detail).into()),
+        None => chain.extend(error_chain(err)),
+    }
     chain
 }

@@ -84,8 +84,8 @@ pub(crate) async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
         }
         Ok(Err(err)) => Err(Box::new(TlsFailure {
             trouble: failure::trouble(&err),
+            chain: failure::chain(&err, &facts.faults),
             facts,
-            chain: failure::chain(&err),
         })),
         Err(_) => Err(failed(Trouble::TimedOut(Budget::Phase), facts)),
     }

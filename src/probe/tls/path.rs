@@ -1,9 +1,9 @@
 //! From the leaf to a trust anchor: which presented certificates form the path, and where it ends if it does not get
 //! there. It looks at names and signatures alone; dates and purposes are the audit's.
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 
-use super::certificate::{Certificate, Link};
+use super::certificate::{Certificate, Link, small_rsa_key};
 use super::der;
 use super::seen::SeenAuthorities;
 use crate::net::trust::Trust;
@@ -147,16 +147,8 @@ impl PathFinder<'_> {
 }
 
 fn anchor_of(head: &Certificate<'_>, trust: &Trust) -> Anchor {
-    let Some(issuer) = der::sequence(head.issuer) else {
-        return Anchor::None;
-    };
     let mut found = Anchor::None;
-    for anchor in trust
-        .roots()
-        .roots
-        .iter()
-        .filter(|anchor| anchor.subject.as_ref() == issuer)
-    {
+    for anchor in anchors_of_the_name(head, trust) {
         match head.signed_by_key(&anchor.subject_public_key_info) {
             Link::Signed | Link::CannotTell => return Anchor::Signed,
             Link::NotSigned if is_the_key_named(head, trust) => found = Anchor::NotSigned,
@@ -168,9 +160,21 @@ fn anchor_of(head: &Certificate<'_>, trust: &Trust) -> Anchor {
 
 /// Whether an authority of the name of `head`'s issuer is trusted.
 pub(super) fn trusts_the_name(head: &Certificate<'_>, trust: &Trust) -> bool {
-    let roots = &trust.roots().roots;
-    der::sequence(head.issuer)
-        .is_some_and(|issuer| roots.iter().any(|anchor| anchor.subject.as_ref() == issuer))
+    anchors_of_the_name(head, trust).next().is_some()
+}
+
+/// The size of the RSA key of `head`'s trusted issuer, where it is too small to be taken.
+pub(super) fn small_anchor_key(head: &Certificate<'_>, trust: &Trust) -> Option<usize> {
+    anchors_of_the_name(head, trust).find_map(|anchor| small_rsa_key(&anchor.subject_public_key_info))
+}
+
+fn anchors_of_the_name<'a>(
+    head: &Certificate<'a>,
+    trust: &'a Trust,
+) -> impl Iterator<Item = &'a TrustAnchor<'static>> {
+    let issuer = der::sequence(head.issuer);
+    let roots = trust.roots().roots.iter();
+    roots.filter(move |anchor| issuer == Some(anchor.subject.as_ref()))
 }
 
 /// Whether `head` says that it was signed by a key that a given authority of its issuer's name has, or does not say.

@@ -470,11 +470,70 @@ async fn weak_signature() {
     let failure = world.failure(Server::presenting(&leaf, chain), "a.test").await;
     assert_eq!(kinds(&failure), [(Kind::WeakSignature, Some(0))]);
     assert!(failure.facts.faults[0].detail.contains("SHA-1"), "{failure:?}");
+    let told = "invalid peer certificate: CN=a.test is signed over a SHA-1 digest";
+    assert_eq!(failure.chain, ["TLS handshake failed".into(), told.into()]);
 
     let chain = vec![leaf.der.clone(), with_algorithm(world.middle.der(), &RSA_MD5)];
     let failure = world.failure(Server::presenting(&leaf, chain), "a.test").await;
     assert_eq!(kinds(&failure), [(Kind::WeakSignature, Some(1))]);
     assert!(failure.facts.faults[0].detail.contains("MD5"), "{failure:?}");
+}
+
+/// The certificate with an RSA key of so many bits in place of its own.
+fn with_rsa_key(certificate: &[u8], bits: usize) -> Vec<u8> {
+    const RSA_ENCRYPTION: [u8; 13] = [6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 5, 0];
+    let integer = [
+        &[2, 0x81, (bits / 8 + 1) as u8, 0, 0xc1],
+        &vec![1; bits / 8 - 1][..],
+    ]
+    .concat();
+    let numbers = der::in_sequence(&[&integer[..], &[2, 3, 1, 0, 1]].concat());
+    let mut bit_string = der::in_sequence(&[&[0], &numbers[..]].concat());
+    bit_string[0] = 3;
+    let key = der::in_sequence(&[der::in_sequence(&RSA_ENCRYPTION), bit_string].concat());
+
+    let (tbs, rest) = der::element(der::sequence(certificate).unwrap()).unwrap();
+    let mut parts = Vec::new();
+    let mut left = tbs.content;
+    while let Ok((part, after)) = der::element(left).ok_or(()) {
+        parts.push(part.whole);
+        left = after;
+    }
+    // Version, serial, algorithm, issuer, validity, subject, key.
+    parts[6] = &key;
+    der::in_sequence(&[&der::in_sequence(&parts.concat()), rest].concat())
+}
+
+#[tokio::test]
+async fn keys_too_small_to_be_taken_are_weak_and_not_bad_signatures() {
+    let mut world = world();
+    let leaf = world.middle.issue(good()).unwrap();
+    let chain = vec![leaf.der.clone(), with_rsa_key(world.middle.der(), 1024).into()];
+    let failure = world.failure(Server::presenting(&leaf, chain), "a.test").await;
+    // Its new key is not what its issuer signed.
+    assert_eq!(
+        kinds(&failure),
+        [(Kind::BadSignature, Some(1)), (Kind::WeakSignature, Some(1))]
+    );
+    assert!(
+        failure.facts.faults[1]
+            .detail
+            .ends_with("has an RSA key of 1024 bits"),
+        "{failure:?}"
+    );
+
+    use base64::Engine;
+    let root = base64::engine::general_purpose::STANDARD.encode(with_rsa_key(world.root.der(), 1024));
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{root}\n-----END CERTIFICATE-----\n");
+    world.settings = trusting(&world.dir.write("weak.pem", &pem));
+    let failure = world.failure(Server::of(&leaf), "a.test").await;
+    assert_eq!(kinds(&failure), [(Kind::WeakSignature, Some(1))]);
+    assert!(
+        failure.facts.faults[0]
+            .detail
+            .ends_with("CN=Test Root with an RSA key of 1024 bits"),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test]
