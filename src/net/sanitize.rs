@@ -73,19 +73,15 @@ fn scrub_one(url: &str, clean: &mut String) {
         _ => bare,
     };
     let punctuation = &url[bare.len()..];
-    let kept = bare.split(['?', '#']).next().unwrap_or_default();
-    let authority = kept.split('/').next().unwrap_or_default();
-    // A password with a raw slash, question mark or hash ends the authority too early: what then looks like a port is
-    // none. An `@` in the path of an orderly URL stays.
-    let host = if !authority.contains('@') && odd_port(authority) && bare.contains('@') {
-        let after = bare.rsplit('@').next().unwrap_or_default();
-        after.split(['?', '#']).next().unwrap_or_default()
-    } else {
-        let after = authority.rsplit('@').next().unwrap_or_default();
-        clean.push_str(after);
-        &kept[authority.len()..]
+    let authority = bare.split(['/', '?', '#']).next().unwrap_or_default();
+    let after_user = match authority.rfind('@') {
+        Some(at) => &bare[at + 1..],
+        // A password with a raw slash, question mark or hash ends the authority too early, and what then looks like a
+        // port is none. Where the host begins cannot be told. An `@` in the path of an orderly URL stays.
+        None if odd_port(authority) && bare.contains('@') => "…",
+        None => bare,
     };
-    clean.push_str(host);
+    clean.push_str(after_user.split(['?', '#']).next().unwrap_or_default());
     clean.push_str(punctuation);
 }
 
@@ -172,8 +168,10 @@ mod tests {
             ("https://u:p@[::1]:80/x", "https://[::1]:80/x"),
             ("(http://[::1])", "(http://[::1])"),
             ("https://host/@user/", "https://host/@user/"),
-            ("https://u:p/w@host/x", "https://host/x"),
-            ("https://u:p?w@host/x?y", "https://host/x"),
+            ("https://u:p@w@host/x", "https://host/x"),
+            ("https://u:p/w@host/x?mail=a@b", "https://…"),
+            ("https://u:p?w@host/x?y", "https://…"),
+            ("https://host?mail=a@b", "https://host"),
             ("https://host?token=a)b)", "https://host)"),
             ("no url: a@b?c", "no url: a@b?c"),
         ] {
