@@ -7,7 +7,7 @@
 pub mod catalog;
 // pub mod log;
 mod labels;
-// pub mod otlp;
+pub mod otlp;
 pub mod process;
 pub mod prometheus;
 pub mod reference;

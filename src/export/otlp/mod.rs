@@ -1,0 +1,5 @@
+//! Metrics pushed as OTLP.
+
+mod encode;
+mod table;
+mod wire;
