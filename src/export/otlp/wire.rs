@@ -21,11 +21,6 @@ impl Writer {
         self.0.len()
     }
 
-    /// Forgets everything after that length.
-    pub fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
