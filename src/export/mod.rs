@@ -5,8 +5,8 @@
 //! in [`prometheus`] and [`otlp`] only write what the catalogue says.
 
 pub mod catalog;
-// pub mod log;
 mod labels;
+pub mod log;
 pub mod otlp;
 pub mod process;
 pub mod prometheus;

@@ -8,21 +8,25 @@ use tokio::sync::mpsc;
 
 use crate::export::process::ProcessFigures;
 use crate::export::snapshot::Snapshot;
-use crate::model::attempt::StaleKind;
+use crate::model::attempt::{Attempt, Hop, Outcome, Role, StaleKind};
 use crate::model::cause::{Cause, Speed};
 use crate::model::dependency::{
     BreakerPolicy, Confirm, Dependency, DependencyIndex, Endpoint, HostKey, Keepalive, Probe, RetryPolicy,
     TcpProbe, Timeouts,
 };
 use crate::model::event::BreakerState;
-use crate::model::failure::State;
+use crate::model::evidence::Evidence;
+use crate::model::failure::{
+    AttemptRecord, Confidence, Failure, OperationRecord, RetryDecision, State, Verdict,
+};
 use crate::model::histogram::Histogram;
+use crate::model::order::OperationId;
 use crate::model::page::{
     DependencyView, Detail, EngineView, FAILURE_KEYS_MAX, FailureKey, HostPage, HostView, Page, PhaseFigures,
     WindowFigures,
 };
 use crate::model::phase::Phase;
-use crate::model::time::Wall;
+use crate::model::time::{Moment, Wall};
 use crate::net::reader::{ReadRequest, Reader};
 
 pub(crate) const SINCE: Wall = Wall::from_unix_secs(1_790_000_000);
@@ -247,4 +251,59 @@ pub(crate) fn serve_shared(world: Arc<std::sync::Mutex<World>>) -> Reader {
         }
     });
     reader
+}
+
+/// One operation that failed twice and then gave up: two attempts, the second by another address after one refused.
+pub(crate) fn failed_operation(dependency: Arc<Dependency>) -> OperationRecord {
+    let started = SINCE;
+    let attempt = |number: u8, offset: u64| {
+        let mut refused = Hop::new("https://payments.internal/health".into(), Role::Target);
+        refused.address = Some(([10, 0, 0, 6], 443).into());
+        refused.phases.add(Phase::Resolve, Duration::from_millis(2));
+        refused.phases.add(Phase::Connect, Duration::from_millis(1));
+        let mut hop = Hop::new("https://payments.internal/health".into(), Role::Target);
+        hop.address = Some(([10, 0, 0, 7], 443).into());
+        hop.phases.add(Phase::Connect, Duration::from_millis(3));
+        hop.phases.add(Phase::Tls, Duration::from_millis(4));
+        AttemptRecord {
+            number,
+            at: Moment::from_nanos(offset * 1_000_000),
+            attempt: Attempt {
+                started: started + Duration::from_millis(offset),
+                elapsed: Duration::from_millis(10),
+                hops: vec![refused, hop],
+                stale_found: None,
+                outcome: Outcome::Answered,
+            },
+            failure: Some(expired()),
+            decision: RetryDecision::NotRetryable,
+        }
+    };
+    OperationRecord {
+        id: OperationId(9),
+        dependency,
+        started,
+        started_at: Moment::ZERO,
+        lag: Duration::ZERO,
+        elapsed: Duration::from_millis(220),
+        verdict: Verdict::Failed,
+        failure: Some(expired()),
+        attempts: vec![attempt(1, 0), attempt(2, 200)],
+        confirmations: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+pub(crate) fn expired() -> Failure {
+    Failure {
+        cause: Cause::TlsCertExpired,
+        phase: Some(Phase::Tls),
+        speed: Speed::Fast,
+        confidence: Confidence::Observed,
+        alternatives: Vec::new(),
+        evidence: Evidence::new(),
+        fix: "renew the certificate of payments.internal".into(),
+        elapsed: Duration::from_millis(10),
+        chain: vec!["TLS handshake failed".into()],
+    }
 }
