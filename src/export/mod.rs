@@ -10,6 +10,7 @@ pub mod log;
 pub mod otlp;
 pub mod process;
 pub mod prometheus;
+mod random;
 pub mod reference;
 pub mod secret;
 pub mod snapshot;

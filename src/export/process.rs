@@ -1,10 +1,12 @@
 //! The figures that the edges keep about this process: failed exports, reloads, dropped traces, the build.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::model::time::Wall;
+
+use super::random::instance_id;
 
 /// What sends data away, as the `exporter` attribute names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +40,7 @@ pub const SCOPE: &str = "whyd";
 #[derive(Debug)]
 pub struct ProcessFigures {
     started: Wall,
+    instance_id: String,
     export_failures: [AtomicU64; Exporter::ALL.len()],
     points_rejected: AtomicU64,
     traces_dropped: AtomicU64,
@@ -68,10 +71,11 @@ pub struct ProcessView {
 }
 
 impl ProcessFigures {
-    /// All zero; counters run from `started`.
+    /// All zero; counters run from `started`. The identity of the instance is drawn here, once per process.
     pub fn new(started: Wall) -> Self {
         ProcessFigures {
             started,
+            instance_id: instance_id(),
             export_failures: Default::default(),
             points_rejected: AtomicU64::new(0),
             traces_dropped: AtomicU64::new(0),
@@ -91,22 +95,19 @@ impl ProcessFigures {
         self.traces_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// A configuration was put into force: at the start, or by a reload.
-    pub fn config_applied(&self, at: Wall) {
-        *self.lock_reload() = Some(Reload {
-            success: true,
-            applied: Some(at),
-        });
+    /// `service.instance.id`: a random UUID that stays the same for as long as the process lives.
+    pub fn instance_id(&self) -> &str {
+        &self.instance_id
     }
 
-    /// A reload found a bad configuration, and the old one stays in force.
-    pub fn config_refused(&self) {
-        let mut reload = self.lock_reload();
-        let applied = reload.and_then(|last| last.applied);
-        *reload = Some(Reload {
-            success: false,
-            applied,
-        });
+    /// The configuration was read, at the start or by a reload: put into force at that time, or refused while the old one
+    /// stays in force.
+    pub fn reloaded(&self, success: bool, at: Wall) {
+        // The value is `Copy` and set in one step: a panic elsewhere cannot leave it half written.
+        let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = reload.and_then(|last| last.applied);
+        let applied = if success { Some(at) } else { before };
+        *reload = Some(Reload { success, applied });
     }
 
     pub fn snapshot(&self) -> ProcessView {
@@ -115,15 +116,15 @@ impl ProcessFigures {
             export_failures: std::array::from_fn(|i| self.export_failures[i].load(Ordering::Relaxed)),
             points_rejected: self.points_rejected.load(Ordering::Relaxed),
             traces_dropped: self.traces_dropped.load(Ordering::Relaxed),
-            reload: *self.lock_reload(),
+            reload: *self.reload.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
+}
 
-    fn lock_reload(&self) -> std::sync::MutexGuard<'_, Option<Reload>> {
-        // The value is `Copy` and set in one step: a panic elsewhere cannot leave it half written.
-        self.reload
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+impl Default for ProcessFigures {
+    /// All zero from now on.
+    fn default() -> Self {
+        ProcessFigures::new(wall_now())
     }
 }
 
@@ -141,8 +142,8 @@ mod tests {
     fn a_refused_reload_keeps_the_time_of_the_configuration_in_force() {
         let figures = ProcessFigures::new(Wall::from_unix_secs(1));
         assert_eq!(figures.snapshot().reload, None);
-        figures.config_applied(Wall::from_unix_secs(7));
-        figures.config_refused();
+        figures.reloaded(true, Wall::from_unix_secs(7));
+        figures.reloaded(false, Wall::from_unix_secs(9));
         assert_eq!(
             figures.snapshot().reload,
             Some(Reload {

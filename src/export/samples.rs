@@ -194,7 +194,7 @@ impl World {
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let process = ProcessFigures::new(SINCE);
-        process.config_applied(SINCE);
+        process.reloaded(true, SINCE);
         Snapshot {
             taken: Wall::from_unix_secs(1_790_000_600),
             dependencies: self.views.values().cloned().collect(),

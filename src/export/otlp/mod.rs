@@ -6,7 +6,6 @@
 mod encode;
 pub mod grpc;
 pub mod http;
-mod random;
 mod table;
 pub mod tls;
 mod transport;
@@ -25,13 +24,12 @@ use crate::net::reader::Reader;
 use super::process::{Exporter, ProcessFigures, VERSION};
 use super::snapshot::snapshot;
 use encode::{Encoder, Resource};
-pub use random::instance_id;
 use table::Table;
 pub use transport::BuildError;
 use transport::Transport;
 
-/// How long the last export may take when the process stops.
-pub const FLUSH: Duration = Duration::from_secs(5);
+/// How long the last export may take when the process stops, which as a whole is given 10 s.
+pub const FLUSH: Duration = Duration::from_millis(2500);
 
 /// Exports the metrics at the plan's interval.
 #[derive(Debug)]
@@ -55,14 +53,7 @@ struct ExportError(String);
 
 impl OtlpExporter {
     /// Nothing is sent yet. Must be called on a runtime.
-    ///
-    /// `instance_id` is `service.instance.id`, unless the plan's resource has one; see [`instance_id`].
-    pub fn new(
-        plan: &Otlp,
-        reader: Reader,
-        process: Arc<ProcessFigures>,
-        instance_id: &str,
-    ) -> Result<Self, BuildError> {
+    pub fn new(plan: &Otlp, reader: Reader, process: Arc<ProcessFigures>) -> Result<Self, BuildError> {
         if plan.exponential_histograms {
             tracing::warn!(
                 "otlp: exponential histograms are not made by this version; durations leave with explicit buckets"
@@ -71,8 +62,8 @@ impl OtlpExporter {
         Ok(OtlpExporter {
             transport: Transport::new(plan)?,
             reader,
+            resource: Resource::new(resource_attributes(plan, process.instance_id())),
             process,
-            resource: Resource::new(resource_attributes(plan, instance_id)),
             table: Table::default(),
             interval: plan.interval,
             failures: 0,
@@ -161,7 +152,7 @@ impl OtlpExporter {
 }
 
 /// The resource's attributes: the plan's own, and ours where it has none.
-fn resource_attributes<'a>(plan: &'a Otlp, instance_id: &'a str) -> Vec<(&'a str, &'a str)> {
+pub(super) fn resource_attributes<'a>(plan: &'a Otlp, instance_id: &'a str) -> Vec<(&'a str, &'a str)> {
     let mut attributes: Vec<(&str, &str)> = plan
         .resource
         .iter()

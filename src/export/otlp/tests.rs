@@ -190,7 +190,7 @@ fn plan(endpoint: String, protocol: OtlpProtocol) -> Otlp {
 fn exporter(plan: &Otlp, world: World) -> (OtlpExporter, Arc<ProcessFigures>) {
     let process = Arc::new(ProcessFigures::new(Wall::default()));
     let reader = samples::serve(world);
-    let exporter = OtlpExporter::new(plan, reader, process.clone(), "instance-1").expect("a good plan");
+    let exporter = OtlpExporter::new(plan, reader, process.clone()).expect("a good plan");
     (exporter, process)
 }
 
@@ -220,8 +220,8 @@ async fn grpc_arrives_at_every_interval_and_once_more_at_the_end() {
         assert!(seen.user_agent.starts_with("whyd/"), "{}", seen.user_agent);
         assert!(
             seen.resource("service.instance.id")
-                .expect("given")
-                .contains("instance-1")
+                .expect("ours")
+                .contains(process.instance_id())
         );
         assert!(
             seen.resource("deployment.environment.name")
@@ -411,7 +411,7 @@ fn pki(directory: &std::path::Path) -> Pki {
 
 #[tokio::test]
 async fn grpc_over_tls_trusts_the_given_authority_and_shows_the_client_certificate() {
-    let directory = std::env::temp_dir().join(instance_id());
+    let directory = std::env::temp_dir().join(crate::export::random::instance_id());
     std::fs::create_dir(&directory).expect("a temporary directory");
     let pki = pki(&directory);
     let (port, mut arrivals) = grpc_collector(Vec::new(), Some(pki.server)).await;
@@ -440,7 +440,7 @@ async fn grpc_over_tls_trusts_the_given_authority_and_shows_the_client_certifica
 #[tokio::test]
 async fn plans_that_cannot_work_are_refused_at_once() {
     let process = || Arc::new(ProcessFigures::new(Wall::default()));
-    let build = |plan: &Otlp| OtlpExporter::new(plan, samples::serve(World::of(0)), process(), "x").err();
+    let build = |plan: &Otlp| OtlpExporter::new(plan, samples::serve(World::of(0)), process()).err();
     let bad = plan("collector:4317".into(), OtlpProtocol::Grpc);
     assert!(matches!(build(&bad), Some(BuildError::Endpoint(_))));
     let mut bad = plan("https://collector:4317".into(), OtlpProtocol::Grpc);

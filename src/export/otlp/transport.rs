@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::export::random;
 use crate::export::secret::{self, foreign};
 use crate::model::plan::{Otlp, OtlpProtocol};
 use crate::model::secret::Text;
 
 use super::grpc::GrpcSender;
 use super::http::HttpSender;
-use super::random;
 use super::tls::TlsError;
 use super::wire::{Field, fields};
 
