@@ -1,7 +1,7 @@
 //! The figures that the edges keep about this process: failed exports, reloads, dropped traces, the build.
 
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::model::time::Wall;

@@ -307,3 +307,8 @@ pub(crate) fn expired() -> Failure {
         chain: vec!["TLS handshake failed".into()],
     }
 }
+
+/// A name that no other test uses.
+pub(crate) fn unique_name() -> String {
+    format!("whyd-test-{}", super::random::instance_id())
+}

@@ -411,7 +411,7 @@ fn pki(directory: &std::path::Path) -> Pki {
 
 #[tokio::test]
 async fn grpc_over_tls_trusts_the_given_authority_and_shows_the_client_certificate() {
-    let directory = std::env::temp_dir().join(crate::export::random::instance_id());
+    let directory = std::env::temp_dir().join(samples::unique_name());
     std::fs::create_dir(&directory).expect("a temporary directory");
     let pki = pki(&directory);
     let (port, mut arrivals) = grpc_collector(Vec::new(), Some(pki.server)).await;
