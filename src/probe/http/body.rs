@@ -14,7 +14,7 @@ use crate::probe::run::Run;
 use super::decode::{Decoder, Keep};
 use super::facts::{content_length, has_token};
 use super::link::{BodyStream, Link};
-use super::trouble::{Framing, short_body};
+use super::trouble::{Framing, goaway, is_cut_off, short_body};
 
 /// What is wanted of a body.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +102,11 @@ pub(crate) async fn read(
             }
             Some(Err(err)) => {
                 let traffic = link.wire.traffic();
+                if is_cut_off(&err)
+                    && let Some(reason) = link.goaway().await
+                {
+                    return Err(reader.fail(goaway(reason), error_chain(err.as_dyn())));
+                }
                 match short_body(&err, &traffic, framing, reader.bytes) {
                     Some(trouble) => return Err(reader.fail(trouble, error_chain(err.as_dyn()))),
                     None => break,

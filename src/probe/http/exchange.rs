@@ -22,7 +22,7 @@ use crate::probe::tcp::{Dial, dial};
 
 use super::link::{BodyStream, Link, LinkError};
 use super::prepared::Target;
-use super::trouble::{is_send_failure, no_head, phase_of};
+use super::trouble::{self, is_send_failure, no_head, phase_of};
 
 /// A request, and how its server is reached.
 pub(crate) struct Ask<'a> {
@@ -210,6 +210,7 @@ async fn exchange(
     let request = request(run, ask, link.is_h2()).map_err(|stop| Lost { stop })?;
     let deadline = run.end.phase(began, run.timeouts().first_byte);
     let wire = link.wire.clone();
+    let mut goaway = None;
     let failed = match deadline.bound(link.send(request)).await {
         Ok(Ok(head)) => {
             let at = Instant::now();
@@ -229,10 +230,18 @@ async fn exchange(
                 at,
             });
         }
-        Ok(Err(err)) => Failed::Link(err),
+        Ok(Err(err)) => {
+            if trouble::is_cut_off(&err) {
+                goaway = link.goaway().await;
+            }
+            Failed::Link(err)
+        }
         Err(budget) => Failed::Late(budget),
     };
-    let stop = failed.stop(run, hop, ask, &wire, began);
+    let mut stop = failed.stop(run, hop, ask, &wire, began);
+    if let Some(reason) = goaway {
+        stop.trouble = trouble::goaway(reason);
+    }
     Err(Lost { stop })
 }
 

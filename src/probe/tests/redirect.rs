@@ -75,7 +75,10 @@ async fn a_downgrade() {
     })
     .await;
     let attempt = get(https(server.address, "/", &identity)).await;
-    assert_eq!(trouble(&attempt), &RedirectTrouble::Downgrade("http://h/x".into()));
+    assert_eq!(
+        trouble(&attempt),
+        &RedirectTrouble::Downgrade("http://h/x".into())
+    );
 }
 
 #[tokio::test]

@@ -138,7 +138,8 @@ async fn reset_as_the_request_arrives() {
 
 #[tokio::test]
 async fn a_connection_that_says_close_is_not_kept() {
-    let server = Server::answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+    let server =
+        Server::answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
     let prober = Prober::new();
     let attempt = prober.attempt(&kept(server.address)).await;
     assert_eq!((attempt.stop(), prober.parked()), (None, 0));
@@ -215,7 +216,10 @@ async fn tls_connections_are_kept_too() {
         endpoint: order.dependency.probe.endpoint().clone(),
         proxy: None,
     };
-    until("close_notify is seen", || prober.parked() == 0 || prober.0.pool.has_ended("it", &way)).await;
+    until("close_notify is seen", || {
+        prober.parked() == 0 || prober.0.pool.has_ended("it", &way)
+    })
+    .await;
     let third = prober.attempt(&order).await;
     assert_eq!(third.stop(), None, "{third:?}");
     if let Some(stale) = third.stale_found {
