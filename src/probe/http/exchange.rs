@@ -12,10 +12,9 @@ use tokio::time::Instant;
 use crate::model::attempt::{Protocol, Role, TlsTrouble, Trouble};
 use crate::model::dependency::{HttpVersion, Proxy, ResolveSettings, TlsSettings};
 use crate::model::phase::Phase;
-use crate::net::sanitize::error_chain;
 use crate::probe::pool::{Taken, Way, stale};
 use crate::probe::proxy::{Through, credentials, reach, tunnel};
-use crate::probe::run::{Halt, HopIndex, Run, halt, halt_nowhere};
+use crate::probe::run::{Halt, HopIndex, Run, chain as chain_of, halt, halt_nowhere};
 use crate::probe::secure::{Secure, secure};
 use crate::probe::stream::{Io, Traffic, Wire};
 use crate::probe::tcp::{Dial, dial};
@@ -258,7 +257,7 @@ impl Failed {
             Failed::Late(budget) => (Trouble::TimedOut(*budget), Vec::new()),
             Failed::Link(err) => {
                 let over_tls = run.hop(hop).tls.is_some();
-                (no_head(err, &traffic, over_tls), error_chain(err.as_dyn()))
+                (no_head(err, &traffic, over_tls), chain_of(err.as_dyn()))
             }
         };
         let still_writing = match &self {
