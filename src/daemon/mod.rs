@@ -1,1 +1,3 @@
-//! (under construction)
+//! x
+mod clock;
+mod engine_loop;

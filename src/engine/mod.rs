@@ -1,1 +1,167 @@
-//! (under construction)
+//! Everything that decides. Pure and synchronous: no clock, no socket, no log, no lock. Time enters as an argument;
+//! the engine says when to wake it.
+//!
+//! The whole conversation with the world is [`Input`] and [`Output`]; what readers see are pages of the read model.
+
+mod admission;
+mod breaker;
+pub mod classify;
+mod conduct;
+mod host;
+mod operation;
+mod random;
+mod read;
+mod replan;
+mod retry;
+mod schedule;
+mod slot;
+mod table;
+mod tally;
+mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::model::attempt::{Attempt, Confirmation};
+use crate::model::dependency::DependencyIndex;
+use crate::model::event::Event;
+use crate::model::histogram::Histogram;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::plan::{Limits, Plan};
+use crate::model::time::{Moment, Now, Wall};
+
+use random::Random;
+use schedule::{Alarm, Alarms};
+use table::Tables;
+
+/// What the world tells the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// A plan is in force from now on: the first one, or another after a reload.
+    PlanChanged(Arc<Plan>),
+    AttemptFinished {
+        index: DependencyIndex,
+        operation: OperationId,
+        attempt: Box<Attempt>,
+    },
+    ConfirmationFinished {
+        index: DependencyIndex,
+        operation: OperationId,
+        confirmation: Box<Confirmation>,
+    },
+    /// A deadline that the engine named has come.
+    Woke,
+    /// Begin nothing more; what is under way may end, without retries.
+    Stop,
+}
+
+/// What the engine wants of the world.
+#[derive(Debug)]
+pub enum Output {
+    StartAttempt(Box<AttemptOrder>),
+    StartConfirmation(Box<ConfirmationOrder>),
+    /// The operation is of no more interest: end its attempt, its result will not be looked at.
+    Cancel(OperationId),
+    /// The dependency left the plan, or asks something else now: what is kept for it can go.
+    Forget(Arc<str>),
+    Observed(Event),
+}
+
+/// The state of everything that is watched.
+#[derive(Debug)]
+pub struct Engine {
+    tables: Tables,
+    alarms: Alarms,
+    random: Random,
+    limits: Limits,
+    one_round: bool,
+    stopping: bool,
+    /// Dependencies that are due and wait for a place under the global cap.
+    waiting: VecDeque<DependencyIndex>,
+    waiting_count: u32,
+    in_flight: u32,
+    next_operation: u64,
+    generation: u32,
+    /// Dependencies that were not started yet since they came into the plan.
+    not_begun: usize,
+    skipped: [u64; 3],
+    lag: Histogram,
+    since: Wall,
+    /// A plan of one round, or a stop, has been reported as done.
+    drained: bool,
+    planned: bool,
+}
+
+impl Engine {
+    /// An engine that watches nothing yet. The seed decides the jitter of all its backoffs.
+    pub fn new(seed: u64, now: Now) -> Self {
+        Engine {
+            tables: Tables::default(),
+            alarms: Alarms::default(),
+            random: Random::new(seed),
+            limits: Limits::default(),
+            one_round: false,
+            stopping: false,
+            waiting: VecDeque::new(),
+            waiting_count: 0,
+            in_flight: 0,
+            next_operation: 1,
+            generation: 0,
+            not_begun: 0,
+            skipped: [0; 3],
+            lag: Histogram::default(),
+            since: now.wall,
+            drained: false,
+            planned: false,
+        }
+    }
+
+    /// Takes an input and appends what follows from it to `out`.
+    pub fn apply(&mut self, input: Input, now: Now, out: &mut Vec<Output>) {
+        match input {
+            Input::PlanChanged(plan) => self.replan(&plan, now, out),
+            Input::AttemptFinished {
+                index,
+                operation,
+                attempt,
+            } => {
+                self.attempt_finished(index, operation, *attempt, now, out);
+            }
+            Input::ConfirmationFinished {
+                index,
+                operation,
+                confirmation,
+            } => {
+                self.confirmation_finished(index, operation, *confirmation, now, out);
+            }
+            Input::Woke => {}
+            Input::Stop => self.stop(now, out),
+        }
+        while let Some((due, alarm)) = self.alarms.take_due(now.moment) {
+            match alarm {
+                Alarm::Due { index, generation } => self.dependency_due(index, generation, due, now, out),
+                Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
+            }
+        }
+        self.report_when_drained(out);
+    }
+
+    /// When the engine wants to be woken, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.alarms.next()
+    }
+
+    fn stop(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.stopping = true;
+        self.leave_queues();
+        self.abandon_backoffs(now, out);
+    }
+
+    fn report_when_drained(&mut self, out: &mut Vec<Output>) {
+        let rounds_done = self.one_round && self.planned && self.not_begun == 0;
+        if !self.drained && self.in_flight == 0 && (self.stopping || rounds_done) {
+            self.drained = true;
+            out.push(Output::Observed(Event::Drained));
+        }
+    }
+}

@@ -77,6 +77,9 @@ pub struct Hop {
     /// Bytes written to and read from the socket by this use of it, below TLS.
     pub sent: u64,
     pub received: u64,
+    /// How long nothing had been read when this use ended; `None` when nothing was read, or where it is not known. It
+    /// tells a body that stopped coming from one that came too slowly.
+    pub quiet: Option<Duration>,
     /// TCP_INFO at the end of this use.
     pub tcp: Option<TcpFacts>,
     pub resolution: Option<Box<Resolution>>,
@@ -101,6 +104,7 @@ impl Hop {
             status: None,
             sent: 0,
             received: 0,
+            quiet: None,
             tcp: None,
             resolution: None,
             tls: None,

@@ -15,4 +15,5 @@ pub mod page;
 pub mod phase;
 pub mod plan;
 pub mod secret;
+pub mod similar;
 pub mod time;

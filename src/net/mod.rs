@@ -5,3 +5,5 @@ pub mod crypto;
 pub mod reader;
 pub mod sanitize;
 pub mod secret;
+pub mod stamp;
+pub mod trust;

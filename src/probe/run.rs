@@ -104,6 +104,7 @@ impl<'a> Run<'a> {
         hop.sent = traffic.sent;
         hop.received = traffic.received;
         hop.tcp = wire.tcp_facts();
+        hop.quiet = traffic.last_read.map(|last| last.elapsed());
     }
 
     /// As [`note_wire`](Self::note_wire), for a hop that failed before a response was understood.

@@ -1,138 +1,121 @@
-//! Placeholder until the TLS room is merged: plain rustls with system roots and given CA files.
+//! TLS handshakes on our own sockets, with all that they show, whether they end well or not.
+
+mod audit;
+mod certificate;
+mod clients;
+mod der;
+mod failure;
+mod hello;
+mod path;
+mod recorder;
+mod seen;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, HandshakeKind};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::model::attempt::{Budget, Call, TlsFacts, TlsTrouble, Trouble};
+use crate::model::attempt::{Budget, TlsFacts, Trouble};
 use crate::model::dependency::TlsSettings;
-use crate::net::sanitize::error_chain;
+use crate::net::sanitize::foreign_text;
 
-pub(crate) struct TlsClients;
+pub(crate) use clients::TlsClients;
+pub(crate) use failure::{TlsFailure, trouble_after_handshake};
+pub(crate) use hello::{client_hello_probe, looks_like_tls};
+use recorder::Recorder;
 
-impl TlsClients {
-    pub fn new() -> Self {
-        crate::net::crypto::install();
-        TlsClients
-    }
-}
-
+/// How to shake hands.
 pub(crate) struct Handshake<'a> {
     pub settings: &'a TlsSettings,
+    /// The name to ask for and to verify, unless the settings have another: a DNS name or an address without brackets.
     pub host: &'a str,
+    /// Protocols to offer, preferred first; none offers none.
     pub alpn: &'a [&'a [u8]],
-    pub deadline: tokio::time::Instant,
+    pub deadline: Instant,
 }
 
-#[derive(Debug)]
-pub(crate) struct TlsFailure {
-    pub trouble: Trouble,
-    pub facts: TlsFacts,
-    pub chain: Vec<Box<str>>,
-}
-
-fn failure(trouble: Trouble, err: &(dyn std::error::Error + 'static)) -> Box<TlsFailure> {
-    Box::new(TlsFailure {
-        trouble,
-        facts: TlsFacts::default(),
-        chain: error_chain(err),
-    })
-}
-
+/// Shakes hands over `io`, which the stream owns afterwards; after a failure it is closed.
+///
+/// # Errors
+/// Every failure, with what the handshake showed until then: the certificates presented and all of their faults above
+/// all. [`Trouble::TimedOut`] names the phase's budget, since only the caller knows where the deadline came from.
 pub(crate) async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
-    _: &TlsClients,
+    clients: &TlsClients,
     io: IO,
     how: Handshake<'_>,
 ) -> Result<(TlsStream<IO>, TlsFacts), Box<TlsFailure>> {
-    let mut roots = rustls::RootCertStore::empty();
-    for path in how.settings.ca.iter() {
-        for cert in CertificateDer::pem_file_iter(path)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let _ = roots.add(cert);
-        }
-    }
-    let mut config = rustls::ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = how.alpn.iter().map(|p| p.to_vec()).collect();
-    let name = how.settings.server_name.as_deref().unwrap_or(how.host);
-    let name = match ServerName::try_from(name.to_owned()) {
-        Ok(name) => name,
-        Err(err) => return Err(failure(Trouble::UrlInvalid("name".into()), &err)),
+    let asked = how.settings.server_name.as_deref().unwrap_or(how.host);
+    let mut facts = TlsFacts {
+        server_name: Some(asked.into()),
+        ..TlsFacts::default()
     };
-    let connecting = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, io);
-    match tokio::time::timeout_at(how.deadline, connecting).await {
-        Err(late) => Err(failure(Trouble::TimedOut(Budget::Phase), &late)),
-        Ok(Err(err)) => {
-            let trouble = if let Some(errno) = err.raw_os_error() {
-                Trouble::Io {
-                    call: Call::Receive,
-                    errno,
-                }
-            } else if err.kind() == std::io::ErrorKind::UnexpectedEof {
-                Trouble::Closed
-            } else if let Some(trouble) = trouble_after_handshake(&err) {
-                trouble
-            } else {
-                Trouble::Tls(TlsTrouble::NotTls)
-            };
-            Err(failure(trouble, &err))
+    let name = match ServerName::try_from(asked) {
+        Ok(name) => name.to_owned(),
+        Err(_) => {
+            let text = format!("{asked} cannot be the name of a TLS server");
+            return Err(failed(
+                Trouble::UrlInvalid(foreign_text(text.as_bytes(), 300)),
+                facts,
+            ));
         }
+    };
+    let prepared = match timeout_at(how.deadline, clients.prepared(how.settings)).await {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(text)) => return Err(failed(Trouble::Credentials(text), facts)),
+        Err(_) => return Err(failed(Trouble::TimedOut(Budget::Phase), facts)),
+    };
+    let recorder = Arc::new(Recorder::new(prepared.clone(), clients.memory().clone()));
+    let connector = TlsConnector::from(prepared.config(&recorder));
+    let alpn = how.alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    let shaking = connector.with_alpn(alpn).connect(name, io);
+    let ended = timeout_at(how.deadline, shaking).await;
+    recorder.tell(&mut facts);
+    match ended {
         Ok(Ok(stream)) => {
-            let facts = TlsFacts {
-                finished: true,
-                alpn: stream
-                    .get_ref()
-                    .1
-                    .alpn_protocol()
-                    .map(|p| String::from_utf8_lossy(p).into()),
-                ..TlsFacts::default()
-            };
+            describe(stream.get_ref().1, &mut facts);
             Ok((stream, facts))
         }
+        Ok(Err(err)) => Err(Box::new(TlsFailure {
+            trouble: failure::trouble(&err),
+            chain: failure::chain(&err, &facts.faults),
+            facts,
+        })),
+        Err(_) => Err(failed(Trouble::TimedOut(Budget::Phase), facts)),
     }
 }
 
-pub(crate) fn trouble_after_handshake(err: &std::io::Error) -> Option<Trouble> {
-    let tls = err.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match tls {
-        rustls::Error::AlertReceived(alert) => Trouble::Tls(TlsTrouble::AlertReceived(u8::from(*alert))),
-        rustls::Error::InvalidCertificate(_) => Trouble::Tls(TlsTrouble::Certificate),
-        other => Trouble::Tls(TlsTrouble::Misbehaved(other.to_string().into())),
+fn describe(connection: &ClientConnection, facts: &mut TlsFacts) {
+    facts.finished = true;
+    facts.version = connection
+        .protocol_version()
+        .map(|it| hello::version_name(it.into()));
+    facts.cipher = connection
+        .negotiated_cipher_suite()
+        .map(|it| hello::suite_name(it.suite()));
+    facts.alpn = connection
+        .alpn_protocol()
+        .map(|protocol| foreign_text(protocol, 64));
+    facts.resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+}
+
+/// A failure without an error from below.
+fn failed(trouble: Trouble, facts: TlsFacts) -> Box<TlsFailure> {
+    let mut chain = vec![Box::<str>::from("TLS handshake failed")];
+    match &trouble {
+        Trouble::Credentials(text) | Trouble::UrlInvalid(text) => chain.push(text.clone()),
+        Trouble::TimedOut(_) => chain.push("the time for it ended".into()),
+        _ => {}
+    }
+    Box::new(TlsFailure {
+        trouble,
+        facts,
+        chain,
     })
-}
-
-pub(crate) fn looks_like_tls(first_bytes: &[u8]) -> bool {
-    matches!(first_bytes, [0x14..=0x17, 0x03, 0x00..=0x04, ..])
-}
-
-pub(crate) async fn client_hello_probe<IO: AsyncRead + AsyncWrite + Unpin>(
-    mut io: IO,
-    server_name: &str,
-    deadline: tokio::time::Instant,
-) -> bool {
-    let config = rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let Ok(name) = ServerName::try_from(server_name.to_owned()) else {
-        return false;
-    };
-    let Ok(mut hello) = rustls::ClientConnection::new(Arc::new(config), name) else {
-        return false;
-    };
-    let mut bytes = vec![];
-    let _ = hello.write_tls(&mut bytes);
-    let mut answer = [0; 5];
-    let talk = async {
-        io.write_all(&bytes).await?;
-        io.read_exact(&mut answer).await
-    };
-    let done = tokio::time::timeout_at(deadline, talk).await;
-    matches!(done, Ok(Ok(_))) && looks_like_tls(&answer)
 }

@@ -1,0 +1,59 @@
+//! `whyd validate`: is this configuration good?
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::args::{Global, ValidateArgs};
+use super::output::{Output, say, stderr_color};
+use super::{BAD_CONFIG, wiring};
+use crate::model::plan::Plan;
+use crate::report::units::count;
+
+pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
+    let color = stderr_color(global.color);
+    let loaded = match wiring::load(&args.path, color) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            say(diagnostics.trim_end());
+            return BAD_CONFIG.into();
+        }
+    };
+    for warning in &loaded.warnings {
+        say(warning.trim_end());
+    }
+    let text = if args.dump {
+        match wiring::dump(&args.path, color) {
+            Ok(text) => text,
+            Err(diagnostics) => {
+                say(diagnostics.trim_end());
+                return BAD_CONFIG.into();
+            }
+        }
+    } else {
+        format!("{}\n", good(&args.path, &loaded.plan))
+    };
+    let mut output = Output::stdout();
+    output.write(&text);
+    output.exit(0)
+}
+
+fn good(path: &Path, plan: &Plan) -> String {
+    let mut hosts: Vec<_> = plan
+        .dependencies
+        .iter()
+        .map(|dependency| &dependency.host)
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    let number = plan.dependencies.len();
+    let dependencies = if number == 1 {
+        "1 dependency".to_owned()
+    } else {
+        format!("{number} dependencies")
+    };
+    format!(
+        "{} is good: {dependencies} on {}",
+        path.display(),
+        count(hosts.len(), "host")
+    )
+}

@@ -1,0 +1,220 @@
+//! Puts the rooms together: a plan in, a running daemon out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::engine::Input;
+use crate::export::process::ProcessFigures;
+use crate::model::event::Event;
+use crate::model::plan::{Listen, Plan};
+use crate::net::reader::Reader;
+use crate::probe::Prober;
+use crate::web::{ReloadRequest, Web};
+
+use super::clock::Clock;
+use super::engine_loop::{Channels, EngineLoop};
+use super::exporters::{ExportError, Exporters};
+use super::teller::{Listener, Teller};
+
+/// Answers of probes that may wait for the loop.
+const INPUT_QUEUE: usize = 4096;
+/// Questions of readers that may wait.
+const READ_QUEUE: usize = 64;
+/// Events that may wait for the teller.
+const EVENT_QUEUE: usize = 8192;
+
+/// How long a stop waits for the operations under way, and then for exporters. Together they stay below the 10 s that
+/// INTERFACES promises.
+const DRAIN: Duration = Duration::from_secs(6);
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// What the caller decides beside the plan.
+#[derive(Default)]
+pub struct Options {
+    /// Seed of the engine's jitter; drawn from the system when `None`.
+    pub seed: Option<u64>,
+    /// Whether events are logged.
+    pub logging: bool,
+    pub listener: Option<Listener>,
+    /// Where requests for a reload go; without it `/-/reload` answers that there is nothing to reload.
+    pub reload: Option<mpsc::Sender<ReloadRequest>>,
+}
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// Starts daemons.
+pub struct Daemon;
+
+/// A daemon at work. Dropping it ends it at once; [`stop`](Self::stop) ends it in an orderly way.
+pub struct Running {
+    inputs: mpsc::Sender<Input>,
+    reader: Reader,
+    process: Arc<ProcessFigures>,
+    exporters: Exporters,
+    listen_address: Option<SocketAddr>,
+    shutdown: watch::Sender<bool>,
+    drained: watch::Receiver<bool>,
+    engine_loop: JoinHandle<()>,
+    teller: JoinHandle<()>,
+    web: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Starts watching what the plan names. Must be called within a tokio runtime.
+    pub async fn start(plan: Plan, options: Options) -> Result<Running, StartError> {
+        let clock = Clock::start();
+        let (inputs, input_ends) = mpsc::channel(INPUT_QUEUE);
+        let (reader, reads) = Reader::new(READ_QUEUE);
+        let (events, event_ends) = mpsc::channel(EVENT_QUEUE);
+        let (shutdown, shutdown_seen) = watch::channel(false);
+        let (drained, drained_seen) = watch::channel(false);
+        let process = Arc::new(ProcessFigures::default());
+        process.reloaded(true, clock.now().wall);
+
+        let dropped = Arc::new(AtomicU64::new(0));
+        let channels =
+            Channels { inputs: input_ends, answers: inputs.clone(), reads, events, dropped };
+        let seed = options.seed.unwrap_or_else(random_seed);
+        let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels);
+
+        let exporters = Exporters::start(plan.otlp.as_ref(), &reader, &process)?;
+        let listen_address_and_web = match &plan.listen {
+            Some(listen) => {
+                let web = Web {
+                    reader: reader.clone(),
+                    process: Arc::clone(&process),
+                    reload: options.reload,
+                };
+                Some(serve(listen, web, shutdown_seen).await?)
+            }
+            None => None,
+        };
+        let (listen_address, web) = listen_address_and_web.unzip();
+        let listener = tell_when_drained(options.listener, drained);
+        let traces = exporters.traces();
+        let teller = Teller { events: event_ends, listener: Some(listener), traces, logging: options.logging };
+        let running = Running {
+            inputs,
+            reader,
+            process,
+            exporters,
+            listen_address,
+            shutdown,
+            drained: drained_seen,
+            engine_loop: tokio::spawn(engine_loop.run()),
+            teller: tokio::spawn(teller.run()),
+            web,
+        };
+        running.send(Input::PlanChanged(Arc::new(plan))).await;
+        Ok(running)
+    }
+}
+
+/// Listens for the end of the work on behalf of [`Running::drained`].
+fn tell_when_drained(mut inner: Option<Listener>, drained: watch::Sender<bool>) -> Listener {
+    Box::new(move |event| {
+        if let Some(inner) = &mut inner {
+            inner(event);
+        }
+        if matches!(event, Event::Drained) {
+            drained.send_replace(true);
+        }
+    })
+}
+
+async fn serve(
+    listen: &Listen,
+    web: Web,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
+    let refused = |error| StartError::Listen { address: listen.address, error };
+    let listener = TcpListener::bind(listen.address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let server = crate::web::Server::new(listen, web).map_err(refused)?;
+    Ok((address, tokio::spawn(server.serve(listener, shutdown))))
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library's hasher is keyed from the system's randomness.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+impl Running {
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    pub fn process(&self) -> Arc<ProcessFigures> {
+        Arc::clone(&self.process)
+    }
+
+    /// Where the listener really is (the configured port may be 0).
+    pub fn listen_address(&self) -> Option<SocketAddr> {
+        self.listen_address
+    }
+
+    /// Puts another plan in force.
+    pub async fn replan(&mut self, plan: Plan) -> Result<(), StartError> {
+        self.exporters.change(plan.otlp.as_ref(), &self.reader, &self.process).await?;
+        self.send(Input::PlanChanged(Arc::new(plan))).await;
+        Ok(())
+    }
+
+    /// Waits until a plan of one round is done.
+    pub async fn drained(&mut self) {
+        // An error means that the teller is gone, and with it all that could be waited for.
+        let _ = self.drained.wait_for(|drained| *drained).await;
+    }
+
+    /// Whether the loop has ended although nobody stopped it: a bug, after which nothing is watched.
+    pub fn has_died(&self) -> bool {
+        self.engine_loop.is_finished()
+    }
+
+    /// Stops in an orderly way within 10 s: begins nothing more, lets what is under way end, flushes exports.
+    pub async fn stop(mut self) {
+        self.send(Input::Stop).await;
+        let _ = tokio::time::timeout(DRAIN, self.drained()).await;
+        let _ = tokio::time::timeout(FLUSH, self.exporters.stop()).await;
+        self.shutdown.send_replace(true);
+        if let Some(web) = self.web.take() {
+            let _ = tokio::time::timeout(Duration::from_millis(500), web).await;
+        }
+        self.engine_loop.abort();
+        let _ = (&mut self.engine_loop).await;
+        // The loop is gone, so the teller ends as soon as it has told what was left.
+        let _ = tokio::time::timeout(Duration::from_millis(200), &mut self.teller).await;
+    }
+
+    async fn send(&self, input: Input) {
+        // The loop ends only with this handle.
+        let _ = self.inputs.send(input).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let tasks: [Option<AbortHandle>; 3] = [
+            Some(self.engine_loop.abort_handle()),
+            Some(self.teller.abort_handle()),
+            self.web.as_ref().map(JoinHandle::abort_handle),
+        ];
+        for task in tasks.into_iter().flatten() {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The loop that joins deciding and acting: it waits in `select`, decides in the engine's synchronous `apply`, and is the
+//! engine's only owner.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::engine::{Engine, Input, Output};
+use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
+use crate::model::event::Event;
+use crate::model::evidence::Evidence;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::time::Wall;
+use crate::net::reader::ReadRequest;
+use crate::probe::Prober;
+
+use super::clock::Clock;
+
+/// Inputs taken from the queue between two looks at readers and alarms, so that neither starves.
+const BATCH: usize = 64;
+
+/// The loop's ends of its channels.
+pub struct Channels {
+    pub inputs: mpsc::Receiver<Input>,
+    /// Given to every probe, to answer with.
+    pub answers: mpsc::Sender<Input>,
+    pub reads: mpsc::Receiver<ReadRequest>,
+    /// To whoever tells the world: logs, traces, `check`.
+    pub events: mpsc::Sender<Event>,
+    /// Events that found their queue full.
+    pub dropped: Arc<AtomicU64>,
+}
+
+pub struct EngineLoop {
+    engine: Engine,
+    clock: Clock,
+    prober: Arc<Prober>,
+    channels: Channels,
+    under_way: HashMap<OperationId, AbortHandle>,
+    outputs: Vec<Output>,
+}
+
+impl EngineLoop {
+    pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels) -> Self {
+        EngineLoop {
+            engine: Engine::new(seed, clock.now()),
+            clock,
+            prober,
+            channels,
+            under_way: HashMap::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Runs until every sender of inputs but the loop's own is gone, or `end` is called by dropping the task.
+    pub async fn run(mut self) {
+        loop {
+            let deadline = self
+                .engine
+                .next_deadline()
+                .map(|moment| self.clock.instant(moment));
+            tokio::select! {
+                biased;
+                input = self.channels.inputs.recv() => match input {
+                    Some(input) => self.take(input),
+                    None => return,
+                },
+                () = sleep_until(deadline) => self.apply(Input::Woke),
+                read = self.channels.reads.recv() => match read {
+                    Some(read) => self.answer(read),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Takes an input and those that wait behind it, then gives readers a turn, who come last in `select`.
+    fn take(&mut self, first: Input) {
+        self.apply(first);
+        for _ in 1..BATCH {
+            match self.channels.inputs.try_recv() {
+                Ok(input) => self.apply(input),
+                Err(_) => break,
+            }
+        }
+        if let Ok(read) = self.channels.reads.try_recv() {
+            self.answer(read);
+        }
+    }
+
+    fn apply(&mut self, input: Input) {
+        if let Input::AttemptFinished { operation, .. } | Input::ConfirmationFinished { operation, .. } =
+            &input
+        {
+            self.under_way.remove(operation);
+        }
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.engine.apply(input, self.clock.now(), &mut outputs);
+        for output in outputs.drain(..) {
+            self.perform(output);
+        }
+        self.outputs = outputs;
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::StartAttempt(order) => self.start_attempt(order),
+            Output::StartConfirmation(order) => self.start_confirmation(order),
+            Output::Cancel(operation) => {
+                if let Some(handle) = self.under_way.remove(&operation) {
+                    handle.abort();
+                }
+            }
+            Output::Forget(name) => self.prober.forget(&name),
+            Output::Observed(event) => {
+                if self.channels.events.try_send(event).is_err() {
+                    self.channels.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn start_attempt(&mut self, order: Box<AttemptOrder>) {
+        let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
+        let (index, operation, started) = (order.index, order.operation, self.clock.now().wall);
+        let task = tokio::spawn(async move {
+            let attempt = match AssertUnwindSafe(prober.attempt(&order)).catch_unwind().await {
+                Ok(attempt) => attempt,
+                Err(panic) => panicked(&*panic, started),
+            };
+            // The loop is gone only when the process ends; then nobody wants the answer.
+            let _ = answers
+                .send(Input::AttemptFinished {
+                    index,
+                    operation,
+                    attempt: Box::new(attempt),
+                })
+                .await;
+        });
+        self.under_way.insert(operation, task.abort_handle());
+    }
+
+    fn start_confirmation(&mut self, order: Box<ConfirmationOrder>) {
+        let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
+        let (index, operation) = (order.index, order.operation);
+        let task = tokio::spawn(async move {
+            let look = AssertUnwindSafe(prober.confirm(&order)).catch_unwind().await;
+            let confirmation = look.unwrap_or_else(|panic| Confirmation {
+                elapsed: Duration::ZERO,
+                result: ConfirmationResult::NotDone(panic_text(&*panic).into()),
+                evidence: Evidence::new(),
+            });
+            let confirmation = Box::new(confirmation);
+            let _ = answers
+                .send(Input::ConfirmationFinished {
+                    index,
+                    operation,
+                    confirmation,
+                })
+                .await;
+        });
+        self.under_way.insert(operation, task.abort_handle());
+    }
+
+    fn answer(&mut self, read: ReadRequest) {
+        // A reader that went away before its answer came is not our concern.
+        match read {
+            ReadRequest::Page { from, max, reply } => drop(reply.send(self.engine.page(from, max))),
+            ReadRequest::Hosts { from, max, reply } => {
+                drop(reply.send(self.engine.hosts(from, max, self.clock.now())));
+            }
+            ReadRequest::Engine { reply } => drop(reply.send(self.engine.view())),
+            ReadRequest::Detail { name, reply } => {
+                drop(reply.send(self.engine.detail(&name, self.clock.now()).map(Box::new)));
+            }
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A probe's bug is an attempt with an internal failure, not a dead daemon.
+fn panicked(panic: &(dyn std::any::Any + Send), started: Wall) -> Attempt {
+    Attempt {
+        started,
+        elapsed: Duration::ZERO,
+        hops: Vec::new(),
+        stale_found: None,
+        outcome: Outcome::Stopped(Box::new(Stop {
+            phase: None,
+            hop: None,
+            trouble: Trouble::Panicked(panic_text(panic).into()),
+            chain: vec![panic_text(panic).into()],
+        })),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+}

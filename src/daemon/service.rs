@@ -1,0 +1,186 @@
+//! `whyd run`: the daemon as a service, with its signals.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::config::{Diagnostics, Loaded};
+use crate::model::plan::{Listen, Plan};
+use crate::web::ReloadRequest;
+
+use super::assemble::{Daemon, Options, Running};
+use super::limits;
+use super::reload::{Source, unchangeable};
+
+/// The exit status for a bad configuration: EX_CONFIG of sysexits.h.
+pub const EXIT_CONFIG: u8 = 78;
+/// How often the service looks whether its loop is alive.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// What the command line gives.
+#[derive(Clone, Debug)]
+pub struct ServiceOptions {
+    pub config: PathBuf,
+    pub listen: Option<SocketAddr>,
+}
+
+/// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
+pub async fn run(options: ServiceOptions) -> ExitCode {
+    let open_files = limits::raise_open_files();
+    let source = Source { path: options.config, listen: options.listen };
+    let Loaded { plan, warnings } = match source.load() {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            eprint!("{}", diagnostics.render(false));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    for warning in &warnings {
+        warn!("{warning}");
+    }
+    let (reload, reloads) = mpsc::channel(4);
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(failed) => {
+            error!("cannot listen for signals: {failed}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let listen = plan.listen.clone();
+    announce(&plan);
+    warn_of_few_descriptors(&plan, open_files);
+    let daemon = Options { logging: true, reload: Some(reload), ..Options::default() };
+    match Daemon::start(plan, daemon).await {
+        Ok(running) => {
+            if let Some(address) = running.listen_address() {
+                info!("metrics, API and health are on http{}://{address}", tls_letter(listen.as_ref()));
+            }
+            Service { source, running, reloads, listen }.serve(signals).await
+        }
+        Err(failed) => {
+            error!("{failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tls_letter(listen: Option<&Listen>) -> &'static str {
+    if listen.is_some_and(|listen| listen.tls.is_some()) { "s" } else { "" }
+}
+
+fn announce(plan: &Plan) {
+    let hosts: std::collections::BTreeSet<_> = plan.dependencies.iter().map(|d| &d.host).collect();
+    info!(
+        "whyd {} watches {} dependencies on {} hosts",
+        env!("CARGO_PKG_VERSION"),
+        plan.dependencies.len(),
+        hosts.len()
+    );
+    if let Some(otlp) = &plan.otlp {
+        info!("exporting OTLP to {} every {:?}", otlp.endpoint, otlp.interval);
+    }
+}
+
+/// Every operation in flight and every parked connection needs a descriptor.
+fn warn_of_few_descriptors(plan: &Plan, open_files: Option<u64>) {
+    let parked = plan.dependencies.iter().filter(|dependency| dependency.keepalive.reuse).count();
+    let in_flight = plan.dependencies.len().min(plan.limits.concurrency as usize);
+    let wanted = (parked + 2 * in_flight + 64) as u64;
+    if let Some(limit) = open_files.filter(|limit| *limit < wanted) {
+        warn!("up to {wanted} open files may be needed and the limit is {limit}: raise LimitNOFILE or ulimit -n");
+    }
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+struct Service {
+    source: Source,
+    running: Running,
+    reloads: mpsc::Receiver<ReloadRequest>,
+    /// As bound, which a reload does not change.
+    listen: Option<Listen>,
+}
+
+impl Service {
+    async fn serve(mut self, mut signals: Signals) -> ExitCode {
+        let mut pulse = tokio::time::interval(PULSE);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = signals.hangup.recv() => {
+                    // The outcome is in the log.
+                    let _ = self.reload().await;
+                }
+                Some(request) = self.reloads.recv() => {
+                    let outcome = self.reload().await;
+                    // The client may have gone away meanwhile.
+                    let _ = request.reply.send(outcome);
+                }
+                _ = pulse.tick() => if self.running.has_died() {
+                    error!("the engine's loop has ended: this is a bug; exiting so that the service manager restarts us");
+                    return ExitCode::FAILURE;
+                },
+            }
+        }
+        info!("stopping: letting what is under way end");
+        tokio::select! {
+            () = self.running.stop() => {}
+            _ = signals.interrupt.recv() => warn!("interrupted again: stopping at once"),
+        }
+        info!("stopped");
+        ExitCode::SUCCESS
+    }
+
+    async fn reload(&mut self) -> Result<String, String> {
+        let source = self.source.clone();
+        let loaded = tokio::task::spawn_blocking(move || source.load()).await;
+        let outcome = match loaded {
+            Ok(Ok(loaded)) => self.take(loaded).await,
+            Ok(Err(diagnostics)) => Err(plain(&diagnostics)),
+            Err(panicked) => Err(format!("reading the configuration failed: {panicked}")),
+        };
+        self.running.process().reloaded(outcome.is_ok(), super::clock::Clock::start().now().wall);
+        match &outcome {
+            Ok(said) => info!("reloaded {}: {said}", self.source.path().display()),
+            Err(said) => error!("reload refused, the old configuration stays in force:\n{said}"),
+        }
+        outcome
+    }
+
+    async fn take(&mut self, loaded: Loaded) -> Result<String, String> {
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let mut said = format!("{} dependencies", loaded.plan.dependencies.len());
+        if let Some(unchanged) = unchangeable(self.listen.as_ref(), loaded.plan.listen.as_ref()) {
+            warn!("{unchanged}");
+            said = format!("{said}; {unchanged}");
+        }
+        self.running.replan(loaded.plan).await.map_err(|error| error.to_string())?;
+        Ok(said)
+    }
+}
+
+fn plain(diagnostics: &Diagnostics) -> String {
+    diagnostics.render(false)
+}

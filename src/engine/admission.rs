@@ -1,0 +1,231 @@
+//! From being due to being under way: lag, skips, and the places under the concurrency caps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::attempt::Budget;
+use crate::model::cause::{Cause, Speed};
+use crate::model::dependency::DependencyIndex;
+use crate::model::event::{Event, SkipReason};
+use crate::model::evidence::Evidence;
+use crate::model::failure::{Confidence, Failure};
+use crate::model::order::{AttemptOrder, Connection, OperationId};
+use crate::model::time::{Moment, Now};
+
+use super::breaker::Admission;
+use super::operation::{Operation, Stage};
+use super::schedule::{self, Alarm};
+use super::{Engine, Output};
+
+impl Engine {
+    /// The alarm of a dependency's schedule came.
+    pub(super) fn dependency_due(
+        &mut self,
+        index: DependencyIndex,
+        generation: u32,
+        due: Moment,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let one_round = self.one_round;
+        let Some(slot) = self.tables.slot_mut(index) else {
+            return;
+        };
+        if slot.generation != generation || self.stopping {
+            return;
+        }
+        let interval = slot.dependency.interval;
+        let mut missed = 0;
+        slot.due = due;
+        if !one_round {
+            let (next, late) = schedule::after(due, interval, now.moment);
+            missed = late;
+            // The newest due moment is the one that is kept; those missed before it are skipped, never made up.
+            slot.due = due + interval.saturating_mul(u32::try_from(late).unwrap_or(u32::MAX));
+            self.alarms.set(next, Alarm::Due { index, generation });
+        }
+        let still_running = slot.operation.is_some();
+        let still_waiting = slot.waiting_since.is_some();
+        self.skip(index, missed, SkipReason::Late, out);
+        if still_running {
+            self.skip(index, 1, SkipReason::StillRunning, out);
+        } else if still_waiting {
+            self.skip(index, 1, SkipReason::Saturated, out);
+        } else {
+            self.start_or_wait(index, now, out);
+        }
+    }
+
+    fn skip(&mut self, index: DependencyIndex, count: u64, reason: SkipReason, out: &mut Vec<Output>) {
+        if count == 0 {
+            return;
+        }
+        self.skipped[reason.index()] += count;
+        if let Some(slot) = self.tables.slot(index) {
+            let dependency = Arc::clone(&slot.dependency);
+            out.push(Output::Observed(Event::ProbesSkipped {
+                dependency,
+                count,
+                reason,
+            }));
+        }
+    }
+
+    fn start_or_wait(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
+        let (per_host, global_full) = (
+            self.limits.concurrency_per_host,
+            self.in_flight >= self.limits.concurrency,
+        );
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
+            return;
+        };
+        if host.in_flight >= per_host {
+            slot.waiting_since = Some(now.moment);
+            host.waiting.push_back(index);
+            self.waiting_count += 1;
+        } else if global_full {
+            slot.waiting_since = Some(now.moment);
+            self.waiting.push_back(index);
+            self.waiting_count += 1;
+        } else {
+            self.start(index, now, out);
+        }
+    }
+
+    fn start(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
+        let one_round = self.one_round;
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
+            return;
+        };
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
+        let lag = now.moment.since(slot.due);
+        let before = slot.breaker.state();
+        let admission = slot.breaker.admit(&slot.dependency.breaker, now.moment);
+        let after = slot.breaker.state();
+        let timeouts = slot.dependency.timeouts;
+        slot.operation = Some(Box::new(Operation::new(id, now, lag, admission, &timeouts)));
+        slot.waiting_since = None;
+        if !std::mem::replace(&mut slot.begun, true) {
+            self.not_begun -= 1;
+        }
+        if !one_round {
+            self.lag.record(lag);
+        }
+        if before != after {
+            let dependency = Arc::clone(&slot.dependency);
+            out.push(Output::Observed(Event::BreakerChanged {
+                dependency,
+                from: before,
+                to: after,
+            }));
+        }
+        if admission == Admission::Refused {
+            // It asks nobody, so it takes no place under a cap and adds nothing to the retry budget.
+            self.conclude(index, Some(circuit_open()), now, out);
+            return;
+        }
+        self.in_flight += 1;
+        host.in_flight += 1;
+        host.budget.deposit();
+        self.order_attempt(index, 1, now, out);
+    }
+
+    /// Orders attempt `number` of the operation under way.
+    pub(super) fn order_attempt(
+        &mut self,
+        index: DependencyIndex,
+        number: u8,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(slot) = self.tables.slot_mut(index) else {
+            return;
+        };
+        let Some(operation) = slot.operation.as_mut() else {
+            return;
+        };
+        operation.stage = Stage::Attempting {
+            number,
+            since: now.moment,
+        };
+        let (budget, budget_of): (Duration, Budget) =
+            operation.attempt_budget(&slot.dependency.timeouts, now.moment);
+        let reuse = number == 1 && slot.dependency.keepalive.reuse;
+        out.push(Output::StartAttempt(Box::new(AttemptOrder {
+            index,
+            dependency: Arc::clone(&slot.dependency),
+            operation: operation.id,
+            number,
+            connection: if reuse {
+                Connection::Reuse
+            } else {
+                Connection::Fresh
+            },
+            budget,
+            budget_of,
+        })));
+    }
+
+    /// An operation has ended: its places are free for those that wait, its own host's first.
+    pub(super) fn release(&mut self, host_index: u32, now: Now, out: &mut Vec<Output>) {
+        self.in_flight -= 1;
+        if let Some(host) = self.tables.hosts.get_mut(host_index) {
+            host.in_flight -= 1;
+        }
+        self.start_waiting(host_index, now, out);
+    }
+
+    /// Starts what waits and now finds a place.
+    pub(super) fn start_waiting(&mut self, host_index: u32, now: Now, out: &mut Vec<Output>) {
+        let per_host = self.limits.concurrency_per_host;
+        while self.in_flight < self.limits.concurrency {
+            let Some(host) = self.tables.hosts.get_mut(host_index) else {
+                break;
+            };
+            if host.in_flight >= per_host {
+                break;
+            }
+            let Some(index) = host.waiting.pop_front() else {
+                break;
+            };
+            self.waiting_count -= 1;
+            self.start(index, now, out);
+        }
+        while self.in_flight < self.limits.concurrency {
+            let Some(index) = self.waiting.pop_front() else {
+                break;
+            };
+            self.waiting_count -= 1;
+            // Its host may have filled up since; then it waits there.
+            self.start_or_wait(index, now, out);
+        }
+    }
+
+    /// Nothing that waits will start any more.
+    pub(super) fn leave_queues(&mut self) {
+        self.waiting.clear();
+        self.waiting_count = 0;
+        let hosts: Vec<u32> = self.tables.hosts.iter().map(|(place, _)| place).collect();
+        for place in hosts {
+            if let Some(host) = self.tables.hosts.get_mut(place) {
+                host.waiting.clear();
+            }
+        }
+    }
+}
+
+/// We chose not to ask; it says nothing of the dependency.
+fn circuit_open() -> Failure {
+    Failure {
+        cause: Cause::CircuitOpen,
+        phase: None,
+        speed: Speed::Fast,
+        confidence: Confidence::Observed,
+        alternatives: Vec::new(),
+        evidence: Evidence::new(),
+        fix: Cause::CircuitOpen.doc().fix.into(),
+        elapsed: Duration::ZERO,
+        chain: Vec::new(),
+    }
+}

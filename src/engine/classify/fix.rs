@@ -1,0 +1,448 @@
+//! The one line that says what to do, with the names, addresses and days of the case. Where a case has nothing of its own
+//! to add, it is the line of the cause's documentation.
+
+use std::time::Duration;
+
+use crate::model::attempt::{Budget, Role, TlsFacts};
+use crate::model::cause::Cause;
+use crate::model::evidence::Value;
+use crate::model::phase::Phase;
+
+use super::resolve::RESOLVED_STUB;
+use super::scene::{Found, Scene};
+
+pub fn of(found: &Found, scene: &Scene<'_>) -> Box<str> {
+    let particular = found.fix.clone().or_else(|| {
+        let by_topic = [names, connecting, stale_connection, tls, certificate, http, time];
+        by_topic.iter().find_map(|words| words(found, scene))
+    });
+    match particular {
+        Some(words) => words.into(),
+        None => found.cause.doc().fix.into(),
+    }
+}
+
+/// The evidence's value as text, where it is one.
+fn text<'f>(found: &'f Found, key: &str) -> Option<&'f str> {
+    match found.evidence.get(key)? {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn names(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let name = text(found, "name").map_or_else(|| scene.host(), str::to_owned);
+    let server = text(found, "server");
+    Some(match found.cause {
+        Cause::ConfigUrlInvalid => format!("correct the URL: {}", text(found, "reason")?),
+        Cause::DnsNxdomain => match (text(found, "did_you_mean"), text(found, "missing"), text(found, "zone")) {
+            (Some(known), _, _) => format!("correct the name {name}: did you mean {known}?"),
+            (None, Some(missing), Some("." | "")) => {
+                format!("correct the name {name}: there is no top-level domain {missing}")
+            }
+            (None, Some(missing), Some(zone)) => {
+                format!("create {missing} in the zone {}, or correct the name {name}", zone.trim_end_matches('.'))
+            }
+            _ => format!("create {name} in DNS, or correct the name"),
+        },
+        Cause::DnsNodata => format!("add an A or AAAA record to {name}, or ask for the family that it has"),
+        Cause::DnsServfail => match text(found, "extended_error") {
+            Some(error) => format!("repair the zone of {name}: its resolver says {error}"),
+            None => format!("repair the zone of {name}: DNSSEC is broken or its authorities do not answer"),
+        },
+        Cause::DnsRefused => format!("let {} answer this host (its access list refuses it)", server?),
+        Cause::DnsTimedOut => match server {
+            Some(server) => format!("find out why the nameserver {server} does not answer: down, or filtered on the way"),
+            None => "find out why no nameserver answers: down, or filtered on the way".into(),
+        },
+        Cause::DnsUnreachable => match server {
+            Some(stub) if stub.starts_with(&RESOLVED_STUB.to_string()) => {
+                "set a real nameserver: nothing serves 127.0.0.53 here (a container with its host's resolv.conf)".into()
+            }
+            Some(server) => format!("set a nameserver that runs: nothing answers at {server}"),
+            None => return None,
+        },
+        Cause::DnsAaaaStalled => format!("find what drops AAAA questions for {name}; until then ask IPv4 only"),
+        Cause::DnsMismatchSplitHorizon => {
+            format!("make every nameserver here know {name}, or list only those that do")
+        }
+        Cause::ProxyNameNotResolved => format!("correct the proxy's name, or create it in DNS: {}", scene.host()),
+        _ => return None,
+    })
+}
+
+fn connecting(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let peer = scene.peer();
+    let at = match scene.address() {
+        // The name is the address itself.
+        Some(address) if scene.host() == address.ip().to_string() => address.to_string(),
+        Some(address) => format!("{peer} ({address})"),
+        None => peer,
+    };
+    let loopback = scene.address().is_some_and(|address| address.ip().is_loopback());
+    Some(match found.cause {
+        Cause::TcpRefusedRst => format!("start what should listen at {at}, or correct the port"),
+        Cause::TcpTimedOut if loopback => {
+            format!(
+                "{at} accepts no connection: its accept queue is full, the process is stuck or overloaded"
+            )
+        }
+        Cause::TcpTimedOut => {
+            format!(
+                "open the way to {at}: a firewall drops it, the host is down, or its accept queue is full"
+            )
+        }
+        Cause::TcpNoRoute if scene.address().is_some_and(is_link_local) => {
+            format!("give the link-local address of {at} a zone, such as %eth0")
+        }
+        Cause::TcpNoRoute => format!("add a route to {at}: this host has none"),
+        Cause::TcpNetworkUnreachable | Cause::TcpHostUnreachable => {
+            format!("repair the way to {at}: a router on it, or the last link, gave up")
+        }
+        Cause::TcpResetDuringConnect => {
+            format!("look at what resets connections to {at}: a firewall or a full queue")
+        }
+        Cause::TcpResetAfterAccept => {
+            format!("look behind {at}: it accepts and resets, like a load balancer without back ends")
+        }
+        Cause::TcpResetMidResponse => {
+            format!("look for a crash, or a middlebox, behind {at}: it reset mid-answer")
+        }
+        Cause::TcpPeerNotReading => format!("look at the process at {at}: it has stopped reading"),
+        Cause::TcpPathMtuBlackHole => {
+            format!("clamp the MSS or set the MTU on the way to {at}, and let ICMP 3/4 pass")
+        }
+        Cause::ProxyRefused => format!("correct the proxy's address, or start it: nothing listens at {at}"),
+        Cause::ProxyTimedOut => format!("open the way to the proxy {at}, or correct its address"),
+        Cause::LocalPolicyDenied => {
+            format!("allow whyd to reach {at}: a policy or firewall of this host forbids it")
+        }
+        _ => return None,
+    })
+}
+
+fn is_link_local(address: std::net::SocketAddr) -> bool {
+    match address.ip() {
+        std::net::IpAddr::V6(v6) => v6.segments()[0] & 0xffc0 == 0xfe80,
+        std::net::IpAddr::V4(v4) => v4.is_link_local(),
+    }
+}
+
+fn stale_connection(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let peer = scene.peer();
+    let below = match scene.hop.and_then(|hop| hop.idle_before) {
+        Some(idle) => format!("below {} (this one had lain idle for that long)", seconds(idle)),
+        None => "below the server's own".into(),
+    };
+    Some(match found.cause {
+        Cause::TcpClosedStale => format!("set the idle timeout of clients of {peer} {below}"),
+        Cause::TcpResetStale => {
+            format!("something between dropped the connection to {peer}: idle timeout {below}")
+        }
+        Cause::TcpTimedOutStale => {
+            format!(
+                "a NAT or load balancer dropped the flow to {peer} silently: use TCP keepalive, idle timeout {below}"
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn tls(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let peer = scene.peer();
+    Some(match found.cause {
+        Cause::TlsPlaintextPeer => match text(found, "peer_speaks") {
+            Some("HTTP") => {
+                format!("use http:// for {peer}, or the port that speaks TLS: this one speaks plain HTTP")
+            }
+            Some(protocol) => format!("correct the port: {peer} speaks {protocol}, not TLS"),
+            None => format!("use the port of {peer} that speaks TLS"),
+        },
+        Cause::TlsVersionOrCipherMismatch if text(found, "refused_by").is_some() => {
+            format!("enable TLS 1.2 or newer, with current ciphers, at {peer}")
+        }
+        Cause::TlsClientCertRequired => {
+            format!("give whyd a client certificate for {peer} (tls.client_cert)")
+        }
+        Cause::TlsClientCertRejected => match text(found, "alert_name") {
+            Some(alert) => format!("give a client certificate that {peer} accepts: it says {alert}"),
+            None => format!("give a client certificate that {peer} accepts"),
+        },
+        Cause::TlsUnrecognizedName => format!("serve {} at {peer}, or correct the name", server_name(scene)),
+        Cause::TlsAlpnMismatch => format!("enable the protocol at {peer}, or stop asking for it"),
+        Cause::TlsAlert => match text(found, "alert_name") {
+            Some(alert) => format!("look at the TLS log of {peer}: it ended the handshake with {alert}"),
+            None => return None,
+        },
+        Cause::TlsClosed | Cause::TlsReset => {
+            format!("look at the log of {peer}: it ended the handshake without a word")
+        }
+        Cause::TlsTimedOut => match found.evidence.get("client_hello_acknowledged") {
+            Some(Value::Bool(true)) => {
+                format!("look at the load of {peer}: it took the ClientHello and did not answer")
+            }
+            Some(Value::Bool(false)) => {
+                format!("look at the MTU on the way to {peer}: the ClientHello was not acknowledged")
+            }
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn server_name(scene: &Scene<'_>) -> String {
+    let tls: Option<&TlsFacts> = scene.hop.and_then(|hop| hop.tls.as_deref());
+    tls.and_then(|tls| tls.server_name.as_deref())
+        .map_or_else(|| scene.host(), str::to_owned)
+}
+
+fn certificate(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let name = server_name(scene);
+    let place = match found.evidence.get("chain_position") {
+        Some(Value::Integer(place)) => position(usize::try_from(*place).unwrap_or(0)),
+        _ => position(0),
+    };
+    let from_now = |key: &str| match found.evidence.get(key) {
+        Some(Value::Time(at)) => Some(relative(at.seconds_since(scene.context.now))),
+        _ => None,
+    };
+    Some(match found.cause {
+        Cause::TlsCertExpired => match from_now("not_after") {
+            Some(when) => format!("renew the certificate of {name} ({place}, expired {when})"),
+            None => format!("renew the certificate of {name}"),
+        },
+        Cause::TlsCertNotYetValid => match from_now("not_before") {
+            Some(when) => {
+                format!("check the clocks, or wait: the certificate of {name} ({place}) begins {when}")
+            }
+            None => return None,
+        },
+        Cause::TlsCertUnknownRoot => match text(found, "issuer") {
+            Some(issuer) => {
+                format!("trust the CA of {name} (tls.ca; issuer {issuer}), never turn verification off")
+            }
+            None => format!("trust the CA of {name} (tls.ca), never turn verification off"),
+        },
+        Cause::TlsCertSelfSigned => {
+            format!(
+                "give {name} a certificate from a CA, or trust this one by tls.ca, never turn verification off"
+            )
+        }
+        Cause::TlsCertMissingIntermediate => {
+            format!("serve the intermediate certificate together with the one of {name}")
+        }
+        Cause::TlsCertNameInvalid => match names_presented(found) {
+            Some(names) => {
+                format!("reissue the certificate with {name}, or ask for a name that it has: {names}")
+            }
+            None => format!("reissue the certificate with {name} as a subject alternative name"),
+        },
+        Cause::TlsCertRevoked => format!("replace the certificate of {name} ({place}): its CA revoked it"),
+        Cause::TlsCertCaAsLeaf => format!("give {name} a server certificate: it presents a CA's own"),
+        Cause::TlsCertWeakSignature | Cause::TlsCertBadSignature => {
+            match text(found, "signature_algorithm") {
+                Some(algorithm) => {
+                    format!("reissue the certificate of {name} ({place}, signed with {algorithm})")
+                }
+                None => format!("reissue the certificate of {name} ({place})"),
+            }
+        }
+        Cause::TlsCertPurpose => {
+            format!("reissue the certificate of {name} ({place}) for server authentication")
+        }
+        Cause::TlsCertEncoding => format!("reissue the certificate of {name} ({place}): it does not decode"),
+        _ => return None,
+    })
+}
+
+/// The first names of the certificate.
+fn names_presented(found: &Found) -> Option<String> {
+    const SHOWN: usize = 3;
+    let Value::List(names) = found.evidence.get("names_presented")? else {
+        return None;
+    };
+    let texts: Vec<&str> = names
+        .iter()
+        .filter_map(|name| match name {
+            Value::Text(name) => Some(&**name),
+            _ => None,
+        })
+        .collect();
+    if texts.is_empty() {
+        return None;
+    }
+    let more = texts.len().saturating_sub(SHOWN);
+    let shown = texts[..texts.len() - more].join(", ");
+    Some(if more > 0 {
+        format!("{shown} and {more} more")
+    } else {
+        shown
+    })
+}
+
+fn http(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let peer = scene.peer();
+    let status = match found.evidence.get("status") {
+        Some(Value::Integer(status)) => Some(*status),
+        _ => None,
+    };
+    if scene.role() == Role::TokenEndpoint && status.is_some_and(|status| status < 500) {
+        let said = text(found, "oauth_error")
+            .map(|error| format!(" ({error})"))
+            .unwrap_or_default();
+        return Some(format!(
+            "check the client id, secret and scopes at the token endpoint {peer}{said}"
+        ));
+    }
+    Some(match (found.cause, status) {
+        (Cause::HttpTlsPeer, _) => format!("use https:// for {peer}: this port speaks TLS"),
+        (Cause::Http429, _) => match found.evidence.get("retry_after") {
+            Some(Value::Duration(wait)) => {
+                format!("ask {peer} less often: it wants {} between", seconds(*wait))
+            }
+            _ => format!("ask {peer} less often, or raise the limit there"),
+        },
+        (Cause::Http4xx, Some(401)) => match text(found, "authenticate") {
+            Some(scheme) => format!("give whyd credentials that {peer} accepts ({scheme})"),
+            None => format!("give whyd credentials that {peer} accepts"),
+        },
+        (Cause::Http4xx, Some(403)) => format!("let these credentials, or this host, do that at {peer}"),
+        (Cause::Http4xx, Some(404)) => format!("correct the path: {peer} does not have {}", path(scene)),
+        (Cause::Http4xx, Some(405)) => format!("use a method that {} allows", path(scene)),
+        (Cause::Http4xx, Some(421)) => format!("ask {peer} for a name that it serves on this connection"),
+        (Cause::Http502, _) => format!("look behind {peer}: its upstream failed or answered nonsense"),
+        (Cause::Http503, _) => match found.evidence.get("retry_after") {
+            Some(Value::Duration(wait)) => {
+                format!(
+                    "give {peer} capacity, or wait for its maintenance: it asks for {}",
+                    seconds(*wait)
+                )
+            }
+            _ => format!("give {peer} capacity or healthy back ends: it answers that it has none"),
+        },
+        (Cause::Http504, _) => format!("look behind {peer}: its upstream is too slow for it"),
+        (Cause::ProxyUpstreamFailed, _) => match text(found, "proxy_status") {
+            Some(says) => format!("let the proxy reach {}: it says {says}", target(scene)),
+            None => format!("let the proxy reach {}: it cannot", target(scene)),
+        },
+        (Cause::ProxyConnectDenied, Some(status)) => {
+            format!(
+                "allow {} in the proxy's access list: CONNECT is answered {status}",
+                target(scene)
+            )
+        }
+        (Cause::HttpRedirectLoop, _) => format!("break the redirect loop at {}", text(found, "location")?),
+        (Cause::HttpRedirectDowngrade, _) => {
+            format!(
+                "let the redirect stay on https: it leads to {}",
+                text(found, "location")?
+            )
+        }
+        (Cause::AssertStatus, Some(status)) => {
+            format!(
+                "check the expectation: {} was wanted, {status} came",
+                text(found, "wanted")?
+            )
+        }
+        (Cause::AssertHeader, _) => format!("check the expectation on the header {}", text(found, "header")?),
+        _ => return None,
+    })
+}
+
+fn target(scene: &Scene<'_>) -> String {
+    scene.dependency().probe.endpoint().to_string()
+}
+
+fn path<'a>(scene: &Scene<'a>) -> &'a str {
+    let Some(hop) = scene.hop else { return "/" };
+    let after_scheme = hop.url.find("://").map_or(0, |at| at + 3);
+    hop.url[after_scheme..]
+        .find('/')
+        .map_or("/", |at| &hop.url[after_scheme + at..])
+}
+
+fn time(found: &Found, scene: &Scene<'_>) -> Option<String> {
+    let peer = scene.peer();
+    let budget = match scene.budget() {
+        Some(Budget::Phase) | None => "",
+        Some(Budget::Attempt) => " (the attempt's budget ended)",
+        Some(Budget::Total) => " (the total budget ended)",
+    };
+    Some(match found.cause {
+        Cause::HttpTimedOutFirstByte => match found.evidence.get("request_acknowledged") {
+            Some(Value::Bool(false)) => {
+                format!("look at the way to {peer}: the request was not acknowledged{budget}")
+            }
+            _ => format!(
+                "profile {}: {peer} took the request and sent nothing back{budget}",
+                path(scene)
+            ),
+        },
+        Cause::HttpTimedOutBodyStall => {
+            format!("find what stalls {peer} in the middle of its answer{budget}")
+        }
+        Cause::DeadlineExceeded => match text(found, "longest_phase") {
+            Some(phase) => {
+                format!("give {phase} less to do, or the attempt more time: {phase} took most of it")
+            }
+            None => return None,
+        },
+        Cause::AssertLatency => match text(found, "longest_phase") {
+            Some(phase) if phase != Phase::Verify.id() => {
+                format!("look at {phase}, which took most of the time, or raise the limit")
+            }
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// Which certificate of the chain, in words.
+pub fn position(position: usize) -> String {
+    match position {
+        0 => "leaf".into(),
+        place => format!("certificate {place} above the leaf"),
+    }
+}
+
+/// `3 days ago`, `in 5 hours`.
+pub fn relative(seconds: i64) -> String {
+    let size = seconds.unsigned_abs();
+    let (count, unit) = match size {
+        0..60 => (size, "second"),
+        60..3600 => (size / 60, "minute"),
+        3600..86_400 => (size / 3600, "hour"),
+        _ => (size / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    if seconds < 0 {
+        format!("{count} {unit}{plural} ago")
+    } else {
+        format!("in {count} {unit}{plural}")
+    }
+}
+
+/// `0.3 s`, `61 s`.
+fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 && duration.subsec_millis() >= 50 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{seconds:.0} s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_in_words() {
+        assert_eq!(relative(-3 * 86_400 - 5), "3 days ago");
+        assert_eq!(relative(-86_400), "1 day ago");
+        assert_eq!(relative(7200), "in 2 hours");
+        assert_eq!(relative(-59), "59 seconds ago");
+        assert_eq!(seconds(Duration::from_millis(340)), "0.3 s");
+        assert_eq!(seconds(Duration::from_secs(61)), "61 s");
+    }
+}

@@ -1,0 +1,142 @@
+//! TCP: what an errno means at the call that returned it, and what silence means by what the kernel knew.
+
+use std::time::Duration;
+
+use crate::model::attempt::{Call, TcpFacts, Trouble};
+use crate::model::cause::Cause;
+use crate::model::phase::Phase;
+
+use super::errno;
+use super::scene::{Found, Scene};
+
+/// A refusal of our own routing table comes back within the call. A router's takes at least a link.
+const OWN_ROUTING_TABLE: Duration = Duration::from_millis(1);
+/// A router does not let one wait: this long, it was the neighbour that did not answer ARP.
+const NEIGHBOUR: Duration = Duration::from_millis(900);
+
+pub fn explain(scene: &Scene<'_>) -> Option<Found> {
+    match scene.stop.trouble {
+        Trouble::Io {
+            call: call @ (Call::Connect | Call::Socket | Call::Bind),
+            errno,
+        } => Some(connecting(scene, call, errno)),
+        Trouble::Io { errno, .. } => established(scene, errno),
+        Trouble::TimedOut(_) if scene.phase() == Some(Phase::Connect) => Some(silence(scene)),
+        Trouble::TimedOut(_) if matches!(scene.phase(), Some(Phase::Request | Phase::FirstByte)) => {
+            unacknowledged(scene)
+        }
+        _ => None,
+    }
+}
+
+fn connecting(scene: &Scene<'_>, call: Call, errno: i32) -> Found {
+    let on_loopback = scene.address().is_some_and(|address| address.ip().is_loopback());
+    match errno {
+        // Without the error queue an ICMP refusal looks the same; on loopback nothing stands between.
+        errno::ECONNREFUSED if on_loopback => Found::observed(Cause::TcpRefusedRst),
+        errno::ECONNREFUSED => Found::likely(Cause::TcpRefusedRst, &[Cause::TcpRefusedIcmp]),
+        errno::ETIMEDOUT => silence(scene).slow(),
+        errno::EINVAL | errno::ENETDOWN => Found::observed(Cause::TcpNoRoute),
+        errno::EAFNOSUPPORT if call == Call::Socket => Found::observed(Cause::TcpNoRoute),
+        errno::ENETUNREACH => unreachable(scene, Cause::TcpNetworkUnreachable),
+        errno::EHOSTUNREACH | errno::EHOSTDOWN => unreachable(scene, Cause::TcpHostUnreachable),
+        errno if errno::is_reset(errno) => Found::observed(Cause::TcpResetDuringConnect),
+        _ => Found::observed(Cause::Unknown),
+    }
+}
+
+fn unreachable(scene: &Scene<'_>, said_by_router: Cause) -> Found {
+    let elapsed = scene.phase_elapsed();
+    if elapsed < OWN_ROUTING_TABLE {
+        Found::likely(Cause::TcpNoRoute, &[said_by_router])
+    } else if elapsed >= NEIGHBOUR && said_by_router == Cause::TcpHostUnreachable {
+        Found::observed(Cause::TcpHostUnreachable).with("neighbour_silent", true)
+    } else {
+        // The error queue would have the ICMP code: prohibited (9, 10, 13) arrives as these same two errnos.
+        Found::likely(said_by_router, &[Cause::TcpProhibited, Cause::TcpNoRoute])
+    }
+}
+
+/// Nothing answers the SYN. The fact is certain, its reason is not: a filter, a host that is down, or (the only one left
+/// on loopback) a listener whose accept queue is full.
+fn silence(scene: &Scene<'_>) -> Found {
+    let found = Found::observed(Cause::TcpTimedOut);
+    if scene.address().is_some_and(|address| address.ip().is_loopback()) {
+        return found
+            .with("accept_queue_full", "likely")
+            .or(&[Cause::TcpTimedOutFiltered]);
+    }
+    found.or(&[Cause::TcpTimedOutFiltered, Cause::TcpTimedOutHostDown])
+}
+
+/// An error on a connection that was established before.
+fn established(scene: &Scene<'_>, errno: i32) -> Option<Found> {
+    let phase = scene.phase().unwrap_or(Phase::FirstByte);
+    Some(match errno {
+        errno if errno::is_reset(errno) => reset(scene, phase),
+        // The kernel gave up sending again: the path died under us.
+        errno::ETIMEDOUT if phase == Phase::Tls => Found::observed(Cause::TlsTimedOut).slow(),
+        errno::ETIMEDOUT => Found::observed(Cause::TcpTimedOut)
+            .or(&[Cause::TcpPathMtuBlackHole])
+            .slow(),
+        errno::ECONNREFUSED => Found::likely(Cause::TcpRefusedRst, &[Cause::TcpRefusedIcmp]),
+        errno::EHOSTUNREACH | errno::EHOSTDOWN => {
+            Found::likely(Cause::TcpHostUnreachable, &[Cause::TcpProhibited])
+        }
+        errno::ENETUNREACH | errno::ENETDOWN => {
+            Found::likely(Cause::TcpNetworkUnreachable, &[Cause::TcpNoRoute])
+        }
+        _ => return None,
+    })
+}
+
+fn reset(scene: &Scene<'_>, phase: Phase) -> Found {
+    match phase {
+        Phase::Resolve | Phase::Connect => Found::observed(Cause::TcpResetDuringConnect),
+        Phase::Tls => Found::observed(Cause::TlsReset),
+        Phase::Body | Phase::Verify => Found::observed(Cause::TcpResetMidResponse),
+        Phase::Proxy => Found::observed(Cause::ProxyFailed),
+        Phase::Request | Phase::FirstByte if scene.response_begun() => {
+            Found::observed(Cause::TcpResetMidResponse)
+        }
+        Phase::Request | Phase::FirstByte => {
+            let found = Found::observed(Cause::TcpResetAfterAccept);
+            if wants_client_certificate(scene) {
+                // The alert that would say so is lost when the RST overtakes it.
+                found.or(&[Cause::TlsClientCertRequired])
+            } else if scene.is_plain_http() {
+                found.or(&[Cause::HttpTlsPeer])
+            } else {
+                found
+            }
+        }
+    }
+}
+
+/// The peer asked for a client certificate and did not get one.
+pub fn wants_client_certificate(scene: &Scene<'_>) -> bool {
+    scene
+        .hop
+        .and_then(|hop| hop.tls.as_deref())
+        .is_some_and(|tls| tls.client_cert_requested && !tls.client_cert_sent)
+}
+
+/// Silence while the request goes out or the answer is awaited, where the kernel's figures put it below HTTP.
+fn unacknowledged(scene: &Scene<'_>) -> Option<Found> {
+    let tcp = scene.hop?.tcp?;
+    if is_not_reading(&tcp) {
+        return Some(Found::observed(Cause::TcpPeerNotReading));
+    }
+    if tcp.unacked >= 2 && tcp.retransmits >= 1 && tcp.backoff >= 1 && !scene.response_begun() {
+        return Some(Found::likely(
+            Cause::TcpPathMtuBlackHole,
+            &[Cause::TcpTimedOut, Cause::HttpTimedOutFirstByte],
+        ));
+    }
+    None
+}
+
+/// The peer's window is shut, and our probes of it are answered by nothing but that.
+fn is_not_reading(tcp: &TcpFacts) -> bool {
+    tcp.send_window == Some(0) && tcp.probes > 0
+}

@@ -1,0 +1,484 @@
+//! An operation from its first answer to its conclusion: classify, count, retry or not, look twice, conclude.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::model::attempt::{Attempt, Confirmation, Outcome, Trouble};
+use crate::model::dependency::{Confirm, Dependency, DependencyIndex};
+use crate::model::event::{BreakerState, Event, SuppressReason};
+use crate::model::failure::{
+    AttemptRecord, ConfirmationRecord, Failure, Finding, OperationRecord, RetryDecision, Verdict,
+};
+use crate::model::order::{ConfirmationKind, ConfirmationOrder, OperationId};
+use crate::model::similar;
+use crate::model::time::{Moment, Now};
+
+use super::breaker::Admission;
+use super::classify::{self, Context};
+use super::operation::{Operation, Stage};
+use super::retry::{self, Question};
+use super::schedule::Alarm;
+use super::slot::Slot;
+use super::tally::StaleSeen;
+use super::window::Sample;
+use super::{Engine, Output};
+
+/// Edits within which a configured name is offered for one that does not resolve.
+const SUGGESTION_DISTANCE: usize = 2;
+
+impl Engine {
+    pub(super) fn attempt_finished(
+        &mut self,
+        index: DependencyIndex,
+        id: OperationId,
+        attempt: Attempt,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((number, since)) = self.attempt_under_way(index, id) else {
+            return;
+        };
+        let failure = self.classify(index, &attempt, now);
+        self.count_attempt(index, &attempt, failure.as_ref(), out);
+        let decision = match &failure {
+            None => RetryDecision::NotNeeded,
+            Some(failure) => self.decide_retry(index, failure, &attempt, number, now),
+        };
+        let findings = match &failure {
+            None => self.findings(index, &attempt, now),
+            Some(_) => Vec::new(),
+        };
+        let Some(operation) = self.operation_mut(index) else {
+            return;
+        };
+        let answered = failure.is_none();
+        if let Some(previous) = operation
+            .attempts
+            .last_mut()
+            .and_then(|record| record.failure.as_mut())
+        {
+            classify::confirmed_by_next_attempt(previous, answered);
+        }
+        operation.findings = findings;
+        operation.attempts.push(AttemptRecord {
+            number,
+            at: since,
+            attempt,
+            failure,
+            decision,
+        });
+        match decision {
+            RetryDecision::Retry { after, .. } if after.is_zero() => {
+                self.withdraw(index);
+                self.order_attempt(index, number + 1, now, out);
+            }
+            RetryDecision::Retry { after, .. } => {
+                operation.stage = Stage::BackingOff { next: number + 1 };
+                self.withdraw(index);
+                self.alarms
+                    .set(now.moment + after, Alarm::BackoffEnds { index, operation: id });
+            }
+            RetryDecision::NotNeeded => self.conclude_and_release(index, None, now, out),
+            _ => self.look_twice_or_conclude(index, now, out),
+        }
+    }
+
+    fn attempt_under_way(&mut self, index: DependencyIndex, id: OperationId) -> Option<(u8, Moment)> {
+        let operation = self.operation_mut(index).filter(|operation| operation.id == id)?;
+        match operation.stage {
+            Stage::Attempting { number, since } => Some((number, since)),
+            Stage::BackingOff { .. } | Stage::Confirming { .. } => None,
+        }
+    }
+
+    fn operation_mut(&mut self, index: DependencyIndex) -> Option<&mut Operation> {
+        self.tables.slot_mut(index)?.operation.as_deref_mut()
+    }
+
+    fn classify(&mut self, index: DependencyIndex, attempt: &Attempt, now: Now) -> Option<Failure> {
+        if matches!(attempt.outcome, Outcome::Answered) {
+            return None;
+        }
+        let suggestion = self.suggestion(index, attempt);
+        let slot = self.tables.slot(index)?;
+        let context = Context {
+            dependency: &slot.dependency,
+            known_hosts: &|_| suggestion.clone(),
+            now: now.wall,
+        };
+        classify::classify(attempt, &context)
+    }
+
+    /// A configured host whose name is nearly the one that did not resolve. Looked for once per plan and dependency,
+    /// since thousands may fail to resolve in the same second.
+    fn suggestion(&mut self, index: DependencyIndex, attempt: &Attempt) -> Option<String> {
+        let stop = attempt.stop()?;
+        if !matches!(stop.trouble, Trouble::NoAddress) {
+            return None;
+        }
+        let name = attempt.decisive_hop()?.resolution.as_ref()?.name.clone();
+        let slot = self.tables.slot(index)?;
+        let own_host = slot.dependency.probe.endpoint().host == name;
+        if own_host && let Some(known) = &slot.suggestion {
+            return known.clone();
+        }
+        let hosts = self.tables.hosts.iter().map(|(_, host)| &*host.key.name);
+        let found = similar::closest(&name, hosts, SUGGESTION_DISTANCE).map(str::to_owned);
+        if own_host && let Some(slot) = self.tables.slot_mut(index) {
+            slot.suggestion = Some(found.clone());
+        }
+        found
+    }
+
+    fn findings(&mut self, index: DependencyIndex, attempt: &Attempt, now: Now) -> Vec<Finding> {
+        let Some(slot) = self.tables.slot(index) else {
+            return Vec::new();
+        };
+        let context = Context {
+            dependency: &slot.dependency,
+            known_hosts: &|_| None,
+            now: now.wall,
+        };
+        classify::findings(attempt, &context)
+    }
+
+    fn count_attempt(
+        &mut self,
+        index: DependencyIndex,
+        attempt: &Attempt,
+        failure: Option<&Failure>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
+            return;
+        };
+        slot.tally.count_attempt(attempt, failure);
+        if let Some(stale) = attempt.stale_found {
+            slot.tally.count_stale(stale.kind, StaleSeen::BeforeSend);
+            host.saw_idle_end(&stale);
+            let dependency = Arc::clone(&slot.dependency);
+            out.push(Output::Observed(Event::KeepaliveReset { dependency, stale }));
+        }
+        if let Some(kind) = failure.and_then(|failure| retry::stale_kind(failure.cause)) {
+            slot.tally.count_stale(kind, StaleSeen::AfterSend);
+        }
+    }
+
+    fn decide_retry(
+        &mut self,
+        index: DependencyIndex,
+        failure: &Failure,
+        attempt: &Attempt,
+        made: u8,
+        now: Now,
+    ) -> RetryDecision {
+        let stopping = self.stopping;
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
+            return RetryDecision::Stopping;
+        };
+        let Some(operation) = &slot.operation else {
+            return RetryDecision::Stopping;
+        };
+        let question = Question {
+            policy: slot.dependency.retry,
+            failure,
+            made,
+            idempotent: slot.dependency.probe.is_idempotent(),
+            remaining: operation.remaining(now.moment),
+            retry_after: retry::retry_after(attempt, now.wall),
+            suppressed_by_breaker: operation.admission != Admission::Full,
+            budget_allows: host.budget.allows(),
+            stopping,
+        };
+        let decision = retry::decide(&question, &mut self.random);
+        match decision {
+            RetryDecision::BudgetEmpty => host.count_suppressed(SuppressReason::Budget),
+            RetryDecision::BreakerSuppressing => host.count_suppressed(SuppressReason::Breaker),
+            _ => {}
+        }
+        decision
+    }
+
+    fn withdraw(&mut self, index: DependencyIndex) {
+        if let Some((_, host)) = self.tables.pair_mut(index) {
+            host.budget.withdraw();
+        }
+    }
+
+    pub(super) fn backoff_ended(
+        &mut self,
+        index: DependencyIndex,
+        id: OperationId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(operation) = self.operation_mut(index).filter(|operation| operation.id == id) else {
+            return;
+        };
+        let Stage::BackingOff { next } = operation.stage else {
+            return;
+        };
+        if operation.remaining(now.moment).is_zero() {
+            // The process was suspended meanwhile, or much too late: the budget is gone.
+            self.conclude_without_retry(index, RetryDecision::NoTimeLeft, now, out);
+        } else {
+            self.order_attempt(index, next, now, out);
+        }
+    }
+
+    /// A retry that was decided upon is not made after all, for that reason.
+    fn conclude_without_retry(
+        &mut self,
+        index: DependencyIndex,
+        reason: RetryDecision,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(last) = self
+            .operation_mut(index)
+            .and_then(|operation| operation.attempts.last_mut())
+        {
+            last.decision = reason;
+        }
+        let failure = self.last_failure(index);
+        self.conclude_and_release(index, failure, now, out);
+    }
+
+    /// A stop does not wait for retries: operations between two attempts conclude with what they know.
+    pub(super) fn abandon_backoffs(&mut self, now: Now, out: &mut Vec<Output>) {
+        let waiting: Vec<u32> = self
+            .tables
+            .slots
+            .iter()
+            .filter(|(_, slot)| {
+                slot.operation
+                    .as_ref()
+                    .is_some_and(|o| matches!(o.stage, Stage::BackingOff { .. }))
+            })
+            .map(|(place, _)| place)
+            .collect();
+        for place in waiting {
+            self.conclude_without_retry(DependencyIndex(place), RetryDecision::Stopping, now, out);
+        }
+    }
+
+    fn last_failure(&mut self, index: DependencyIndex) -> Option<Failure> {
+        self.operation_mut(index)?.attempts.last()?.failure.clone()
+    }
+
+    fn look_twice_or_conclude(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
+        let Some(failure) = self.last_failure(index) else {
+            return;
+        };
+        let looks = self.second_looks(index, &failure, now);
+        self.next_look(index, failure, looks, now, out);
+    }
+
+    /// The second looks that would settle the failure, as far as manners, the breaker and the time left allow them.
+    fn second_looks(
+        &mut self,
+        index: DependencyIndex,
+        failure: &Failure,
+        now: Now,
+    ) -> VecDeque<ConfirmationKind> {
+        let per_minute = self.limits.confirmations_per_host;
+        let (stopping, one_round) = (self.stopping, self.one_round);
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
+            return VecDeque::new();
+        };
+        let Some(operation) = &slot.operation else {
+            return VecDeque::new();
+        };
+        let unwanted = stopping
+            || slot.dependency.confirm == Confirm::Off
+            || operation.admission != Admission::Full
+            || operation.remaining(now.moment).is_zero();
+        let Some(last) = operation.attempts.last().filter(|_| !unwanted) else {
+            return VecDeque::new();
+        };
+        classify::second_looks(failure, &last.attempt, &slot.dependency)
+            .into_iter()
+            .filter(|_| one_round || host.allows_look(per_minute, now.moment))
+            .collect()
+    }
+
+    /// Makes the next second look, or concludes when there is none, or no time for it.
+    fn next_look(
+        &mut self,
+        index: DependencyIndex,
+        failure: Failure,
+        mut looks: VecDeque<ConfirmationKind>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(slot) = self.tables.slot_mut(index) else {
+            return;
+        };
+        let Some(operation) = slot.operation.as_mut() else {
+            return;
+        };
+        let (budget, _) = operation.attempt_budget(&slot.dependency.timeouts, now.moment);
+        let next = if budget.is_zero() { None } else { looks.pop_front() };
+        let Some(kind) = next else {
+            self.conclude_and_release(index, Some(failure), now, out);
+            return;
+        };
+        operation.stage = Stage::Confirming {
+            failure: Box::new(failure),
+            current: kind.clone(),
+            rest: looks,
+        };
+        out.push(Output::StartConfirmation(Box::new(ConfirmationOrder {
+            index,
+            dependency: Arc::clone(&slot.dependency),
+            operation: operation.id,
+            kind,
+            budget,
+        })));
+    }
+
+    pub(super) fn confirmation_finished(
+        &mut self,
+        index: DependencyIndex,
+        id: OperationId,
+        confirmation: Confirmation,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(operation) = self.operation_mut(index).filter(|operation| operation.id == id) else {
+            return;
+        };
+        let placeholder = Stage::BackingOff { next: 0 };
+        match std::mem::replace(&mut operation.stage, placeholder) {
+            Stage::Confirming {
+                failure,
+                current,
+                rest,
+            } => {
+                let failure = classify::confirmed(*failure, &current, &confirmation);
+                operation.confirmations.push(ConfirmationRecord {
+                    kind: current,
+                    confirmation,
+                });
+                let rest = if self.stopping { VecDeque::new() } else { rest };
+                self.next_look(index, failure, rest, now, out);
+            }
+            other @ (Stage::Attempting { .. } | Stage::BackingOff { .. }) => operation.stage = other,
+        }
+    }
+
+    fn conclude_and_release(
+        &mut self,
+        index: DependencyIndex,
+        failure: Option<Failure>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(host) = self.tables.slot(index).map(|slot| slot.host) else {
+            return;
+        };
+        self.conclude(index, failure, now, out);
+        self.release(host, now, out);
+    }
+
+    /// The operation under way ends with a verdict: counted, kept, told.
+    pub(super) fn conclude(
+        &mut self,
+        index: DependencyIndex,
+        failure: Option<Failure>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
+            return;
+        };
+        let Some(operation) = slot.operation.take() else {
+            return;
+        };
+        let verdict = verdict(&operation, failure.as_ref());
+        let sample = sample(&operation, verdict);
+        let record = Arc::new(record(*operation, &slot.dependency, verdict, failure, now));
+        slot.tally.count_operation(verdict, record.elapsed);
+        slot.keep(&record);
+        slot.conclusive = verdict != Verdict::Inconclusive;
+        if slot.conclusive {
+            host.windows.record(sample, now.moment);
+            conclude_breaker(slot, verdict, now, out);
+            slot.findings = record.findings.clone();
+            let after = slot.state_after(&record, now.wall);
+            if after != slot.state {
+                let from = std::mem::replace(&mut slot.state, after.clone());
+                let record = Arc::clone(&record);
+                out.push(Output::Observed(Event::StateChanged {
+                    from,
+                    to: after,
+                    record,
+                }));
+            }
+        }
+        out.push(Output::Observed(Event::OperationFinished(record)));
+    }
+}
+
+fn conclude_breaker(slot: &mut Slot, verdict: Verdict, now: Now, out: &mut Vec<Output>) {
+    let from: BreakerState = slot.breaker.state();
+    slot.breaker
+        .conclude(&slot.dependency.breaker, verdict == Verdict::Failed, now.moment);
+    let to = slot.breaker.state();
+    if from != to {
+        let dependency = Arc::clone(&slot.dependency);
+        out.push(Output::Observed(Event::BreakerChanged { dependency, from, to }));
+    }
+}
+
+fn verdict(operation: &Operation, failure: Option<&Failure>) -> Verdict {
+    match failure {
+        Some(failure) if failure.cause.is_ours() => Verdict::Inconclusive,
+        Some(_) => Verdict::Failed,
+        None if operation.attempts.len() > 1 => Verdict::RetriedOk,
+        None => Verdict::Ok,
+    }
+}
+
+fn sample(operation: &Operation, verdict: Verdict) -> Sample {
+    let mut stale = [0; 3];
+    for record in &operation.attempts {
+        let after_send = record
+            .failure
+            .as_ref()
+            .and_then(|failure| retry::stale_kind(failure.cause));
+        let before_send = record.attempt.stale_found.map(|found| found.kind);
+        for kind in after_send.into_iter().chain(before_send) {
+            stale[kind as usize] += 1;
+        }
+    }
+    Sample {
+        succeeded: matches!(verdict, Verdict::Ok | Verdict::RetriedOk),
+        retried: operation.attempts.len() > 1,
+        masked: verdict == Verdict::RetriedOk,
+        attempts: u32::try_from(operation.attempts.len()).unwrap_or(u32::MAX),
+        stale,
+    }
+}
+
+fn record(
+    operation: Operation,
+    dependency: &Arc<Dependency>,
+    verdict: Verdict,
+    failure: Option<Failure>,
+    now: Now,
+) -> OperationRecord {
+    OperationRecord {
+        id: operation.id,
+        dependency: Arc::clone(dependency),
+        started: operation.started.wall,
+        started_at: operation.started.moment,
+        lag: operation.lag,
+        elapsed: now.moment.since(operation.started.moment),
+        verdict,
+        failure,
+        attempts: operation.attempts,
+        confirmations: operation.confirmations,
+        findings: operation.findings,
+    }
+}

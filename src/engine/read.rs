@@ -1,0 +1,59 @@
+//! Pages of the read model.
+
+use crate::model::dependency::DependencyIndex;
+use crate::model::page::{Detail, EngineView, HostPage, Page};
+use crate::model::time::Now;
+
+use super::Engine;
+
+impl Engine {
+    /// At most `max` dependencies from that index on.
+    pub fn page(&self, from: DependencyIndex, max: usize) -> Page {
+        let mut rest = self.tables.slots.from(from.0);
+        let dependencies = rest
+            .by_ref()
+            .take(max)
+            .map(|(index, slot)| slot.view(DependencyIndex(index)))
+            .collect();
+        Page {
+            dependencies,
+            next: rest.next().map(|(index, _)| DependencyIndex(index)),
+        }
+    }
+
+    /// At most `max` hosts from that place on, with their windows as of `now`.
+    pub fn hosts(&self, from: u32, max: usize, now: Now) -> HostPage {
+        let cap = self.limits.concurrency_per_host;
+        let mut rest = self.tables.hosts.from(from);
+        let hosts = rest
+            .by_ref()
+            .take(max)
+            .map(|(_, host)| host.view(cap, now.moment))
+            .collect();
+        HostPage {
+            hosts,
+            next: rest.next().map(|(index, _)| index),
+        }
+    }
+
+    pub fn view(&self) -> EngineView {
+        EngineView {
+            since: self.since,
+            dependencies: self.tables.slots.len(),
+            hosts: self.tables.hosts.len(),
+            in_flight: self.in_flight,
+            cap: self.limits.concurrency,
+            waiting: self.waiting_count,
+            skipped: self.skipped,
+            lag: self.lag,
+            first_round_begun: self.planned && self.not_begun == 0,
+        }
+    }
+
+    pub fn detail(&self, name: &str, now: Now) -> Option<Detail> {
+        let index = self.tables.index_of(name)?;
+        let slot = self.tables.slot(index)?;
+        let host = self.tables.hosts.get(slot.host)?;
+        Some(slot.detail(index, host.view(self.limits.concurrency_per_host, now.moment)))
+    }
+}

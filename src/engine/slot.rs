@@ -1,0 +1,129 @@
+//! A dependency's place in the engine: its plan, its schedule, its standing and its history.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::model::dependency::{Dependency, DependencyIndex};
+use crate::model::failure::{Finding, OperationRecord, State, Verdict};
+use crate::model::page::{DependencyView, Detail, HostView};
+use crate::model::time::{Moment, Wall};
+
+use super::breaker::Breaker;
+use super::operation::Operation;
+use super::tally::Tally;
+
+/// How many failed operations are kept with all their evidence.
+const FAILURES_KEPT: usize = 5;
+
+#[derive(Debug)]
+pub struct Slot {
+    pub dependency: Arc<Dependency>,
+    pub since: Wall,
+    pub host: u32,
+    pub due: Moment,
+    /// Tells alarms of this schedule from those set before a reload.
+    pub generation: u32,
+    pub begun: bool,
+    /// Since when it has been due without finding a place under a cap.
+    pub waiting_since: Option<Moment>,
+    pub operation: Option<Box<Operation>>,
+    pub breaker: Breaker,
+    pub tally: Tally,
+    pub state: State,
+    /// The last operation was conclusive.
+    pub conclusive: bool,
+    pub findings: Vec<Finding>,
+    last_success: Option<Arc<OperationRecord>>,
+    last_failures: VecDeque<Arc<OperationRecord>>,
+    /// What to suggest for this name when it does not resolve; computed once per plan, on the first need.
+    pub suggestion: Option<Option<String>>,
+}
+
+impl Slot {
+    pub fn new(dependency: Arc<Dependency>, host: u32, generation: u32, now: Wall) -> Self {
+        Slot {
+            dependency,
+            since: now,
+            host,
+            due: Moment::ZERO,
+            generation,
+            begun: false,
+            waiting_since: None,
+            operation: None,
+            breaker: Breaker::default(),
+            tally: Tally::default(),
+            state: State::Unknown,
+            conclusive: false,
+            findings: Vec::new(),
+            last_success: None,
+            last_failures: VecDeque::new(),
+            suggestion: None,
+        }
+    }
+
+    pub fn keep(&mut self, record: &Arc<OperationRecord>) {
+        match record.verdict {
+            Verdict::Ok => self.last_success = Some(Arc::clone(record)),
+            Verdict::RetriedOk | Verdict::Failed | Verdict::Inconclusive => {
+                self.last_failures.truncate(FAILURES_KEPT - 1);
+                self.last_failures.push_front(Arc::clone(record));
+            }
+        }
+    }
+
+    /// The state that follows from a conclusive record, with the time since which it holds.
+    pub fn state_after(&self, record: &OperationRecord, now: Wall) -> State {
+        match (&record.failure, &self.state) {
+            (None, State::Up { since }) => State::Up { since: *since },
+            (None, _) => State::Up { since: now },
+            (Some(failure), before) => {
+                let since = match before {
+                    State::Failing { since, .. } => *since,
+                    State::Unknown | State::Up { .. } => now,
+                };
+                State::Failing {
+                    since,
+                    cause: failure.cause,
+                    phase: failure.phase,
+                    speed: failure.speed,
+                }
+            }
+        }
+    }
+
+    pub fn view(&self, index: DependencyIndex) -> DependencyView {
+        let tally = &self.tally;
+        DependencyView {
+            index,
+            dependency: Arc::clone(&self.dependency),
+            since: self.since,
+            state: self.state.clone(),
+            up: match (&self.state, self.conclusive) {
+                (_, false) | (State::Unknown, true) => None,
+                (State::Up { .. }, true) => Some(true),
+                (State::Failing { .. }, true) => Some(false),
+            },
+            operations: tally.operations,
+            attempts_ok: tally.attempts_ok,
+            attempts_failed: tally.attempts_failed.clone(),
+            duration: tally.duration,
+            phases: tally.phases,
+            keepalive_resets: tally.keepalive_resets,
+            breaker: self.breaker.state(),
+            last_status: tally.last_status,
+            last_rtt: tally.last_rtt,
+            not_after: tally.not_after,
+            dns_answers_differ: tally.dns_answers_differ,
+        }
+    }
+
+    pub fn detail(&self, index: DependencyIndex, host: HostView) -> Detail {
+        Detail {
+            view: self.view(index),
+            host,
+            last_success: self.last_success.clone(),
+            last_failures: self.last_failures.iter().cloned().collect(),
+            findings: self.findings.clone(),
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! The audit of a presented chain: every fault of every certificate, not the first that a verifier meets.
+//!
+//! The verdict is the verifier's (webpki's, through rustls): a chain that it takes has no faults. Where it refuses, the
+//! audit looks for itself, so that an expired leaf hides neither a wrong name nor an unknown authority; and what the
+//! verifier found and the audit did not is added in the verifier's words.
+
+use std::time::Duration;
+
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error};
+
+use super::certificate::Certificate;
+use super::path::{self, End, Path, PathFinder};
+use super::seen::SeenAuthorities;
+use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind};
+use crate::model::time::Wall;
+use crate::net::crypto;
+use crate::net::sanitize::foreign_text;
+use crate::net::trust::Trust;
+
+/// Most certificates of a chain that are looked at. The longest honest chains have about six.
+const MAX_CHAIN: usize = 32;
+const MAX_DETAIL: usize = 400;
+/// Names listed where none of them is the one asked for.
+const MAX_NAMES_TOLD: usize = 10;
+
+/// What is asked of a chain.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub leaf: &'a CertificateDer<'a>,
+    /// As presented after the leaf.
+    pub others: &'a [CertificateDer<'a>],
+    pub name: &'a ServerName<'a>,
+    pub now: UnixTime,
+}
+
+/// What an audit found.
+#[derive(Debug)]
+pub(super) struct Audit {
+    pub chain: Vec<CertificateFacts>,
+    /// Sorted, most explaining first. Empty exactly when `refusal` is `None`.
+    pub faults: Vec<CertificateFault>,
+    /// The verifier's first complaint, which decides the alert that the peer gets.
+    pub refusal: Option<Error>,
+    /// Seconds since 1970 between which every presented certificate is valid.
+    pub valid: (i64, i64),
+}
+
+struct Auditor<'a> {
+    question: Question<'a>,
+    trust: &'a Trust,
+    seen: &'a SeenAuthorities,
+    chain: &'a [Option<Certificate<'a>>],
+    path: Path,
+    faults: Vec<CertificateFault>,
+}
+
+/// Audits a chain. `seen` serves to complete it where an intermediate is missing, and learns from chains that are good.
+pub(super) fn audit(question: Question<'_>, trust: &Trust, seen: &SeenAuthorities) -> Audit {
+    let presented = std::iter::once(question.leaf)
+        .chain(question.others)
+        .take(MAX_CHAIN);
+    let mut facts = Vec::new();
+    let mut chain = Vec::new();
+    let mut unreadable = Vec::new();
+    for (position, der) in presented.enumerate() {
+        let certificate = read(der);
+        facts.push(
+            certificate
+                .as_ref()
+                .map_or_else(|_| no_facts(der), |it| it.facts.clone()),
+        );
+        if let Err(reason) = &certificate {
+            unreadable.push(fault(Some(position), CertificateFaultKind::Encoding, reason));
+        }
+        chain.push(certificate.ok());
+    }
+    let path = PathFinder {
+        chain: &chain,
+        leaf: question.leaf,
+        trust,
+    }
+    .find();
+    for position in &path.positions {
+        if let Some(facts) = facts.get_mut(*position) {
+            facts.needed = true;
+        }
+    }
+    let mut auditor = Auditor {
+        question,
+        trust,
+        seen,
+        chain: &chain,
+        path,
+        faults: Vec::new(),
+    };
+    let refusal = auditor.judge(unreadable);
+    if refusal.is_none() {
+        auditor.learn();
+    }
+    let mut faults = auditor.faults;
+    faults.sort_by_key(|fault| (fault.kind, fault.position));
+    Audit {
+        valid: validity(chain.iter().flatten()),
+        chain: facts,
+        faults,
+        refusal,
+    }
+}
+
+/// The certificate, when our reading and the verifier's both succeed.
+fn read<'a>(der: &'a CertificateDer<'a>) -> Result<Certificate<'a>, Box<str>> {
+    let certificate = Certificate::parse(der)?;
+    match ParsedCertificate::try_from(der) {
+        Ok(_) => Ok(certificate),
+        Err(_) if certificate.version != 3 => Err(format!("it has version {}", certificate.version).into()),
+        Err(err) => Err(words(&err)),
+    }
+}
+
+/// Of a certificate that cannot be read its fingerprint is known, and nothing else.
+fn no_facts(der: &[u8]) -> CertificateFacts {
+    let digest = crypto::sha256(&[der]);
+    CertificateFacts {
+        subject: Box::default(),
+        issuer: Box::default(),
+        serial: Box::default(),
+        not_before: Wall::default(),
+        not_after: Wall::default(),
+        names: Vec::new(),
+        is_ca: false,
+        self_issued: false,
+        signature_algorithm: Box::default(),
+        fingerprint: digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+            .into(),
+        needed: false,
+    }
+}
+
+/// The time in which all of them are valid, in seconds since 1970: (latest start, earliest end).
+fn validity<'a>(certificates: impl Iterator<Item = &'a Certificate<'a>>) -> (i64, i64) {
+    certificates.fold((i64::MIN, i64::MAX), |(start, end), it| {
+        (start.max(it.not_before), end.min(it.not_after))
+    })
+}
+
+fn fault(position: Option<usize>, kind: CertificateFaultKind, detail: &str) -> CertificateFault {
+    CertificateFault {
+        position: position.map(|position| u8::try_from(position).unwrap_or(u8::MAX)),
+        kind,
+        detail: foreign_text(detail.as_bytes(), MAX_DETAIL),
+    }
+}
+
+/// What the verifier says, in one line.
+fn words(err: &Error) -> Box<str> {
+    let Error::InvalidCertificate(err) = err else {
+        return foreign_text(err.to_string().as_bytes(), MAX_DETAIL);
+    };
+    let text = match err {
+        // Their own texts are dumps of bytes.
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+            "its signature algorithm is not supported".into()
+        }
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "its signature algorithm does not go with its issuer's key".into()
+        }
+        CertificateError::Other(other) => other.to_string(),
+        err => err.to_string(),
+    };
+    foreign_text(text.as_bytes(), MAX_DETAIL)
+}
+
+impl Auditor<'_> {
+    /// Asks the verifier and, where it refuses, collects the faults.
+    fn judge(&mut self, unreadable: Vec<CertificateFault>) -> Option<Error> {
+        let leaf = match ParsedCertificate::try_from(self.question.leaf) {
+            Ok(leaf) => leaf,
+            Err(err) => {
+                self.faults = unreadable;
+                if self.faults.iter().all(|fault| fault.position != Some(0)) {
+                    self.add(Some(0), CertificateFaultKind::Encoding, &words(&err));
+                }
+                return Some(err);
+            }
+        };
+        let pinned = self.path.end == End::Pinned;
+        let path = if pinned {
+            Ok(())
+        } else {
+            self.verify(&leaf, self.question.now)
+        };
+        let name = verify_server_name(&leaf, self.question.name);
+        if path.is_ok() && name.is_ok() && !pinned {
+            return None;
+        }
+        if !self.path.is_trusted() {
+            self.faults = unreadable;
+        }
+        self.look_at_path();
+        self.look_at_certificates();
+        if name.is_err() {
+            self.look_at_names();
+        }
+        let refusal = path.err().or(name.err());
+        match &refusal {
+            Some(err) => self.add_what_was_missed(&leaf, err),
+            // A leaf that was itself given as trusted has no path to verify; the audit alone decides.
+            None if !self.faults.is_empty() => {
+                return Some(CertificateError::ApplicationVerificationFailure.into());
+            }
+            None => {}
+        }
+        refusal
+    }
+
+    fn verify(&self, leaf: &ParsedCertificate<'_>, at: UnixTime) -> Result<(), Error> {
+        let provider = crypto::provider();
+        verify_server_cert_signed_by_trust_anchor(
+            leaf,
+            self.trust.roots(),
+            self.question.others,
+            at,
+            provider.signature_verification_algorithms.all,
+        )
+    }
+
+    fn add(&mut self, position: Option<usize>, kind: CertificateFaultKind, detail: &str) {
+        self.faults.push(fault(position, kind, detail));
+    }
+
+    fn look_at_path(&mut self) {
+        let last = self.path.last();
+        let Some(head) = self.chain.get(last).and_then(Option::as_ref) else {
+            return;
+        };
+        let (subject, issuer) = (&head.facts.subject, &head.facts.issuer);
+        let namesake = match path::trusts_the_name(head, self.trust) {
+            true => "; an authority of that name is trusted, but it has another key",
+            false => "",
+        };
+        match self.path.end {
+            End::Pinned => {}
+            End::Trusted => {
+                if let Some(bits) = path::small_anchor_key(head, self.trust) {
+                    let detail = format!("{subject} is signed by {issuer} with an RSA key of {bits} bits");
+                    self.add(Some(last), CertificateFaultKind::WeakSignature, &detail);
+                }
+            }
+            End::SelfSigned if last == 0 => {
+                let also = if head.is_ca {
+                    ", and is marked as an authority"
+                } else {
+                    ""
+                };
+                self.add(
+                    Some(0),
+                    CertificateFaultKind::SelfSigned,
+                    &format!("{subject} signed itself{also}"),
+                );
+            }
+            End::SelfSigned => {
+                let detail = format!("the chain ends at {subject}, which is not trusted{namesake}");
+                self.add(Some(last), CertificateFaultKind::UnknownRoot, &detail);
+            }
+            End::BadSignature => {
+                let detail = format!("{subject} is not signed by the key of {issuer}");
+                self.add(Some(last), CertificateFaultKind::BadSignature, &detail);
+            }
+            End::NoIssuer => {
+                let detail = format!(
+                    "{subject} was issued by {issuer}, which is neither presented nor trusted{namesake}"
+                );
+                let (kind, detail) = self.without_issuer(head, detail);
+                self.add(Some(last), kind, &detail);
+            }
+        }
+    }
+
+    /// Whether the issuer that is not there is an intermediate or a root.
+    ///
+    /// Proof is a certificate, seen at another peer, with which the path becomes complete. Without it: servers leave
+    /// roots out, so that what lacks above an intermediate is its root. Above a lone leaf it is an intermediate when
+    /// the leaf says where to fetch its issuer, as those of public authorities must, or when the user named
+    /// authorities for this peer, to which it should then lead.
+    fn without_issuer(&self, head: &Certificate<'_>, detail: String) -> (CertificateFaultKind, String) {
+        let now = seconds(self.question.now);
+        if let Some(subjects) = path::complete(head, self.trust, self.seen, now) {
+            let detail = format!(
+                "{detail}; the chain completes with {}, seen at another peer",
+                subjects.join(" and ")
+            );
+            return (CertificateFaultKind::MissingIntermediate, detail);
+        }
+        let lone = self.path.positions.len() == 1;
+        let led_elsewhere = path::trusts_the_name(head, self.trust);
+        if lone && !led_elsewhere && (head.says_issuer_location || !self.trust.given().is_empty()) {
+            (CertificateFaultKind::MissingIntermediate, detail)
+        } else {
+            (CertificateFaultKind::UnknownRoot, detail)
+        }
+    }
+
+    /// What is wrong with single certificates. Where there is a path, those beside it are not looked at: they are
+    /// superfluous, which is no failure.
+    fn look_at_certificates(&mut self) {
+        let chain = self.chain;
+        let trusted = self.path.is_trusted();
+        for (position, certificate) in chain.iter().enumerate() {
+            let on_path = self.path.positions.contains(&position);
+            let Some(certificate) = certificate.as_ref().filter(|_| on_path || !trusted) else {
+                continue;
+            };
+            self.look_at_dates(position, certificate);
+            if on_path {
+                self.look_at_signature(position, certificate);
+                self.look_at_role(position, certificate);
+            }
+        }
+    }
+
+    fn look_at_dates(&mut self, position: usize, certificate: &Certificate<'_>) {
+        let now = seconds(self.question.now);
+        let facts = &certificate.facts;
+        if now > certificate.not_after {
+            let detail = format!("{} ended at {}", facts.subject, facts.not_after);
+            self.add(Some(position), CertificateFaultKind::Expired, &detail);
+        }
+        if now < certificate.not_before {
+            let detail = format!("{} is valid from {}", facts.subject, facts.not_before);
+            self.add(Some(position), CertificateFaultKind::NotYetValid, &detail);
+        }
+    }
+
+    /// The signature of a root by itself is nobody's proof, so that its weakness does not matter.
+    fn look_at_signature(&mut self, position: usize, certificate: &Certificate<'_>) {
+        let kind = CertificateFaultKind::WeakSignature;
+        let subject = &certificate.facts.subject;
+        if let Some(digest) = certificate
+            .weak_digest()
+            .filter(|_| position == 0 || !certificate.self_issued())
+        {
+            self.add(
+                Some(position),
+                kind,
+                &format!("{subject} is signed over a {digest} digest"),
+            );
+        }
+        if let Some(bits) = certificate.small_key() {
+            self.add(
+                Some(position),
+                kind,
+                &format!("{subject} has an RSA key of {bits} bits"),
+            );
+        }
+    }
+
+    fn look_at_role(&mut self, position: usize, certificate: &Certificate<'_>) {
+        let subject = &certificate.facts.subject;
+        // A self-signed certificate that is marked as an authority is self-signed first: see `look_at_path`.
+        if position == 0 && certificate.is_ca && !certificate.self_issued() {
+            let detail = format!("{subject} is marked as an authority and cannot be a server's certificate");
+            self.add(Some(0), CertificateFaultKind::CaAsLeaf, &detail);
+        }
+        if position > 0 && !certificate.is_ca {
+            let detail = format!("{subject} issued a certificate and is not marked as an authority");
+            self.add(Some(position), CertificateFaultKind::Purpose, &detail);
+        }
+        if !certificate.serves {
+            let detail = format!("the extended key usage of {subject} does not allow TLS servers");
+            self.add(Some(position), CertificateFaultKind::Purpose, &detail);
+        }
+    }
+
+    fn look_at_names(&mut self) {
+        let asked = self.question.name.to_str();
+        let leaf = self.chain.first().and_then(Option::as_ref);
+        let detail = match leaf {
+            Some(leaf) if !leaf.has_alternative_names => format!(
+                "asked for {asked}; {} has no subject alternative name, and its common name does not count",
+                leaf.facts.subject
+            ),
+            Some(leaf) => {
+                let names = &leaf.facts.names;
+                let told = names
+                    .iter()
+                    .take(MAX_NAMES_TOLD)
+                    .map(|name| &**name)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                let more = match names.len().saturating_sub(MAX_NAMES_TOLD) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                format!("asked for {asked}; it is for {told}{more}")
+            }
+            None => format!("asked for {asked}"),
+        };
+        self.add(Some(0), CertificateFaultKind::NameMismatch, &detail);
+    }
+
+    /// The verifier also refuses for reasons that the audit does not look for, such as name constraints. Where nothing
+    /// but dates and names was found, it is asked again at a time at which the path's certificates are all valid.
+    fn add_what_was_missed(&mut self, leaf: &ParsedCertificate<'_>, first: &Error) {
+        use CertificateFaultKind::{Expired, NameMismatch, NotYetValid};
+        let explained =
+            |fault: &CertificateFault| !matches!(fault.kind, Expired | NotYetValid | NameMismatch);
+        if self.path.end == End::Trusted && !self.faults.iter().any(explained) {
+            let (start, end) = validity(
+                self.path
+                    .positions
+                    .iter()
+                    .filter_map(|at| self.chain.get(*at)?.as_ref()),
+            );
+            if start <= end
+                && let Err(err) = self.verify(leaf, unix_time(seconds(self.question.now).clamp(start, end)))
+            {
+                self.faults.push(from_verifier(&err));
+            }
+        }
+        if self.faults.is_empty() {
+            self.faults.push(from_verifier(first));
+        }
+    }
+
+    /// Keeps the authorities of a good path.
+    fn learn(&self) {
+        let ders = std::iter::once(self.question.leaf).chain(self.question.others);
+        for (position, (certificate, der)) in self.chain.iter().zip(ders).enumerate().skip(1) {
+            if let Some(certificate) = certificate
+                && certificate.is_ca
+                && self.path.end == End::Trusted
+                && self.path.positions.contains(&position)
+            {
+                self.seen.remember(certificate.subject, der);
+            }
+        }
+    }
+}
+
+/// A fault from the verifier's error alone.
+pub(super) fn from_verifier(err: &Error) -> CertificateFault {
+    use CertificateFaultKind as Kind;
+    let kind = match err {
+        Error::InvalidCertificate(err) => match err {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Kind::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Kind::NotYetValid,
+            CertificateError::Revoked => Kind::Revoked,
+            CertificateError::UnknownIssuer => Kind::UnknownRoot,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Kind::NameMismatch
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Kind::Purpose
+            }
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Kind::BadSignature,
+            CertificateError::Other(other) => from_webpki(&other.to_string()),
+            _ => Kind::Encoding,
+        },
+        _ => Kind::Encoding,
+    };
+    fault(None, kind, &words(err))
+}
+
+/// webpki's errors without a name in rustls arrive as text: the variant's name.
+fn from_webpki(text: &str) -> CertificateFaultKind {
+    use CertificateFaultKind as Kind;
+    match text {
+        "CaUsedAsEndEntity" => Kind::CaAsLeaf,
+        "EndEntityUsedAsCa"
+        | "PathLenConstraintViolated"
+        | "NameConstraintViolation"
+        | "EmptyEkuExtension" => Kind::Purpose,
+        "CertDistrusted" => Kind::UnknownRoot,
+        _ => Kind::Encoding,
+    }
+}
+
+pub(super) fn seconds(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn unix_time(seconds: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}

@@ -1,0 +1,74 @@
+//! The small parts that JSON objects are made of.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::model::attempt::ConfirmationResult;
+use crate::model::evidence::{Evidence, Value};
+use crate::model::phase::Phases;
+
+/// Seconds as a number.
+pub fn seconds(value: Duration) -> Json {
+    value.as_secs_f64().into()
+}
+
+/// A text; `null` where it is empty, so that "nothing is known" has one form.
+pub fn text(value: &str) -> Json {
+    if value.is_empty() {
+        Json::Null
+    } else {
+        value.into()
+    }
+}
+
+pub fn option_id(id: Option<&'static str>) -> Json {
+    id.map_or(Json::Null, Json::from)
+}
+
+/// The phases that began, in their order.
+pub fn phases(phases: &Phases) -> Json {
+    let entries = phases
+        .iter()
+        .map(|(phase, elapsed)| (phase.id().to_owned(), seconds(elapsed)));
+    Json::Object(entries.collect())
+}
+
+pub fn evidence(evidence: &Evidence) -> Json {
+    let entries = evidence.iter().map(|(key, entry)| (key.to_owned(), value(entry)));
+    Json::Object(entries.collect())
+}
+
+/// Numbers that JSON cannot hold (not a number, infinity) become `null`.
+pub fn value(value: &Value) -> Json {
+    match value {
+        Value::Text(text) => Json::from(&**text),
+        Value::Integer(number) => Json::from(*number),
+        Value::Float(number) => Json::from(*number),
+        Value::Bool(yes) => Json::from(*yes),
+        Value::Duration(elapsed) => seconds(*elapsed),
+        Value::Time(time) => Json::from(time.to_string()),
+        Value::List(values) => values.iter().map(self::value).collect(),
+        Value::Map(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, entry)| ((*key).to_owned(), self::value(entry)));
+            Json::Object(entries.collect::<Map<_, _>>())
+        }
+    }
+}
+
+pub fn confirmation_result(result: &ConfirmationResult) -> Json {
+    match result {
+        ConfirmationResult::NotFoundVariants(variants) => {
+            let variants: Json = variants
+                .iter()
+                .map(|(url, status)| json!({"url": &**url, "status": status}))
+                .collect();
+            json!({"done": true, "variants": variants})
+        }
+        ConfirmationResult::ClientHello { spoke_tls } => json!({"done": true, "spoke_tls": spoke_tls}),
+        ConfirmationResult::FreshConnection { worked } => json!({"done": true, "worked": worked}),
+        ConfirmationResult::NotDone(why) => json!({"done": false, "why": &**why}),
+    }
+}

@@ -1,0 +1,365 @@
+//! Properties of the engine under any order of inputs, in virtual time.
+//!
+//! Whatever plans come and go, whatever the probes answer and however late: one operation per dependency at a time,
+//! the caps hold, every attempt ordered is concluded or cancelled once, counters never go back, and nothing is left over
+//! after a stop.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use whyd::engine::{Engine, Input, Output};
+use whyd::model::attempt::*;
+use whyd::model::dependency::*;
+use whyd::model::event::Event;
+use whyd::model::evidence::Evidence;
+use whyd::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use whyd::model::phase::Phase;
+use whyd::model::plan::{Limits, Plan};
+use whyd::model::time::{Moment, Now, Wall};
+
+#[derive(Clone, Debug)]
+enum Action {
+    /// A plan with the dependencies whose bits are set, in one of three variants each.
+    Plan {
+        members: u8,
+        variant: u8,
+        concurrency: u32,
+        per_host: u32,
+    },
+    /// The oldest (or the newest) thing under way answers in this way.
+    Answer { newest: bool, kind: u8 },
+    /// Time passes, and the engine is woken at each of its deadlines.
+    Pass { millis: u32 },
+    /// Time passes unnoticed.
+    Suspend { millis: u32 },
+    /// An answer that nobody waits for.
+    Stray,
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        1 => (any::<u8>(), 0..3_u8, 1..6_u32, 1..4_u32).prop_map(|(members, variant, concurrency, per_host)| {
+            Action::Plan { members, variant, concurrency, per_host }
+        }),
+        6 => (any::<bool>(), 0..6_u8).prop_map(|(newest, kind)| Action::Answer { newest, kind }),
+        6 => (0..8_000_u32).prop_map(|millis| Action::Pass { millis }),
+        1 => (0..40_000_u32).prop_map(|millis| Action::Suspend { millis }),
+        1 => Just(Action::Stray),
+    ];
+    prop::collection::vec(action, 1..120)
+}
+
+enum Order {
+    Attempt(Box<AttemptOrder>),
+    Confirmation(Box<ConfirmationOrder>),
+}
+
+impl Order {
+    fn operation(&self) -> OperationId {
+        match self {
+            Order::Attempt(order) => order.operation,
+            Order::Confirmation(order) => order.operation,
+        }
+    }
+}
+
+struct World {
+    engine: Engine,
+    now: Moment,
+    limits: Limits,
+    under_way: Vec<Order>,
+    operation_of: HashMap<Arc<str>, OperationId>,
+    finished: HashSet<OperationId>,
+    forgotten: HashSet<OperationId>,
+    drained: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let engine = Engine::new(7, Now::default());
+        World {
+            engine,
+            now: Moment::ZERO,
+            limits: Limits::default(),
+            under_way: Vec::new(),
+            operation_of: HashMap::new(),
+            finished: HashSet::new(),
+            forgotten: HashSet::new(),
+            drained: false,
+        }
+    }
+
+    fn clock(&self) -> Now {
+        Now {
+            moment: self.now,
+            wall: Wall::from_unix_nanos(self.now.as_nanos() as i64),
+        }
+    }
+
+    fn apply(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        self.engine.apply(input, self.clock(), &mut outputs);
+        for output in outputs {
+            self.perform(output);
+        }
+        let view = self.engine.view();
+        // A smaller cap takes effect as what is under way ends; until then it may be exceeded, but not by a new start.
+        assert!(view.in_flight as usize >= self.under_way.len());
+        let deadline = self.engine.next_deadline();
+        assert!(
+            deadline.is_none_or(|at| at > self.now),
+            "an alarm was left behind: {deadline:?} at {:?}",
+            self.now
+        );
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::StartAttempt(order) => {
+                if order.number == 1 {
+                    let host = |order: &Order| match order {
+                        Order::Attempt(order) => order.dependency.host.clone(),
+                        Order::Confirmation(order) => order.dependency.host.clone(),
+                    };
+                    let same_host = self
+                        .under_way
+                        .iter()
+                        .filter(|o| host(o) == order.dependency.host)
+                        .count();
+                    assert!(
+                        same_host < self.limits.concurrency_per_host as usize,
+                        "the host's cap was passed"
+                    );
+                    assert!(
+                        self.under_way.len() < self.limits.concurrency as usize,
+                        "the global cap was passed"
+                    );
+                }
+                assert!(!order.budget.is_zero(), "an attempt without time");
+                assert!(order.budget <= order.dependency.timeouts.attempt);
+                assert!(
+                    order.number <= order.dependency.retry.attempts,
+                    "more attempts than allowed"
+                );
+                let name = Arc::clone(&order.dependency.name);
+                let before = self.operation_of.insert(name, order.operation);
+                if let Some(before) = before.filter(|before| *before != order.operation) {
+                    let over = self.finished.contains(&before) || self.forgotten.contains(&before);
+                    assert!(over, "two operations of one dependency at once");
+                }
+                assert!(
+                    !self.finished.contains(&order.operation),
+                    "an attempt after the conclusion"
+                );
+                self.under_way.push(Order::Attempt(order));
+            }
+            Output::StartConfirmation(order) => self.under_way.push(Order::Confirmation(order)),
+            Output::Cancel(operation) => {
+                self.forgotten.insert(operation);
+                self.under_way.retain(|order| order.operation() != operation);
+            }
+            Output::Forget(_) => {}
+            Output::Observed(Event::OperationFinished(record)) => {
+                assert!(self.finished.insert(record.id), "concluded twice");
+                assert!(
+                    !self.forgotten.contains(&record.id),
+                    "concluded after it was cancelled"
+                );
+                assert!(!record.attempts.is_empty() || record.failure.is_some());
+                assert_eq!(
+                    record.failure.is_some(),
+                    !matches!(record.verdict.id(), "ok" | "retried_ok")
+                );
+            }
+            Output::Observed(Event::Drained) => {
+                assert!(!self.drained, "drained twice");
+                self.drained = true;
+            }
+            Output::Observed(_) => {}
+        }
+    }
+
+    fn answer(&mut self, newest: bool, kind: u8) {
+        if self.under_way.is_empty() {
+            return;
+        }
+        let place = if newest { self.under_way.len() - 1 } else { 0 };
+        match self.under_way.remove(place) {
+            Order::Attempt(order) => {
+                let attempt = Box::new(attempt(kind, &order));
+                self.apply(Input::AttemptFinished {
+                    index: order.index,
+                    operation: order.operation,
+                    attempt,
+                });
+            }
+            Order::Confirmation(order) => {
+                let confirmation = Box::new(Confirmation {
+                    elapsed: Duration::ZERO,
+                    result: ConfirmationResult::NotDone("property".into()),
+                    evidence: Evidence::new(),
+                });
+                let (index, operation) = (order.index, order.operation);
+                self.apply(Input::ConfirmationFinished {
+                    index,
+                    operation,
+                    confirmation,
+                });
+            }
+        }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(at) = self.engine.next_deadline().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.apply(Input::Woke);
+        }
+        self.now = end;
+    }
+}
+
+fn plan(members: u8, variant: u8, limits: Limits) -> Plan {
+    let dependencies = (0..8_u8)
+        .filter(|i| members & (1 << i) != 0)
+        .map(|i| Arc::new(dependency(i, variant)))
+        .collect();
+    Plan {
+        dependencies,
+        limits,
+        one_round: false,
+        otlp: None,
+        listen: None,
+    }
+}
+
+fn dependency(i: u8, variant: u8) -> Dependency {
+    // Three share a host; the variant changes the interval, the labels or the breaker of some.
+    let host: Arc<str> = format!("host-{}", i / 3).into();
+    let endpoint = Endpoint {
+        host: Arc::clone(&host),
+        port: 80,
+    };
+    let label: Arc<str> = if variant == 1 && i % 2 == 0 {
+        "b".into()
+    } else {
+        "a".into()
+    };
+    Dependency {
+        name: format!("dependency-{i}").into(),
+        labels: Arc::from([(Arc::from("team"), label)]),
+        probe: Probe::Tcp(TcpProbe {
+            endpoint,
+            resolve: ResolveSettings::default(),
+            proxy: None,
+        }),
+        host: HostKey {
+            name: host,
+            port: 80,
+            proxy: None,
+        },
+        interval: Duration::from_secs(if variant == 2 { 7 } else { 10 }),
+        timeouts: Timeouts {
+            attempt: Duration::from_secs(2),
+            total: Duration::from_secs(5),
+            ..Timeouts::default()
+        },
+        retry: RetryPolicy {
+            attempts: 1 + i % 3,
+            ..RetryPolicy::default()
+        },
+        breaker: BreakerPolicy {
+            refuse: i % 4 == 0,
+            ..BreakerPolicy::default()
+        },
+        confirm: Confirm::Gentle,
+        keepalive: Keepalive {
+            reuse: i % 2 == 0,
+            discover: false,
+        },
+        fast_below: Duration::from_secs(1),
+        depends_on: Arc::from([]),
+    }
+}
+
+fn attempt(kind: u8, order: &AttemptOrder) -> Attempt {
+    let mut hop = Hop::new("tcp://property".into(), Role::Target);
+    hop.reused = kind == 3;
+    hop.phases.add(Phase::Connect, Duration::from_millis(1));
+    let trouble = match kind {
+        0 | 1 => None,
+        2 => Some(Trouble::Io {
+            call: Call::Connect,
+            errno: 111,
+        }),
+        3 => Some(Trouble::Closed),
+        4 => Some(Trouble::TimedOut(order.budget_of)),
+        _ => Some(Trouble::Io {
+            call: Call::Socket,
+            errno: 24,
+        }),
+    };
+    let outcome = trouble.map_or(Outcome::Answered, |trouble| {
+        let stop = Stop {
+            phase: Some(Phase::Connect),
+            hop: Some(0),
+            trouble,
+            chain: Vec::new(),
+        };
+        Outcome::Stopped(Box::new(stop))
+    });
+    Attempt {
+        started: Wall::default(),
+        elapsed: Duration::from_millis(1),
+        hops: vec![hop],
+        stale_found: None,
+        outcome,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_inputs_keeps_the_engine_whole(actions in actions()) {
+        let mut world = World::new();
+        for action in actions {
+            match action {
+                Action::Plan { members, variant, concurrency, per_host } => {
+                    world.limits = Limits { concurrency, concurrency_per_host: per_host, ..Limits::default() };
+                    let plan = plan(members, variant, world.limits);
+                    world.apply(Input::PlanChanged(Arc::new(plan)));
+                    prop_assert_eq!(world.engine.view().dependencies, members.count_ones() as usize);
+                }
+                Action::Answer { newest, kind } => world.answer(newest, kind),
+                Action::Pass { millis } => world.pass(Duration::from_millis(millis.into())),
+                Action::Suspend { millis } => world.now = world.now + Duration::from_millis(millis.into()),
+                Action::Stray => {
+                    let order = AttemptOrder {
+                        index: DependencyIndex(0),
+                        dependency: Arc::new(dependency(0, 0)),
+                        operation: OperationId(u64::MAX),
+                        number: 1,
+                        connection: whyd::model::order::Connection::Fresh,
+                        budget: Duration::from_secs(1),
+                        budget_of: Budget::Attempt,
+                    };
+                    let attempt = Box::new(attempt(0, &order));
+                    world.apply(Input::AttemptFinished { index: order.index, operation: order.operation, attempt });
+                }
+            }
+        }
+        // Every operation that is counted is one that was concluded, once.
+        world.apply(Input::Stop);
+        while !world.under_way.is_empty() {
+            world.answer(false, 2);
+        }
+        let view = world.engine.view();
+        prop_assert_eq!(view.in_flight, 0);
+        prop_assert_eq!(view.waiting, 0);
+        prop_assert!(world.drained);
+    }
+}

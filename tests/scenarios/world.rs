@@ -1,0 +1,499 @@
+//! A world of scripted answers around the engine, in virtual time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use whyd::engine::{Engine, Input, Output};
+use whyd::model::attempt::*;
+use whyd::model::dependency::*;
+use whyd::model::event::Event;
+use whyd::model::evidence::Evidence;
+use whyd::model::failure::{OperationRecord, RetryDecision, State};
+use whyd::model::order::{AttemptOrder, Connection};
+use whyd::model::page::FailureKey;
+use whyd::model::phase::Phase;
+use whyd::model::plan::{Limits, Plan};
+use whyd::model::time::{Moment, Now, Wall};
+
+use crate::script::{Answer, Step, duration};
+
+/// 2026-11-24T00:00:00Z.
+const EPOCH: i64 = 1_795_478_400;
+
+pub fn run(steps: &[Step]) -> String {
+    let mut world = World::new();
+    for step in steps {
+        world.step(step);
+    }
+    world.transcript
+}
+
+struct World {
+    engine: Engine,
+    now: Moment,
+    dependencies: BTreeMap<String, Arc<Dependency>>,
+    limits: Limits,
+    answers: BTreeMap<String, (Vec<Answer>, bool, usize)>,
+    /// Answers on their way, by the moment of their arrival.
+    coming: BinaryHeap<Reverse<(Moment, u64)>>,
+    bodies: BTreeMap<u64, Input>,
+    serial: u64,
+    transcript: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Now {
+            moment: Moment::ZERO,
+            wall: Wall::from_unix_secs(EPOCH),
+        };
+        World {
+            engine: Engine::new(42, now),
+            now: Moment::ZERO,
+            dependencies: BTreeMap::new(),
+            limits: Limits::default(),
+            answers: BTreeMap::new(),
+            coming: BinaryHeap::new(),
+            bodies: BTreeMap::new(),
+            serial: 0,
+            transcript: String::new(),
+        }
+    }
+
+    fn clock(&self) -> Now {
+        Now {
+            moment: self.now,
+            wall: Wall::from_unix_nanos(EPOCH * 1_000_000_000 + self.now.as_nanos() as i64),
+        }
+    }
+
+    fn say(&mut self, text: impl AsRef<str>) {
+        let seconds = self.now.as_nanos() as f64 / 1e9;
+        writeln!(self.transcript, "{seconds:>9.3}  {}", text.as_ref()).expect("writing to a string");
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Limits {
+                concurrency,
+                per_host,
+            } => {
+                self.limits.concurrency = *concurrency;
+                self.limits.concurrency_per_host = *per_host;
+            }
+            Step::Dependency { name, options } => {
+                self.dependencies
+                    .insert(name.clone(), Arc::new(dependency(name, options)));
+            }
+            Step::Answers { name, answers, cycle } => {
+                self.answers.insert(name.clone(), (answers.clone(), *cycle, 0));
+            }
+            Step::Drop(name) => {
+                self.dependencies.remove(name).expect("a dependency of that name");
+            }
+            Step::Apply => {
+                let plan = Plan {
+                    dependencies: self.dependencies.values().cloned().collect(),
+                    limits: self.limits,
+                    one_round: false,
+                    otlp: None,
+                    listen: None,
+                };
+                self.apply(Input::PlanChanged(Arc::new(plan)));
+            }
+            Step::Run(span) => self.run(*span),
+            Step::Suspend(span) => self.now = self.now + *span,
+            Step::Figures(name) => self.figures(name),
+            Step::Stop => self.apply(Input::Stop),
+        }
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            let arrival = self.coming.peek().map(|Reverse((at, _))| *at);
+            let wake = self.engine.next_deadline();
+            let next = match (arrival, wake) {
+                (Some(a), Some(w)) => a.min(w),
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) => break,
+            };
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            if arrival == Some(next) {
+                let Reverse((_, serial)) = self.coming.pop().expect("just peeked");
+                if let Some(input) = self.bodies.remove(&serial) {
+                    self.apply(input);
+                }
+            } else {
+                self.apply(Input::Woke);
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn apply(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        self.engine.apply(input, self.clock(), &mut outputs);
+        for output in outputs {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::StartAttempt(order) => self.attempt(&order),
+            Output::StartConfirmation(order) => {
+                self.say(format!(
+                    "{} looks twice: {}",
+                    order.dependency.name,
+                    order.kind.id()
+                ));
+                let confirmation = Confirmation {
+                    elapsed: Duration::from_millis(1),
+                    result: ConfirmationResult::FreshConnection { worked: true },
+                    evidence: Evidence::new(),
+                };
+                let input = Input::ConfirmationFinished {
+                    index: order.index,
+                    operation: order.operation,
+                    confirmation: Box::new(confirmation),
+                };
+                self.arrive(Duration::from_millis(1), input);
+            }
+            Output::Cancel(operation) => self.say(format!("operation {} is cancelled", operation.0)),
+            Output::Forget(name) => self.say(format!("{name} is forgotten")),
+            Output::Observed(event) => self.observed(&event),
+        }
+    }
+
+    fn arrive(&mut self, after: Duration, input: Input) {
+        self.serial += 1;
+        self.coming.push(Reverse((self.now + after, self.serial)));
+        self.bodies.insert(self.serial, input);
+    }
+
+    fn attempt(&mut self, order: &AttemptOrder) {
+        let name = order.dependency.name.to_string();
+        let (answers, cycle, place) = self.answers.get_mut(&name).expect("answers for every dependency");
+        let answer = if *cycle {
+            &answers[*place % answers.len()]
+        } else {
+            &answers[(*place).min(answers.len() - 1)]
+        };
+        let answer = answer.clone();
+        *place += 1;
+        let taken = answer.after.min(order.budget);
+        let attempt = facts(&answer, order, taken, self.clock().wall);
+        let input = Input::AttemptFinished {
+            index: order.index,
+            operation: order.operation,
+            attempt: Box::new(attempt),
+        };
+        self.arrive(taken, input);
+    }
+
+    fn observed(&mut self, event: &Event) {
+        match event {
+            Event::OperationFinished(record) => {
+                let line = operation(record);
+                self.say(line);
+            }
+            Event::StateChanged { from, to, record } => {
+                let line = format!(
+                    "{} goes from {} to {}",
+                    record.dependency.name,
+                    state(from),
+                    state(to)
+                );
+                self.say(line);
+            }
+            Event::KeepaliveReset { dependency, stale } => {
+                let line = format!(
+                    "{} had a stale connection: {} after {:?} idle",
+                    dependency.name,
+                    stale.kind.id(),
+                    stale.idle
+                );
+                self.say(line);
+            }
+            Event::BreakerChanged { dependency, from, to } => {
+                let line = format!(
+                    "{}'s breaker goes from {} to {}",
+                    dependency.name,
+                    from.id(),
+                    to.id()
+                );
+                self.say(line);
+            }
+            Event::ProbesSkipped {
+                dependency,
+                count,
+                reason,
+            } => {
+                let line = format!("{} skips {count}: {}", dependency.name, reason.id());
+                self.say(line);
+            }
+            Event::PlanApplied {
+                added,
+                changed,
+                removed,
+                unchanged,
+            } => {
+                let line = format!(
+                    "plan: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged"
+                );
+                self.say(line);
+            }
+            Event::Drained => self.say("drained"),
+        }
+    }
+
+    fn figures(&mut self, name: &str) {
+        let Some(detail) = self.engine.detail(name, self.clock()) else {
+            self.say(format!("{name}: unknown"));
+            return;
+        };
+        let view = &detail.view;
+        let mut failed: Vec<String> = view
+            .attempts_failed
+            .iter()
+            .map(|(key, count)| match key {
+                FailureKey::Named { cause, speed, .. } => format!("{cause}/{}={count}", speed.id()),
+                FailureKey::Other => format!("_OTHER={count}"),
+            })
+            .collect();
+        failed.sort();
+        let [ok, retried_ok, failed_operations, inconclusive] = view.operations;
+        let minute = detail.host.windows[0];
+        let line = format!(
+            "{name}: up={:?} ok={ok} retried_ok={retried_ok} failed={failed_operations} \
+             inconclusive={inconclusive} attempts_ok={} attempts_failed=[{}] resets={:?} masked_1m={:?} \
+             amplification_1m={:?} suppressed={:?} breaker={}",
+            view.up,
+            view.attempts_ok,
+            failed.join(" "),
+            view.keepalive_resets,
+            minute.masked_ratio(),
+            minute.amplification(),
+            detail.host.suppressed,
+            view.breaker.id(),
+        );
+        self.say(line);
+        let engine = self.engine.view();
+        let line = format!(
+            "engine: in_flight={} waiting={} skipped={:?} lag_max<={:?}",
+            engine.in_flight,
+            engine.waiting,
+            engine.skipped,
+            engine.lag.quantile_bound(1.0)
+        );
+        self.say(line);
+    }
+}
+
+fn operation(record: &OperationRecord) -> String {
+    let mut line = format!("{} {}", record.dependency.name, record.verdict.id());
+    for attempt in &record.attempts {
+        let what = attempt
+            .failure
+            .as_ref()
+            .map_or("ok", |failure| failure.cause.id());
+        let confidence = attempt
+            .failure
+            .as_ref()
+            .map_or("", |failure| failure.confidence.id());
+        write!(line, " | #{} {what} {confidence}", attempt.number).expect("writing to a string");
+        match attempt.decision {
+            RetryDecision::NotNeeded => {}
+            RetryDecision::Retry { after, because } => {
+                write!(line, "→ again in {after:?} ({})", because.id()).expect("writing to a string");
+            }
+            other => write!(line, "→ {}", other.id()).expect("writing to a string"),
+        }
+    }
+    if record.attempts.is_empty() {
+        let cause = record.failure.as_ref().map_or("?", |failure| failure.cause.id());
+        write!(line, " | {cause}").expect("writing to a string");
+    }
+    line
+}
+
+fn state(state: &State) -> String {
+    match state {
+        State::Failing { cause, .. } => format!("failing ({cause})"),
+        State::Unknown | State::Up { .. } => state.id().into(),
+    }
+}
+
+fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
+    let get = |key: &str| options.get(key).map(String::as_str);
+    let span = |key: &str, default: u64| {
+        get(key).map_or(Duration::from_secs(default), |text| {
+            duration(text).expect("a duration")
+        })
+    };
+    let host: Arc<str> = get("host").unwrap_or(name).into();
+    let endpoint = Endpoint {
+        host: Arc::clone(&host),
+        port: 80,
+    };
+    let total = span("total", 9);
+    Dependency {
+        name: name.into(),
+        labels: get("labels").map_or_else(
+            || Arc::from([]),
+            |text| {
+                text.split(',')
+                    .filter_map(|p| p.split_once(':'))
+                    .map(|(k, v)| (k.into(), v.into()))
+                    .collect()
+            },
+        ),
+        probe: Probe::Http(Box::new(HttpProbe {
+            url: HttpUrl {
+                scheme: Scheme::Http,
+                endpoint,
+                path: "/".into(),
+                query: None,
+            },
+            method: get("method").unwrap_or("GET").into(),
+            headers: Arc::from([]),
+            body: None,
+            auth: Auth::None,
+            version: HttpVersion::Auto,
+            redirects: Redirects::default(),
+            proxy: None,
+            tls: TlsSettings::default(),
+            resolve: ResolveSettings::default(),
+            expect: Expect::default(),
+            max_body: 1 << 20,
+            user_agent: "scenario".into(),
+        })),
+        host: HostKey {
+            name: host,
+            port: 80,
+            proxy: None,
+        },
+        interval: span("interval", 10),
+        timeouts: Timeouts {
+            attempt: span("attempt", 4),
+            total,
+            ..Timeouts::default()
+        },
+        retry: RetryPolicy {
+            attempts: get("attempts").map_or(3, |text| text.parse().expect("a number")),
+            ..RetryPolicy::default()
+        },
+        breaker: BreakerPolicy {
+            refuse: get("refuse") == Some("true"),
+            ..BreakerPolicy::default()
+        },
+        confirm: Confirm::Gentle,
+        keepalive: Keepalive {
+            reuse: get("reuse") == Some("true"),
+            discover: false,
+        },
+        fast_below: Duration::from_secs(1),
+        depends_on: Arc::from([]),
+    }
+}
+
+/// The facts of an attempt that met this answer.
+fn facts(answer: &Answer, order: &AttemptOrder, taken: Duration, started: Wall) -> Attempt {
+    let address: SocketAddr = "192.0.2.1:80".parse().expect("an address");
+    let mut hop = Hop::new("http://scenario/".into(), Role::Target);
+    hop.address = Some(address);
+    hop.reused = order.connection == Connection::Reuse && order.number == 1;
+    let mut stale_found = None;
+    let (phase, trouble) = match answer.kind.as_str() {
+        "ok" => (Phase::Body, None),
+        "stale-ok" => {
+            hop.reused = false;
+            let idle = Duration::from_secs(2);
+            stale_found = Some(StaleConnection {
+                kind: StaleKind::Closed,
+                address,
+                idle,
+                measured: true,
+            });
+            (Phase::Body, None)
+        }
+        "refused" => (
+            Phase::Connect,
+            Some(Trouble::Io {
+                call: Call::Connect,
+                errno: 111,
+            }),
+        ),
+        "emfile" => (
+            Phase::Connect,
+            Some(Trouble::Io {
+                call: Call::Socket,
+                errno: 24,
+            }),
+        ),
+        "closed" => (Phase::FirstByte, Some(Trouble::Closed)),
+        "timeout" => (Phase::FirstByte, Some(Trouble::TimedOut(order.budget_of))),
+        "expired" => {
+            let fault = CertificateFault {
+                position: Some(0),
+                kind: CertificateFaultKind::Expired,
+                detail: "".into(),
+            };
+            hop.tls = Some(Box::new(TlsFacts {
+                faults: vec![fault],
+                ..TlsFacts::default()
+            }));
+            (Phase::Tls, Some(Trouble::Tls(TlsTrouble::Certificate)))
+        }
+        status => {
+            let (status, retry_after) = status.split_once("-after-").unwrap_or((status, ""));
+            let got: u16 = status
+                .parse()
+                .unwrap_or_else(|_| panic!("no such answer: {status}"));
+            hop.status = Some(got);
+            let retry_after = duration(retry_after).map(|d| RetryAfter::Seconds(d.as_secs()));
+            hop.response = Some(Box::new(ResponseFacts {
+                retry_after,
+                ..ResponseFacts::default()
+            }));
+            (
+                Phase::FirstByte,
+                Some(Trouble::Unexpected(Unexpected::Status {
+                    got,
+                    wanted: "2xx".into(),
+                })),
+            )
+        }
+    };
+    hop.phases.add(phase, taken);
+    hop.sent = if phase == Phase::Connect { 0 } else { 100 };
+    hop.received = if trouble.is_none() || hop.status.is_some() {
+        200
+    } else {
+        0
+    };
+    let outcome = match trouble {
+        None => Outcome::Answered,
+        Some(trouble) => Outcome::Stopped(Box::new(Stop {
+            phase: Some(phase),
+            hop: Some(0),
+            trouble,
+            chain: vec![],
+        })),
+    };
+    Attempt {
+        started,
+        elapsed: taken,
+        hops: vec![hop],
+        stale_found,
+        outcome,
+    }
+}
