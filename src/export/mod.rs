@@ -14,7 +14,7 @@ mod random;
 pub mod reference;
 pub mod secret;
 pub mod snapshot;
-// pub mod traces;
+pub mod traces;
 
 #[cfg(test)]
 pub(crate) mod samples;
