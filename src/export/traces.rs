@@ -21,8 +21,10 @@ use crate::model::attempt::Hop;
 use crate::model::failure::{AttemptRecord, Failure, OperationRecord, Verdict};
 use crate::model::plan::{Otlp, OtlpProtocol};
 use crate::model::time::Wall;
+use crate::net::sanitize::error_chain;
+use crate::net::secret::Secrets;
 
-use super::otlp::{BuildError, FLUSH, grpc, http, resolve_headers, resource_attributes};
+use super::otlp::{BuildError, FLUSH, Headers, grpc, http, resolve_headers, resource_attributes};
 use super::process::{Exporter, ProcessFigures, SCOPE, VERSION};
 
 /// Operations that may wait to be sent; more are dropped and counted.
@@ -54,6 +56,7 @@ impl TraceSender {
             endpoint,
             plan: plan.clone(),
             process: process.clone(),
+            secrets: Secrets::new(),
             built: None,
             failing: false,
         };
@@ -100,13 +103,12 @@ impl Transport {
     }
 }
 
-type Headers = Vec<(Arc<str>, Arc<str>)>;
-
 struct Sender {
     transport: Transport,
     endpoint: Arc<str>,
     plan: Otlp,
     process: Arc<ProcessFigures>,
+    secrets: Secrets,
     /// The exporter and the headers that it was built with.
     built: Option<(Headers, SpanExporter)>,
     /// The last request failed; it was said then and is not said again.
@@ -156,7 +158,8 @@ impl Sender {
     }
 
     async fn try_send(&mut self, batch: &[Arc<OperationRecord>]) -> Result<(), String> {
-        let headers = resolve_headers(&self.plan.headers).map_err(|error| error.to_string())?;
+        let headers =
+            resolve_headers(&self.secrets, &self.plan.headers).map_err(|error| error.to_string())?;
         let (_, exporter) = match self.built.take_if(|(known, _)| *known == headers) {
             Some(built) => self.built.insert(built),
             None => {
@@ -171,7 +174,7 @@ impl Sender {
         // The exporter's own retries are within this time.
         match timeout(self.plan.timeout, exporter.export(spans)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(super::secret::foreign(&error.to_string(), 300)),
+            Ok(Err(error)) => Err(error_chain(&error).join(": ")),
             Err(_) => Err(format!("no answer within {:?}", self.plan.timeout)),
         }
     }

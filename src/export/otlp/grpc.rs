@@ -19,8 +19,8 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 
 use crate::export::process::VERSION;
-use crate::export::secret::foreign;
 use crate::model::dependency::TlsSettings;
+use crate::net::sanitize::{error_chain, foreign_text};
 
 use super::transport::{BuildError, SendError};
 use super::wire::{Field, fields};
@@ -117,7 +117,11 @@ pub fn metadata(headers: &[(Arc<str>, Arc<str>)]) -> Result<MetadataMap, String>
 
 /// What the OTLP specification says of each status: whether the same request may be sent again.
 fn send_error(status: &Status) -> SendError {
-    let why = format!("{:?}: {}", status.code(), foreign(status.message(), 300));
+    let why = format!(
+        "{:?}: {}",
+        status.code(),
+        foreign_text(status.message().as_bytes(), 300)
+    );
     let after = retry_info(status.details());
     match status.code() {
         Code::Cancelled
@@ -164,17 +168,7 @@ fn retry_info(status: &[u8]) -> Option<Duration> {
 
 /// An error with its sources, in one line.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
-    }
-    foreign(&text, 500)
+    error_chain(error).join(": ")
 }
 
 /// Opens connections for the channel.
