@@ -104,8 +104,8 @@ fn header_map(headers: &[(Arc<str>, Arc<str>)]) -> Result<HeaderMap, String> {
     Ok(map)
 }
 
-/// Fast rather than small: attributes repeat so much that even so a tenth remains.
-fn gzip(body: &[u8]) -> std::io::Result<Bytes> {
+/// Fast rather than small: attributes repeat so much that even so less than a tenth remains.
+pub fn gzip(body: &[u8]) -> std::io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish().map(Bytes::from)
