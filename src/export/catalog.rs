@@ -183,7 +183,8 @@ fn dependency_samples<'a>(id: MetricId, view: &'a DependencyView, sink: &mut imp
             }
         }
         MetricId::TcpRtt => {
-            if let Some(rtt) = view.last_rtt {
+            // The kernel says zero of a connection on which it has measured nothing.
+            if let Some(rtt) = view.last_rtt.filter(|rtt| !rtt.is_zero()) {
                 points.float(Extra::None, rtt.as_secs_f64());
             }
         }
