@@ -278,3 +278,6 @@ fn chain(trouble: &Trouble, hop: Option<&Hop>) -> Vec<Box<str>> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;
