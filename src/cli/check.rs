@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::args::{CheckArgs, Global, OutputFormat};
-use super::output::{Output, Progress, complain, say, stdout_style};
+use super::output::{Output, Progress, complain, say, stderr_color, stdout_style};
 use super::{usage_error, wiring};
 use crate::model::failure::{OperationRecord, Verdict};
 use crate::report::style::Style;
@@ -17,7 +17,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
         Ok(data) => data,
         Err(why) => return usage_error(&why),
     };
-    let targets = match wiring::plan_for_targets(args, data, global) {
+    let targets = match wiring::plan_for_targets(args, data, stderr_color(global.color)) {
         Ok(targets) => targets,
         Err(diagnostics) => {
             say(diagnostics.trim_end());

@@ -1,19 +1,18 @@
-//! The few lines that join the commands with `config`, `daemon` and `demo`.
-//!
-//! Placeholder: those rooms are being built; each function here says so in place of doing its work.
+//! Joins the commands with the rooms that do the work: command-line arguments in, plans and daemons out.
 
+use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::args::{CheckArgs, DemoArgs, Global, RunArgs};
+use super::args::{CheckArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
+use super::demo;
 use super::output::complain;
+use crate::config::{self, HttpVersionChoice, ProcessEnvironment, TargetOptions, TargetTimeouts};
+use crate::daemon;
+use crate::export::log;
 use crate::model::failure::OperationRecord;
 use crate::model::plan::Plan;
-
-const MISSING: &str = "this build is unfinished: the part that does this is not in it";
-/// EX_SOFTWARE of sysexits.h.
-const SOFTWARE: u8 = 70;
 
 /// The targets of the command line as a plan of one round.
 pub struct Targets {
@@ -25,27 +24,96 @@ pub struct Targets {
 }
 
 /// `Err` is the rendered diagnostics.
-pub fn plan_for_targets(
-    _args: &CheckArgs,
-    _data: Option<String>,
-    _global: &Global,
-) -> Result<Targets, String> {
-    Err(MISSING.to_owned())
+pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> Result<Targets, String> {
+    let options = TargetOptions {
+        method: args.request.method.clone(),
+        headers: args.request.headers.clone(),
+        body: data,
+        proxy: args.connection.proxy.clone(),
+        ca: args.connection.ca.clone(),
+        client_cert: args.connection.client_cert.clone(),
+        client_key: args.connection.client_key.clone(),
+        server_name: args.connection.server_name.clone(),
+        resolvers: args.connection.resolvers.clone(),
+        ipv4: args.connection.ipv4,
+        ipv6: args.connection.ipv6,
+        http_version: args.request.http.map(|version| match version {
+            HttpVersionArg::Http1 => HttpVersionChoice::Http1,
+            HttpVersionArg::Http2 => HttpVersionChoice::Http2,
+        }),
+        expect_status: args.request.expect_status.clone(),
+        attempts: args.budget.retries.map(|retries| retries.saturating_add(1)),
+        deep: args.deep,
+        timeouts: TargetTimeouts {
+            resolve: args.budget.resolve_timeout,
+            connect: args.budget.connect_timeout,
+            tls: args.budget.tls_timeout,
+            first_byte: args.budget.first_byte_timeout,
+            body: args.budget.body_timeout,
+            attempt: args.budget.attempt_timeout,
+            total: args.budget.timeout,
+        },
+    };
+    let made = config::plan_for_targets(&args.targets, &options, &ProcessEnvironment);
+    let made = made.map_err(|diagnostics| {
+        diagnostics
+            .0
+            .iter()
+            .map(|diagnostic| diagnostic.render(color))
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
+    })?;
+    Ok(Targets {
+        plan: made.plan,
+        notes: made.notes,
+        order: made.order,
+    })
 }
 
-/// Asks every dependency once by the daemon's own loop and hands over each operation as it concludes.
-pub fn run_round(_plan: Plan, _global: &Global, _on: impl FnMut(Arc<OperationRecord>)) -> Result<(), String> {
-    Err(MISSING.to_owned())
+/// Asks every dependency once by the daemon's own loop and hands over each operation as it concludes. Ctrl-C ends it
+/// early; what had not concluded by then is not handed over.
+pub fn run_round(plan: Plan, global: &Global, on: impl FnMut(Arc<OperationRecord>)) -> Result<(), String> {
+    start_logging(global, "warn")?;
+    in_runtime(async {
+        let interrupted = async {
+            // Without a handler for the signal, its default ends the process, which will do.
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        daemon::run_once(plan, interrupted, on)
+            .await
+            .map_err(|error| error.to_string())
+    })?
 }
 
-pub fn run_daemon(_args: &RunArgs, _global: &Global) -> ExitCode {
-    complain(MISSING);
-    SOFTWARE.into()
+pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
+    let options = daemon::ServiceOptions {
+        config: args.config.clone(),
+        listen: args.listen,
+    };
+    let ran = start_logging(global, "info").and_then(|()| in_runtime(daemon::run(options)));
+    ran.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::FAILURE
+    })
 }
 
-pub fn run_demo(_args: &DemoArgs, _global: &Global) -> ExitCode {
-    complain(MISSING);
-    SOFTWARE.into()
+pub fn run_demo(args: &DemoArgs, global: &Global) -> ExitCode {
+    let options = demo::DemoOptions { for_: args.for_ };
+    let ran = start_logging(global, "error").and_then(|()| in_runtime(demo::run(options)));
+    match ran {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// A configuration that is good, with its rendered warnings.
@@ -55,15 +123,42 @@ pub struct Loaded {
 }
 
 /// `Err` is the rendered diagnostics.
-pub fn load(_path: &Path, _color: bool) -> Result<Loaded, String> {
-    Err(MISSING.to_owned())
+pub fn load(path: &Path, color: bool) -> Result<Loaded, String> {
+    let loaded = config::load(path, &ProcessEnvironment).map_err(|diagnostics| diagnostics.render(color))?;
+    let warnings = loaded
+        .warnings
+        .iter()
+        .map(|warning| warning.render(color))
+        .collect();
+    Ok(Loaded {
+        plan: loaded.plan,
+        warnings,
+    })
 }
 
 /// The effective configuration as YAML. `Err` is the rendered diagnostics.
-pub fn dump(_path: &Path, _color: bool) -> Result<String, String> {
-    Err(MISSING.to_owned())
+pub fn dump(path: &Path, color: bool) -> Result<String, String> {
+    config::dump(path, &ProcessEnvironment).map_err(|diagnostics| diagnostics.render(color))
 }
 
 pub fn schema() -> serde_json::Value {
-    serde_json::json!({})
+    config::schema()
+}
+
+fn start_logging(global: &Global, default_level: &str) -> Result<(), String> {
+    let format = match global.log_format {
+        LogFormat::Text => log::LogFormat::Text,
+        LogFormat::Json => log::LogFormat::Json,
+        LogFormat::Journald => log::LogFormat::Journald,
+    };
+    let level = global.log_level.as_deref().unwrap_or(default_level);
+    log::init_logging(format, level).map_err(|error| error.to_string())
+}
+
+fn in_runtime<F: Future>(work: F) -> Result<F::Output, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime cannot start: {error}"))?;
+    Ok(runtime.block_on(work))
 }

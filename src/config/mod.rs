@@ -24,4 +24,4 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use load::{Loaded, load};
 pub use reference::{reference, schema};
 pub use scalar::parse_duration;
-pub use targets::{TargetOptions, TargetPlan, plan_for_targets};
+pub use targets::{HttpVersionChoice, TargetOptions, TargetPlan, TargetTimeouts, plan_for_targets};

@@ -50,7 +50,10 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address}: {error}")]
-    Listen { address: SocketAddr, error: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        error: std::io::Error,
+    },
     #[error(transparent)]
     Export(#[from] ExportError),
 }
@@ -81,12 +84,17 @@ impl Daemon {
         let (events, event_ends) = mpsc::channel(EVENT_QUEUE);
         let (shutdown, shutdown_seen) = watch::channel(false);
         let (drained, drained_seen) = watch::channel(false);
-        let process = Arc::new(ProcessFigures::default());
+        let process = Arc::new(ProcessFigures::new(clock.now().wall));
         process.reloaded(true, clock.now().wall);
 
         let dropped = Arc::new(AtomicU64::new(0));
-        let channels =
-            Channels { inputs: input_ends, answers: inputs.clone(), reads, events, dropped };
+        let channels = Channels {
+            inputs: input_ends,
+            answers: inputs.clone(),
+            reads,
+            events,
+            dropped,
+        };
         let seed = options.seed.unwrap_or_else(random_seed);
         let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels);
 
@@ -105,7 +113,12 @@ impl Daemon {
         let (listen_address, web) = listen_address_and_web.unzip();
         let listener = tell_when_drained(options.listener, drained);
         let traces = exporters.traces();
-        let teller = Teller { events: event_ends, listener: Some(listener), traces, logging: options.logging };
+        let teller = Teller {
+            events: event_ends,
+            listener: Some(listener),
+            traces,
+            logging: options.logging,
+        };
         let running = Running {
             inputs,
             reader,
@@ -140,7 +153,10 @@ async fn serve(
     web: Web,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
-    let refused = |error| StartError::Listen { address: listen.address, error };
+    let refused = |error| StartError::Listen {
+        address: listen.address,
+        error,
+    };
     let listener = TcpListener::bind(listen.address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let server = crate::web::Server::new(listen, web).map_err(refused)?;
@@ -150,7 +166,9 @@ async fn serve(
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library's hasher is keyed from the system's randomness.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
 }
 
 impl Running {
@@ -169,7 +187,9 @@ impl Running {
 
     /// Puts another plan in force.
     pub async fn replan(&mut self, plan: Plan) -> Result<(), StartError> {
-        self.exporters.change(plan.otlp.as_ref(), &self.reader, &self.process).await?;
+        self.exporters
+            .change(plan.otlp.as_ref(), &self.reader, &self.process)
+            .await?;
         self.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(())
     }

@@ -34,15 +34,24 @@ impl Exporters {
         reader: &Reader,
         process: &Arc<ProcessFigures>,
     ) -> Result<Self, ExportError> {
-        let Some(settings) = settings else { return Ok(Exporters::default()) };
+        let Some(settings) = settings else {
+            return Ok(Exporters::default());
+        };
         let (shutdown, seen) = watch::channel(false);
         let exporter = OtlpExporter::new(settings, reader.clone(), Arc::clone(process))
             .map_err(|error| ExportError(error.to_string()))?;
-        let traces =
-            TraceSender::start(settings, Arc::clone(process)).map_err(|error| ExportError(error.to_string()))?;
+        let traces = TraceSender::start(settings, Arc::clone(process))
+            .map_err(|error| ExportError(error.to_string()))?;
         let task = tokio::spawn(exporter.run(seen));
-        let running = RunningExporter { settings: settings.clone(), shutdown, task, traces };
-        Ok(Exporters { running: Some(running) })
+        let running = RunningExporter {
+            settings: settings.clone(),
+            shutdown,
+            task,
+            traces,
+        };
+        Ok(Exporters {
+            running: Some(running),
+        })
     }
 
     pub fn traces(&self) -> Option<TraceSender> {

@@ -3,13 +3,19 @@
 /// Raises the soft limit of open files to the hard one, as the Go runtime does for its programs. Returns the limit in
 /// force, or `None` where it cannot be read.
 pub fn raise_open_files() -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: getrlimit fills the structure that it is given and has no other effect.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
         return None;
     }
     if limit.rlim_cur < limit.rlim_max {
-        let wanted = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+        let wanted = libc::rlimit {
+            rlim_cur: limit.rlim_max,
+            rlim_max: limit.rlim_max,
+        };
         // SAFETY: setrlimit reads the structure that it is given; a refusal leaves the old limit in force.
         if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &wanted) } == 0 {
             limit = wanted;

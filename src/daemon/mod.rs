@@ -1,3 +1,18 @@
-//! x
+//! The daemon: one loop that joins the engine and the edges, and everything around it.
+//!
+//! `run` (the service), `run_once` (one round, for `check`) and [`Daemon::start`] (for `demo` and tests) are the same
+//! assembly over different plans.
+
+mod assemble;
 mod clock;
 mod engine_loop;
+mod exporters;
+mod limits;
+mod once;
+mod reload;
+mod service;
+mod teller;
+
+pub use assemble::{Daemon, Options, Running, StartError};
+pub use once::run_once;
+pub use service::{ServiceOptions, run};

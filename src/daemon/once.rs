@@ -27,7 +27,10 @@ pub async fn run_once(
             let _ = records.send(Arc::clone(record));
         }
     };
-    let options = Options { listener: Some(Box::new(listener)), ..Options::default() };
+    let options = Options {
+        listener: Some(Box::new(listener)),
+        ..Options::default()
+    };
     let mut running = Daemon::start(plan, options).await?;
     tokio::pin!(interrupted);
     loop {

@@ -25,7 +25,11 @@ impl Source {
         let Some(address) = self.listen else { return };
         plan.listen = Some(match plan.listen.take() {
             Some(listen) => Listen { address, ..listen },
-            None => Listen { address, tls: None, auth: None },
+            None => Listen {
+                address,
+                tls: None,
+                auth: None,
+            },
         });
     }
 

@@ -32,7 +32,10 @@ pub struct ServiceOptions {
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
 pub async fn run(options: ServiceOptions) -> ExitCode {
     let open_files = limits::raise_open_files();
-    let source = Source { path: options.config, listen: options.listen };
+    let source = Source {
+        path: options.config,
+        listen: options.listen,
+    };
     let Loaded { plan, warnings } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
@@ -54,13 +57,27 @@ pub async fn run(options: ServiceOptions) -> ExitCode {
     let listen = plan.listen.clone();
     announce(&plan);
     warn_of_few_descriptors(&plan, open_files);
-    let daemon = Options { logging: true, reload: Some(reload), ..Options::default() };
+    let daemon = Options {
+        logging: true,
+        reload: Some(reload),
+        ..Options::default()
+    };
     match Daemon::start(plan, daemon).await {
         Ok(running) => {
             if let Some(address) = running.listen_address() {
-                info!("metrics, API and health are on http{}://{address}", tls_letter(listen.as_ref()));
+                info!(
+                    "metrics, API and health are on http{}://{address}",
+                    tls_letter(listen.as_ref())
+                );
             }
-            Service { source, running, reloads, listen }.serve(signals).await
+            Service {
+                source,
+                running,
+                reloads,
+                listen,
+            }
+            .serve(signals)
+            .await
         }
         Err(failed) => {
             error!("{failed}");
@@ -70,7 +87,11 @@ pub async fn run(options: ServiceOptions) -> ExitCode {
 }
 
 fn tls_letter(listen: Option<&Listen>) -> &'static str {
-    if listen.is_some_and(|listen| listen.tls.is_some()) { "s" } else { "" }
+    if listen.is_some_and(|listen| listen.tls.is_some()) {
+        "s"
+    } else {
+        ""
+    }
 }
 
 fn announce(plan: &Plan) {
@@ -88,11 +109,17 @@ fn announce(plan: &Plan) {
 
 /// Every operation in flight and every parked connection needs a descriptor.
 fn warn_of_few_descriptors(plan: &Plan, open_files: Option<u64>) {
-    let parked = plan.dependencies.iter().filter(|dependency| dependency.keepalive.reuse).count();
+    let parked = plan
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.keepalive.reuse)
+        .count();
     let in_flight = plan.dependencies.len().min(plan.limits.concurrency as usize);
     let wanted = (parked + 2 * in_flight + 64) as u64;
     if let Some(limit) = open_files.filter(|limit| *limit < wanted) {
-        warn!("up to {wanted} open files may be needed and the limit is {limit}: raise LimitNOFILE or ulimit -n");
+        warn!(
+            "up to {wanted} open files may be needed and the limit is {limit}: raise LimitNOFILE or ulimit -n"
+        );
     }
 }
 
@@ -159,7 +186,9 @@ impl Service {
             Ok(Err(diagnostics)) => Err(plain(&diagnostics)),
             Err(panicked) => Err(format!("reading the configuration failed: {panicked}")),
         };
-        self.running.process().reloaded(outcome.is_ok(), super::clock::Clock::start().now().wall);
+        self.running
+            .process()
+            .reloaded(outcome.is_ok(), super::clock::Clock::start().now().wall);
         match &outcome {
             Ok(said) => info!("reloaded {}: {said}", self.source.path().display()),
             Err(said) => error!("reload refused, the old configuration stays in force:\n{said}"),
@@ -176,7 +205,10 @@ impl Service {
             warn!("{unchanged}");
             said = format!("{said}; {unchanged}");
         }
-        self.running.replan(loaded.plan).await.map_err(|error| error.to_string())?;
+        self.running
+            .replan(loaded.plan)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(said)
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::model::attempt::{Budget, TlsTrouble, Trouble};
+use crate::model::attempt::{Budget, Trouble};
 use crate::model::dependency::TlsSettings;
 use crate::model::phase::Phase;
 
@@ -39,33 +39,21 @@ pub(crate) async fn secure(run: &mut Run<'_>, hop: HopIndex, io: Io, how: Secure
                 wire,
             })
         }
-        Err(failure) => {
+        Err(mut failure) => {
             run.note_failed_wire(hop, &wire);
+            if direct {
+                // The server's first bytes are all that is left to tell a version and a cipher by, and whether they
+                // are TLS at all. Below an https proxy they are the proxy's.
+                failure.learn(wire.traffic().wire_first_bytes());
+            }
             run.hop(hop).tls = Some(Box::new(failure.facts));
-            let mut trouble = match failure.trouble {
+            let trouble = match failure.trouble {
                 Trouble::TimedOut(Budget::Phase) => Trouble::TimedOut(deadline.of),
                 other => other,
             };
-            if direct {
-                trouble = by_first_bytes(trouble, wire.traffic().wire_first_bytes());
-            }
             let mut stop = halt(Phase::Tls, hop, trouble);
             stop.chain = failure.chain;
             Err(stop)
         }
-    }
-}
-
-/// The bytes themselves say whether the peer speaks TLS at all.
-fn by_first_bytes(trouble: Trouble, first_bytes: &[u8]) -> Trouble {
-    let is_tls = first_bytes.is_empty() || tls::looks_like_tls(first_bytes);
-    match trouble {
-        Trouble::Tls(TlsTrouble::Misbehaved(_) | TlsTrouble::Incompatible(_)) if !is_tls => {
-            Trouble::Tls(TlsTrouble::NotTls)
-        }
-        Trouble::Tls(TlsTrouble::NotTls) if is_tls && !first_bytes.is_empty() => {
-            Trouble::Tls(TlsTrouble::Misbehaved("a TLS record that cannot be read".into()))
-        }
-        other => other,
     }
 }

@@ -21,7 +21,7 @@ use crate::model::attempt::{Call, StaleKind, TcpFacts};
 use super::tcp_info;
 
 /// How many of the first bytes are kept.
-const FIRST_BYTES: usize = 64;
+const FIRST_BYTES: usize = 128;
 
 /// What passed over a socket during one use of it (from [`Wire::begin_use`] on).
 #[derive(Clone, Copy, Debug, Default)]

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use crate::config::{self, Diagnostics, ProcessEnvironment};
+use crate::daemon::{Daemon, Options, StartError};
 use crate::model::dependency::DependencyIndex;
 use crate::net::reader::{Reader, Stopped};
 
@@ -37,8 +39,10 @@ pub enum DemoError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    #[error("the demo is not joined to the daemon yet")]
-    NotJoined,
+    #[error("the demo's own configuration is refused, which is a bug:\n{0}")]
+    Config(Diagnostics),
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 /// Time between two drawings on a terminal.
@@ -52,15 +56,14 @@ const PAGE: usize = 256;
 /// See [`DemoError`].
 pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     let lab = DemoLab::start().await?;
-    let _path = lab.write_config()?;
-    let _stop = stop(options.for_)?;
-    // TO BE JOINED, when config and daemon are there:
-    //     let loaded = config::load(&path, &ProcessEnvironment)?;
-    //     let running = Daemon::start(loaded.plan, …).await?;
-    //     let shown = watch(&running.reader(), running.listen_address(), &mut Screen::stdout(), stop).await;
-    //     running.stop().await;
-    //     shown
-    Err(DemoError::NotJoined)
+    let path = lab.write_config()?;
+    let loaded = config::load(&path, &ProcessEnvironment).map_err(DemoError::Config)?;
+    let stop = stop(options.for_)?;
+    let running = Daemon::start(loaded.plan, Options::default()).await?;
+    let mut screen = Screen::stdout();
+    let shown = watch(&running.reader(), running.listen_address(), &mut screen, stop).await;
+    running.stop().await;
+    shown
 }
 
 /// Ends on Ctrl-C, on SIGTERM, or after that time.

@@ -71,7 +71,11 @@ async fn an_answer_and_reuse() {
 
 #[tokio::test]
 async fn refused_and_reset_streams() {
-    for reason in [Reason::REFUSED_STREAM, Reason::INTERNAL_ERROR, Reason::ENHANCE_YOUR_CALM] {
+    for reason in [
+        Reason::REFUSED_STREAM,
+        Reason::INTERNAL_ERROR,
+        Reason::ENHANCE_YOUR_CALM,
+    ] {
         let server = serving(move |mut connection, _| async move {
             let (_, mut respond) = connection.accept().await.unwrap().unwrap();
             respond.send_reset(reason);
@@ -123,11 +127,7 @@ async fn reset_within_the_body() {
         assert_eq!(stop.phase, Some(Phase::Body), "{attempt:?}");
         let known = stop.trouble == frame(H2Frame::Reset, reason)
             || reason == Reason::NO_ERROR
-                && stop.trouble
-                    == Trouble::Http(HttpTrouble::ShortBody {
-                        expected: 10,
-                        got: 3,
-                    });
+                && stop.trouble == Trouble::Http(HttpTrouble::ShortBody { expected: 10, got: 3 });
         assert!(known, "{reason:?}: {stop:?}");
     }
 }

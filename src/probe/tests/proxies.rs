@@ -42,14 +42,8 @@ async fn connect_refused_in_every_way() {
             "HTTP/1.1 502 Bad Gateway\r\nProxy-Status: p; error=connection_refused\r\n\r\n",
             Trouble::Proxy(ProxyTrouble::Status(502)),
         ),
-        (
-            "SSH-2.0-x\r\n\r\n",
-            Trouble::Proxy(ProxyTrouble::Malformed),
-        ),
-        (
-            "HTTP/1.1 200 ",
-            Trouble::Proxy(ProxyTrouble::Malformed),
-        ),
+        ("SSH-2.0-x\r\n\r\n", Trouble::Proxy(ProxyTrouble::Malformed)),
+        ("HTTP/1.1 200 ", Trouble::Proxy(ProxyTrouble::Malformed)),
         ("", Trouble::Closed),
     ] {
         let server = Server::answering(answer).await;
@@ -162,7 +156,10 @@ async fn a_plain_target_is_asked_for_by_its_whole_url() {
     assert_eq!(attempt.stop(), None, "{attempt:?}");
     assert_eq!(attempt.hops[0].role, Role::Proxy);
     let head = told.recv().await.unwrap();
-    assert!(head.starts_with("GET http://10.9.9.9:8080/x HTTP/1.1\r\n"), "{head}");
+    assert!(
+        head.starts_with("GET http://10.9.9.9:8080/x HTTP/1.1\r\n"),
+        "{head}"
+    );
     assert!(
         head.contains("host: 10.9.9.9:8080\r\n") && head.contains("proxy-authorization: Basic dTpw"),
         "{head}"

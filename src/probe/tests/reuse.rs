@@ -138,11 +138,38 @@ async fn reset_as_the_request_arrives() {
 
 #[tokio::test]
 async fn a_connection_that_says_close_is_not_kept() {
-    let server = Server::answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+    let server =
+        Server::answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
     let prober = Prober::new();
     let attempt = prober.attempt(&kept(server.address)).await;
     assert_eq!((attempt.stop(), prober.parked()), (None, 0));
     assert!(attempt.hops[0].response.as_ref().unwrap().connection_close);
+}
+
+#[tokio::test]
+async fn what_was_forgotten_meanwhile_is_not_kept() {
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let server = Server::start(move |mut stream, _| {
+        let mut gone = gone.clone();
+        async move {
+            read_head(&mut stream).await;
+            gone.wait_for(|gone| *gone).await.unwrap();
+            stream.write_all(OK).await.unwrap();
+            read_head(&mut stream).await;
+        }
+    })
+    .await;
+    let prober = Prober::new();
+    let order = kept(server.address);
+    let reload = async {
+        while server.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        prober.forget("it");
+        go.send(true).unwrap();
+    };
+    let (attempt, ()) = tokio::join!(prober.attempt(&order), reload);
+    assert_eq!((attempt.stop(), prober.parked()), (None, 0));
 }
 
 #[tokio::test]
@@ -191,9 +218,8 @@ async fn tls_connections_are_kept_too() {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            let mut request = [0; 1024];
             for _ in 0..2 {
-                stream.read(&mut request).await.unwrap();
+                read_head(&mut stream).await;
                 stream.write_all(OK).await.unwrap();
                 stream.flush().await.unwrap();
             }
@@ -215,7 +241,10 @@ async fn tls_connections_are_kept_too() {
         endpoint: order.dependency.probe.endpoint().clone(),
         proxy: None,
     };
-    until("close_notify is seen", || prober.parked() == 0 || prober.0.pool.has_ended("it", &way)).await;
+    until("close_notify is seen", || {
+        prober.parked() == 0 || prober.0.pool.has_ended("it", &way)
+    })
+    .await;
     let third = prober.attempt(&order).await;
     assert_eq!(third.stop(), None, "{third:?}");
     if let Some(stale) = third.stale_found {

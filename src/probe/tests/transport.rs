@@ -57,8 +57,7 @@ async fn connected() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn a_full_accept_queue_times_out() {
-    let socket =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket
         .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
         .unwrap();

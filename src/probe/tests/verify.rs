@@ -85,9 +85,13 @@ async fn a_token_is_fetched_once() {
             let head = read_head(&mut stream).await;
             let mut body = [0; 39];
             stream.read_exact(&mut body).await.unwrap();
-            tell.send((head, String::from_utf8(body.to_vec()).unwrap())).unwrap();
+            tell.send((head, String::from_utf8(body.to_vec()).unwrap()))
+                .unwrap();
             let token = r#"{"access_token":"t0k","token_type":"Bearer","expires_in":3600}"#;
-            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{token}", token.len());
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{token}",
+                token.len()
+            );
             stream.write_all(answer.as_bytes()).await.unwrap();
             finish(stream).await;
         }
@@ -190,7 +194,14 @@ async fn a_client_hello_tells_who_speaks_tls() {
         }
     })
     .await;
-    let plain = Server::answering("HTTP/1.1 400 Bad Request\r\n\r\n\r\n\r\n").await;
+    let plain = Server::start(|mut stream, _| async move {
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        finish(stream).await;
+    })
+    .await;
     for (server, spoke_tls) in [(&secure, true), (&plain, false)] {
         let probe = http(url(server.address, "/"));
         let result = confirm(probe, ConfirmationKind::ClientHello(server.address)).await;

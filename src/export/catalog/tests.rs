@@ -1,0 +1,225 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::*;
+use crate::export::samples::{self, World};
+use crate::model::cause::{Cause, Speed};
+
+fn collect(snapshot: &Snapshot) -> Vec<(MetricId, Owner, Extra)> {
+    let mut all = Vec::new();
+    for metric in &METRICS {
+        let owners = owners(metric, snapshot);
+        let mut place = 0;
+        while let Some(owner) = owners.get(place) {
+            samples(metric.id, snapshot, owner, &mut |sample| {
+                all.push((metric.id, owner, sample.extra))
+            });
+            place += 1;
+        }
+    }
+    all
+}
+
+fn world_of(view: DependencyView) -> World {
+    let mut world = World::of(1);
+    world.views.insert(0, view);
+    world
+}
+
+#[test]
+fn the_table_is_in_the_order_of_its_ids() {
+    for (place, metric) in METRICS.iter().enumerate() {
+        assert_eq!(metric.id as usize, place, "{}", metric.name);
+    }
+}
+
+/// How OTLP names become Prometheus names (the rules of the OpenTelemetry specification, "Prometheus and OpenMetrics
+/// compatibility", as the collector's translator with suffixes applies them).
+fn translate(name: &str, unit: &str, kind: Kind) -> String {
+    let mut tokens: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    tokens = tokens.into_iter().flat_map(|token| token.split('_')).collect();
+    let unit = match unit {
+        _ if unit.starts_with('{') => "",
+        "s" => "seconds",
+        "By" => "bytes",
+        "1" if kind == Kind::Gauge => "ratio",
+        "1" => "",
+        other => other,
+    };
+    if !unit.is_empty() && !tokens.contains(&unit) {
+        tokens.push(unit);
+    }
+    if kind == Kind::Counter {
+        tokens.retain(|token| *token != "total");
+        tokens.push("total");
+    }
+    tokens.join("_")
+}
+
+#[test]
+fn the_usual_translation_gives_the_prometheus_names() {
+    for metric in &METRICS {
+        assert_eq!(
+            translate(metric.name, metric.unit, metric.kind),
+            metric.prometheus,
+            "{}",
+            metric.name
+        );
+    }
+}
+
+#[test]
+fn the_contract_with_users() {
+    let contract = [
+        ("whyd.up", "", "whyd_up"),
+        ("whyd.failing", "", "whyd_failing"),
+        ("whyd.operations", "{operation}", "whyd_operations_total"),
+        ("whyd.attempts", "{attempt}", "whyd_attempts_total"),
+        ("whyd.probe.duration", "s", "whyd_probe_duration_seconds"),
+        ("whyd.phase.duration", "s", "whyd_phase_duration_seconds"),
+        ("whyd.retry.masked", "1", "whyd_retry_masked_ratio"),
+        ("whyd.retry.amplification", "", "whyd_retry_amplification"),
+        ("whyd.retry.suppressed", "{retry}", "whyd_retry_suppressed_total"),
+        (
+            "whyd.keepalive.resets",
+            "{connection}",
+            "whyd_keepalive_resets_total",
+        ),
+        (
+            "whyd.keepalive.idle_timeout",
+            "s",
+            "whyd_keepalive_idle_timeout_seconds",
+        ),
+        (
+            "whyd.tls.not_after.timestamp",
+            "s",
+            "whyd_tls_not_after_timestamp_seconds",
+        ),
+        ("whyd.dns.answers_differ", "", "whyd_dns_answers_differ"),
+        ("whyd.breaker.state", "", "whyd_breaker_state"),
+        (
+            "whyd.concurrency.saturation",
+            "1",
+            "whyd_concurrency_saturation_ratio",
+        ),
+        ("whyd.http.status_code", "", "whyd_http_status_code"),
+        ("whyd.tcp.rtt", "s", "whyd_tcp_rtt_seconds"),
+        ("whyd.schedule.lag", "s", "whyd_schedule_lag_seconds"),
+        ("whyd.probes.in_flight", "{probe}", "whyd_probes_in_flight"),
+        ("whyd.probes.skipped", "{probe}", "whyd_probes_skipped_total"),
+        ("whyd.export.failures", "{export}", "whyd_export_failures_total"),
+        (
+            "whyd.config.last_reload.success",
+            "",
+            "whyd_config_last_reload_success",
+        ),
+        (
+            "whyd.config.last_reload.timestamp",
+            "s",
+            "whyd_config_last_reload_timestamp_seconds",
+        ),
+        ("whyd.build.info", "", "whyd_build_info"),
+    ];
+    let ours: Vec<_> = METRICS.iter().map(|m| (m.name, m.unit, m.prometheus)).collect();
+    assert_eq!(ours, contract);
+}
+
+#[test]
+fn a_dependency_has_a_bounded_number_of_series() {
+    let view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
+    let snapshot = world_of(view).snapshot();
+    let all = collect(&snapshot);
+    let own = all
+        .iter()
+        .filter(|(_, owner, _)| *owner == Owner::Dependency(0))
+        .count();
+    let host = all
+        .iter()
+        .filter(|(_, owner, _)| *owner == Owner::Host(0))
+        .count();
+    assert_eq!((own, host), (40, 10));
+    let distinct: BTreeSet<_> = all
+        .iter()
+        .map(|(id, owner, extra)| (*id, format!("{owner:?}"), *extra))
+        .collect();
+    assert_eq!(distinct.len(), all.len(), "no series twice");
+}
+
+#[test]
+fn every_metric_has_samples_in_a_full_world() {
+    let view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
+    let seen: BTreeSet<_> = collect(&world_of(view).snapshot())
+        .into_iter()
+        .map(|(id, ..)| id)
+        .collect();
+    for metric in &METRICS {
+        assert!(seen.contains(&metric.id), "{} has no samples", metric.name);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_absent() {
+    let mut view = samples::plain_view(0, Arc::new(samples::dependency("payments")));
+    view.up = None;
+    view.state = State::Unknown;
+    view.last_status = None;
+    view.last_rtt = None;
+    let mut dependency = samples::dependency("payments");
+    dependency.keepalive.reuse = false;
+    view.dependency = Arc::new(dependency);
+    let mut world = world_of(view);
+    for window in &mut world.hosts[0].windows {
+        window.operations = 9;
+    }
+    world.hosts[0].idle_timeout = None;
+    let mut snapshot = world.snapshot();
+    snapshot.process.reload = None;
+    let seen: BTreeSet<_> = collect(&snapshot).into_iter().map(|(id, ..)| id).collect();
+    for absent in [
+        MetricId::Up,
+        MetricId::Failing,
+        MetricId::HttpStatusCode,
+        MetricId::TcpRtt,
+        MetricId::TlsNotAfter,
+        MetricId::DnsAnswersDiffer,
+        MetricId::KeepaliveResets,
+        MetricId::RetryMasked,
+        MetricId::RetryAmplification,
+        MetricId::KeepaliveIdleTimeout,
+        MetricId::ConfigReloadSuccess,
+        MetricId::ConfigReloadTimestamp,
+    ] {
+        assert!(!seen.contains(&absent), "{absent:?}");
+    }
+    assert!(
+        seen.contains(&MetricId::RetrySuppressed),
+        "counters do not come and go"
+    );
+}
+
+#[test]
+fn a_failure_beyond_the_bound_is_failing_as_other() {
+    let mut view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
+    let last = *Cause::ALL.last().expect("there are causes");
+    view.state = State::Failing {
+        since: samples::SINCE,
+        cause: last,
+        phase: None,
+        speed: Speed::Slow,
+    };
+    let extras = |view: DependencyView| -> Vec<Extra> {
+        let all = collect(&world_of(view).snapshot());
+        all.into_iter()
+            .filter(|(id, ..)| *id == MetricId::Failing)
+            .map(|(.., extra)| extra)
+            .collect()
+    };
+    assert_eq!(extras(view.clone()), [Extra::OtherFailure]);
+    view.attempts_failed.truncate(3);
+    let named = Extra::Failure {
+        cause: last,
+        phase: None,
+        speed: Speed::Slow,
+    };
+    assert_eq!(extras(view), [named]);
+}

@@ -1,0 +1,301 @@
+//! Events as log lines: a state change is one line that names the cause in plain words; a healthy probe is not one.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use tracing::{Level, debug, enabled, info, warn};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::model::event::Event;
+use crate::model::failure::{Failure, OperationRecord, State, Verdict};
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+    /// Text with the priority in front that journald understands (sd-daemon(3)), and without a time: the journal has one.
+    Journald,
+}
+
+/// Logging that cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("{filter:?} is not a log filter: {source}")]
+    Filter {
+        filter: String,
+        source: tracing_subscriber::filter::ParseError,
+    },
+    #[error("logging is set up already")]
+    Twice,
+}
+
+/// Crates whose own chatter says little about what is watched: errors and warnings only, unless asked for by name.
+const QUIET: &str = "hyper=warn,hyper_util=warn,h2=warn,tonic=warn,tower=warn,reqwest=warn,rustls=warn,hickory_proto=warn,\
+                     hickory_resolver=warn,hickory_net=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn";
+
+/// Sets up logging to standard error for the whole process. `RUST_LOG`, where it is set, is taken in place of `level`;
+/// both have the form of `tracing_subscriber::EnvFilter`'s directives.
+pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
+    let filter = filter(std::env::var("RUST_LOG").ok().as_deref(), level)?;
+    let colours =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let done = match format {
+        LogFormat::Text => builder.with_target(false).with_ansi(colours).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
+        LogFormat::Journald => builder.with_ansi(false).event_format(Journald).try_init(),
+    };
+    done.map_err(|_| LogError::Twice)
+}
+
+fn filter(environment: Option<&str>, level: &str) -> Result<EnvFilter, LogError> {
+    let asked = environment
+        .map(str::trim)
+        .filter(|set| !set.is_empty())
+        .unwrap_or(level);
+    // What was asked for comes last: of two directives for one target, the later one holds.
+    let directives = format!("{QUIET},{asked}");
+    EnvFilter::builder()
+        .parse(directives)
+        .map_err(|source| LogError::Filter {
+            filter: asked.to_owned(),
+            source,
+        })
+}
+
+/// Lines as journald wants them from a service's standard error.
+struct Journald;
+
+impl<S, N> FormatEvent<S, N> for Journald
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        let mut line = String::new();
+        context.format_fields(Writer::new(&mut line), event)?;
+        // A line break would end the entry and lose the priority of the rest.
+        writeln!(writer, "<{priority}>{}", line.replace(['\n', '\r'], " "))
+    }
+}
+
+/// Writes what an event means, where it means something at the level in force.
+pub fn log_event(event: &Event) {
+    match event {
+        Event::OperationFinished(record) => log_operation(record),
+        Event::StateChanged { from, to, record } => log_change(from, to, record),
+        Event::KeepaliveReset { dependency, stale } => debug!(
+            dependency = &*dependency.name,
+            kind = stale.kind.id(),
+            address = %stale.address,
+            idle = stale.idle.as_secs_f64(),
+            "{} had closed a kept connection ({}) after {} idle; a fresh one is used",
+            dependency.name,
+            stale.kind.id(),
+            Seconds(stale.idle),
+        ),
+        Event::BreakerChanged { dependency, from, to } => info!(
+            dependency = &*dependency.name,
+            from = from.id(),
+            to = to.id(),
+            "{}: {}",
+            dependency.name,
+            breaker_words(*to),
+        ),
+        Event::ProbesSkipped {
+            dependency,
+            count,
+            reason,
+        } => warn!(
+            dependency = &*dependency.name,
+            count,
+            reason = reason.id(),
+            "{}: {count} scheduled operations left out ({})",
+            dependency.name,
+            skip_words(*reason),
+        ),
+        Event::PlanApplied {
+            added,
+            changed,
+            removed,
+            unchanged,
+        } => info!(
+            added,
+            changed,
+            removed,
+            unchanged,
+            "configuration in force: {added} dependencies added, {changed} changed, {removed} removed, {unchanged} unchanged",
+        ),
+        Event::Drained => debug!("nothing is under way any more"),
+    }
+}
+
+fn log_change(from: &State, to: &State, record: &OperationRecord) {
+    let name = &*record.dependency.name;
+    match (to, &record.failure) {
+        (State::Failing { .. }, Some(failure)) => log_failing(name, failure, record),
+        (
+            State::Failing {
+                cause, phase, speed, ..
+            },
+            None,
+        ) => warn!(
+            dependency = name,
+            state = to.id(),
+            cause = cause.id(),
+            phase = phase.map(|phase| phase.id()),
+            speed = speed.id(),
+            "{name} is failing: {cause}",
+        ),
+        (State::Up { .. }, _) => match from {
+            State::Failing { since, cause, .. } => {
+                let lasted = record.started.seconds_since(*since).max(0);
+                info!(
+                    dependency = name,
+                    state = to.id(),
+                    previous_cause = cause.id(),
+                    failed_for = lasted,
+                    "{name} works again after {} ({cause})",
+                    Lasted(lasted),
+                );
+            }
+            _ => info!(dependency = name, state = to.id(), "{name} works"),
+        },
+        (State::Unknown, _) => info!(
+            dependency = name,
+            state = to.id(),
+            "{name}: nothing can be said any more"
+        ),
+    }
+}
+
+fn log_failing(name: &str, failure: &Failure, record: &OperationRecord) {
+    let title = failure.cause.doc().title;
+    // A cause whose words are missing is still named by its id.
+    let words = if title.is_empty() {
+        failure.cause.id()
+    } else {
+        title
+    };
+    warn!(
+        dependency = name,
+        state = "failing",
+        cause = failure.cause.id(),
+        phase = failure.phase.map(|phase| phase.id()),
+        speed = failure.speed.id(),
+        fault = failure.cause.fault().id(),
+        confidence = failure.confidence.id(),
+        elapsed = record.elapsed.as_secs_f64(),
+        attempts = record.attempts.len(),
+        target_url = record.dependency.probe.target(),
+        fix = &*failure.fix,
+        "{name} is failing: {words} ({}), {} after {}; fix: {}",
+        failure.cause,
+        failure.speed.id(),
+        Seconds(record.elapsed),
+        failure.fix,
+    );
+}
+
+fn log_operation(record: &OperationRecord) {
+    if !enabled!(Level::DEBUG) {
+        return;
+    }
+    let name = &*record.dependency.name;
+    let cause = record.failure.as_ref().map(|failure| failure.cause.id());
+    debug!(
+        dependency = name,
+        verdict = record.verdict.id(),
+        cause,
+        elapsed = record.elapsed.as_secs_f64(),
+        attempts = record.attempts.len(),
+        "{name}: {}{} in {}",
+        verdict_words(record.verdict),
+        cause.map(|cause| format!(" ({cause})")).unwrap_or_default(),
+        Seconds(record.elapsed),
+    );
+}
+
+fn verdict_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::RetriedOk => "ok, but only after a failed attempt",
+        Verdict::Failed => "failed",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+fn breaker_words(state: crate::model::event::BreakerState) -> &'static str {
+    use crate::model::event::BreakerState;
+    match state {
+        BreakerState::Admitting => "retries and second looks are made again",
+        BreakerState::Trying => "the next operation may retry, and its result decides whether the others may",
+        BreakerState::Suppressing => "it keeps failing, so retries and second looks are left out for a while",
+    }
+}
+
+fn skip_words(reason: crate::model::event::SkipReason) -> &'static str {
+    use crate::model::event::SkipReason;
+    match reason {
+        SkipReason::StillRunning => "the one before was still running",
+        SkipReason::Late => "this process was too late for them",
+        SkipReason::Saturated => "a concurrency cap was reached",
+    }
+}
+
+/// A short duration as people read it.
+struct Seconds(std::time::Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds < 0.0095 {
+            write!(f, "{:.1} ms", seconds * 1e3)
+        } else if seconds < 1.0 {
+            write!(f, "{:.0} ms", seconds * 1e3)
+        } else {
+            write!(f, "{seconds:.1} s")
+        }
+    }
+}
+
+/// A long one, in whole seconds.
+struct Lasted(i64);
+
+impl fmt::Display for Lasted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hours, minutes, seconds) = (self.0 / 3600, self.0 / 60 % 60, self.0 % 60);
+        match (hours, minutes) {
+            (0, 0) => write!(f, "{seconds} s"),
+            (0, _) => write!(f, "{minutes} min {seconds} s"),
+            _ => write!(f, "{hours} h {minutes} min"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! The figures that the edges keep about this process: failed exports, reloads, dropped traces, the build.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::model::time::Wall;
+
+use super::random::instance_id;
+
+/// What sends data away, as the `exporter` attribute names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exporter {
+    OtlpMetrics,
+    OtlpTraces,
+}
+
+impl Exporter {
+    pub const ALL: [Exporter; 2] = [Exporter::OtlpMetrics, Exporter::OtlpTraces];
+
+    pub const fn id(self) -> &'static str {
+        match self {
+            Exporter::OtlpMetrics => "otlp_metrics",
+            Exporter::OtlpTraces => "otlp_traces",
+        }
+    }
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The version of this build, as `whyd.build.info`, `service.version` and the user agent give it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What an instrument says about who made it: the name of the OTLP scope.
+pub const SCOPE: &str = "whyd";
+
+/// Counters of the edges. Shared by the exporters, the web and the daemon; every method is cheap and takes `&self`.
+#[derive(Debug)]
+pub struct ProcessFigures {
+    started: Wall,
+    instance_id: String,
+    export_failures: [AtomicU64; Exporter::ALL.len()],
+    points_rejected: AtomicU64,
+    traces_dropped: AtomicU64,
+    reload: Mutex<Option<Reload>>,
+}
+
+/// How the last reload went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    pub success: bool,
+    /// When a configuration was last put into force.
+    pub applied: Option<Wall>,
+}
+
+/// [`ProcessFigures`] at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessView {
+    /// Since when the counters run.
+    pub since: Wall,
+    /// By [`Exporter::ALL`].
+    pub export_failures: [u64; Exporter::ALL.len()],
+    /// Data points that a collector refused in an otherwise successful export.
+    pub points_rejected: u64,
+    /// Operations that were not sent as traces because the queue was full or the export failed.
+    pub traces_dropped: u64,
+    /// `None` until the first configuration was loaded.
+    pub reload: Option<Reload>,
+}
+
+impl ProcessFigures {
+    /// All zero; counters run from `started`. The identity of the instance is drawn here, once per process.
+    pub fn new(started: Wall) -> Self {
+        ProcessFigures {
+            started,
+            instance_id: instance_id(),
+            export_failures: Default::default(),
+            points_rejected: AtomicU64::new(0),
+            traces_dropped: AtomicU64::new(0),
+            reload: Mutex::new(None),
+        }
+    }
+
+    pub fn export_failed(&self, exporter: Exporter) {
+        self.export_failures[exporter.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn points_rejected(&self, count: u64) {
+        self.points_rejected.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn traces_dropped(&self, count: u64) {
+        self.traces_dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// `service.instance.id`: a random UUID that stays the same for as long as the process lives.
+    pub fn instance_id(&self) -> &str {
+        &self.instance_id
+    }
+
+    /// The configuration was read, at the start or by a reload: put into force at that time, or refused while the old one
+    /// stays in force.
+    pub fn reloaded(&self, success: bool, at: Wall) {
+        // The value is `Copy` and set in one step: a panic elsewhere cannot leave it half written.
+        let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = reload.and_then(|last| last.applied);
+        let applied = if success { Some(at) } else { before };
+        *reload = Some(Reload { success, applied });
+    }
+
+    pub fn snapshot(&self) -> ProcessView {
+        ProcessView {
+            since: self.started,
+            export_failures: std::array::from_fn(|i| self.export_failures[i].load(Ordering::Relaxed)),
+            points_rejected: self.points_rejected.load(Ordering::Relaxed),
+            traces_dropped: self.traces_dropped.load(Ordering::Relaxed),
+            reload: *self.reload.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+impl Default for ProcessFigures {
+    /// All zero from now on.
+    fn default() -> Self {
+        ProcessFigures::new(wall_now())
+    }
+}
+
+/// The system's clock, for time stamps that leave the process.
+pub fn wall_now() -> Wall {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall::from_unix_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_reload_keeps_the_time_of_the_configuration_in_force() {
+        let figures = ProcessFigures::new(Wall::from_unix_secs(1));
+        assert_eq!(figures.snapshot().reload, None);
+        figures.reloaded(true, Wall::from_unix_secs(7));
+        figures.reloaded(false, Wall::from_unix_secs(9));
+        assert_eq!(
+            figures.snapshot().reload,
+            Some(Reload {
+                success: false,
+                applied: Some(Wall::from_unix_secs(7)),
+            })
+        );
+    }
+
+    #[test]
+    fn failures_are_counted_by_exporter() {
+        let figures = ProcessFigures::new(Wall::default());
+        figures.export_failed(Exporter::OtlpTraces);
+        figures.export_failed(Exporter::OtlpTraces);
+        figures.export_failed(Exporter::OtlpMetrics);
+        assert_eq!(figures.snapshot().export_failures, [1, 2]);
+    }
+}

@@ -1,0 +1,143 @@
+//! The read model, gathered a page at a time: what one export or one scrape is made of.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::dependency::DependencyIndex;
+use crate::model::page::{DependencyView, EngineView, HostView, WindowFigures};
+use crate::model::time::Wall;
+use crate::net::reader::{Reader, Stopped};
+
+use super::process::{ProcessFigures, ProcessView, wall_now};
+
+/// Dependencies or hosts asked for at a time, so that the engine's loop is never held for long.
+pub const PAGE: usize = 256;
+
+/// Everything that metrics are made of, at about one moment: consistent per dependency, not across them.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub taken: Wall,
+    /// In the order of their indexes.
+    pub dependencies: Vec<DependencyView>,
+    /// One per (name, port): see [`merge_hosts`].
+    pub hosts: Vec<HostView>,
+    pub engine: EngineView,
+    pub process: ProcessView,
+}
+
+/// Reads all pages.
+pub async fn snapshot(reader: &Reader, process: &ProcessFigures) -> Result<Snapshot, Stopped> {
+    let engine = reader.engine().await?;
+    let mut dependencies = Vec::with_capacity(engine.dependencies);
+    let mut from = Some(DependencyIndex(0));
+    while let Some(index) = from {
+        let page = reader.page(index, PAGE).await?;
+        dependencies.extend(page.dependencies);
+        from = page.next;
+    }
+    let mut hosts = Vec::with_capacity(engine.hosts);
+    let mut from = Some(0);
+    while let Some(position) = from {
+        let page = reader.hosts(position, PAGE).await?;
+        hosts.extend(page.hosts);
+        from = page.next;
+    }
+    Ok(Snapshot {
+        taken: wall_now(),
+        dependencies,
+        hosts: merge_hosts(hosts),
+        engine,
+        process: process.snapshot(),
+    })
+}
+
+/// Makes one host of those that differ by their proxy alone.
+///
+/// A host's series carry its name and port and nothing else, so the same server reached directly and by a proxy would
+/// give two series of one identity, which receivers refuse. Counts are summed, and ratios are made of the sums.
+fn merge_hosts(hosts: Vec<HostView>) -> Vec<HostView> {
+    let mut merged: Vec<HostView> = Vec::with_capacity(hosts.len());
+    let mut places: HashMap<(Arc<str>, u16), usize> = HashMap::with_capacity(hosts.len());
+    for host in hosts {
+        let key = (host.key.name.clone(), host.key.port);
+        match places.get(&key) {
+            Some(&place) => add_host(&mut merged[place], &host),
+            None => {
+                places.insert(key, merged.len());
+                merged.push(host);
+            }
+        }
+    }
+    merged
+}
+
+fn add_host(sum: &mut HostView, other: &HostView) {
+    // The fuller of the two groups is the one that holds probes back.
+    if other.saturation() > sum.saturation() {
+        (sum.in_flight, sum.cap) = (other.in_flight, other.cap);
+    }
+    sum.since = sum.since.min(other.since);
+    for (window, more) in sum.windows.iter_mut().zip(&other.windows) {
+        add_window(window, more);
+    }
+    for (count, more) in sum.suppressed.iter_mut().zip(other.suppressed) {
+        *count += more;
+    }
+    // The shorter limit is the one that a client's pool has to stay below.
+    sum.idle_timeout = match (sum.idle_timeout, other.idle_timeout) {
+        (Some(ours), Some(theirs)) if theirs.1 < ours.1 => Some(theirs),
+        (ours, theirs) => ours.or(theirs),
+    };
+}
+
+fn add_window(sum: &mut WindowFigures, more: &WindowFigures) {
+    sum.operations += more.operations;
+    sum.succeeded += more.succeeded;
+    sum.retried += more.retried;
+    sum.retried_then_succeeded += more.retried_then_succeeded;
+    sum.attempts += more.attempts;
+    for (count, more) in sum.stale.iter_mut().zip(more.stale) {
+        *count += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::samples;
+
+    #[test]
+    fn a_host_reached_in_two_ways_is_one_host() {
+        let direct = samples::host("api.internal", 443);
+        let mut by_proxy = direct.clone();
+        by_proxy.key.proxy = Some("http://proxy:3128".into());
+        by_proxy.in_flight = 30;
+        let merged = merge_hosts(vec![
+            direct.clone(),
+            samples::host("api.internal", 8443),
+            by_proxy,
+        ]);
+        assert_eq!(merged.len(), 2);
+        assert_eq!(merged[0].windows[0].operations, 2 * direct.windows[0].operations);
+        assert_eq!(merged[0].suppressed, direct.suppressed.map(|count| 2 * count));
+        assert_eq!(merged[0].in_flight, 30);
+    }
+
+    #[tokio::test]
+    async fn all_pages_are_read() {
+        let reader = samples::serve(samples::World::of(600));
+        let process = ProcessFigures::new(Wall::default());
+        let snapshot = snapshot(&reader, &process).await.expect("the loop runs");
+        assert_eq!(snapshot.dependencies.len(), 600);
+        assert_eq!(snapshot.hosts.len(), 600);
+        assert_eq!(snapshot.dependencies[599].index, DependencyIndex(599));
+    }
+
+    #[tokio::test]
+    async fn a_stopped_loop_is_an_error() {
+        let (reader, requests) = Reader::new(1);
+        drop(requests);
+        let process = ProcessFigures::new(Wall::default());
+        assert_eq!(snapshot(&reader, &process).await.err(), Some(Stopped));
+    }
+}

@@ -1,0 +1,149 @@
+//! Who may ask, and how much of a request is taken.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::export::secret::{SecretError, resolve};
+use crate::model::plan::ListenAuth;
+
+use super::problem;
+
+/// What a client without credentials is told to bring (RFC 7617, RFC 6750).
+pub const CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"whyd\", charset=\"UTF-8\", Bearer realm=\"whyd\"");
+
+/// The credentials that are asked for, if any.
+#[derive(Debug)]
+pub struct Guard(pub Option<ListenAuth>);
+
+impl Guard {
+    /// Whether the headers have the credentials. The secret is read now, so that a rotated one holds at once.
+    fn admits(&self, headers: &HeaderMap) -> Result<bool, SecretError> {
+        let Some(wanted) = &self.0 else {
+            return Ok(true);
+        };
+        let given = headers
+            .get(AUTHORIZATION)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let (scheme, given) = split_scheme(given);
+        Ok(match wanted {
+            ListenAuth::Bearer(token) => {
+                let token = resolve(token)?;
+                scheme.eq_ignore_ascii_case(b"bearer") && same(given, token.expose().as_bytes())
+            }
+            ListenAuth::Basic { user, password } => {
+                let password = resolve(password)?;
+                let wanted = format!("{user}:{}", password.expose());
+                let given = STANDARD.decode(given).unwrap_or_default();
+                scheme.eq_ignore_ascii_case(b"basic") && same(&given, wanted.as_bytes())
+            }
+        })
+    }
+}
+
+fn split_scheme(value: &[u8]) -> (&[u8], &[u8]) {
+    match value.iter().position(|byte| *byte == b' ') {
+        Some(place) => (&value[..place], value[place..].trim_ascii()),
+        None => (value, &[]),
+    }
+}
+
+/// Compares in a time that depends on what was given and not on how much of it is right.
+fn same(given: &[u8], wanted: &[u8]) -> bool {
+    let mut difference = u8::from(given.len() != wanted.len() || wanted.is_empty());
+    for (place, byte) in given.iter().enumerate() {
+        let other = wanted
+            .get(place % wanted.len().max(1))
+            .copied()
+            .unwrap_or_default();
+        difference |= std::hint::black_box(byte ^ other);
+    }
+    std::hint::black_box(difference) == 0
+}
+
+/// Lets through whom the guard admits.
+pub async fn authenticate(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    match guard.admits(request.headers()) {
+        Ok(true) => next.run(request).await,
+        Ok(false) => problem(StatusCode::UNAUTHORIZED, "credentials are needed"),
+        Err(error) => {
+            tracing::error!("listener: {error}; nobody is let in");
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the credentials to compare with cannot be read",
+            )
+        }
+    }
+}
+
+/// Nothing here takes a body: one is refused before a byte of it is read.
+pub async fn without_body(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    if headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != b"0") {
+        let mut refusal = problem(StatusCode::PAYLOAD_TOO_LARGE, "requests have no body here");
+        refusal
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+        return refusal;
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::secret::{Secret, SecretRef};
+
+    fn guard(auth: ListenAuth, header: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, header.parse().expect("a header"));
+        Guard(Some(auth)).admits(&headers).expect("an inline secret")
+    }
+
+    fn inline(text: &str) -> SecretRef {
+        SecretRef::Inline(Secret::new(text))
+    }
+
+    #[test]
+    fn only_the_whole_token_is_the_token() {
+        let bearer = || ListenAuth::Bearer(inline("abcabc"));
+        assert!(guard(bearer(), "Bearer abcabc"));
+        assert!(guard(bearer(), "bearer  abcabc"));
+        for wrong in [
+            "Bearer abc",
+            "Bearer abcabcabcabc",
+            "Bearer ",
+            "Bearer",
+            "abcabc",
+            "Basic abcabc",
+        ] {
+            assert!(!guard(bearer(), wrong), "{wrong}");
+        }
+        assert!(
+            !guard(ListenAuth::Bearer(inline("")), "Bearer "),
+            "an empty secret admits nobody"
+        );
+    }
+
+    #[test]
+    fn basic_compares_user_and_password() {
+        let basic = || ListenAuth::Basic {
+            user: "ops".into(),
+            password: inline("pa:ss"),
+        };
+        let header = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        assert!(guard(basic(), &header("ops:pa:ss")));
+        assert!(!guard(basic(), &header("ops:pa")));
+        assert!(!guard(basic(), &header("root:pa:ss")));
+        assert!(!guard(basic(), "Basic !!!"));
+    }
+}
