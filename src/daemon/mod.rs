@@ -8,6 +8,7 @@ mod clock;
 mod engine_loop;
 mod exporters;
 mod limits;
+mod memory;
 mod once;
 mod reload;
 mod service;

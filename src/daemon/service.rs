@@ -14,7 +14,7 @@ use crate::model::plan::{Listen, Plan};
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
-use super::limits;
+use super::{limits, memory};
 use super::reload::{Source, unchangeable};
 
 /// The exit status for a bad configuration: EX_CONFIG of sysexits.h.
@@ -64,6 +64,7 @@ pub async fn run(options: ServiceOptions) -> ExitCode {
     };
     match Daemon::start(plan, daemon).await {
         Ok(running) => {
+            memory::give_back();
             if let Some(address) = running.listen_address() {
                 info!(
                     "metrics, API and health are on http{}://{address}",
