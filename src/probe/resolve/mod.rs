@@ -258,26 +258,38 @@ impl<'a> Inquiry<'a> {
     }
 }
 
-/// Both at once. When one has answered with records, the other is waited for as [`LATE_FAMILY`] says.
+/// Both at once, and their answers in the order of the questions. When one has answered with records, the other is
+/// waited for as [`LATE_FAMILY`] says.
 async fn ask_both(one: Question<'_>, other: Question<'_>) -> Vec<Answered> {
     let started = Instant::now();
     let (mut first, mut second) = (Box::pin(ask(one)), Box::pin(ask(other)));
-    let (early, late, late_question) = tokio::select! {
-        early = &mut first => (early, second, other),
-        early = &mut second => (early, first, one),
-    };
+    tokio::select! {
+        answered = &mut first => {
+            let late = wait_for(second, other, &answered, started).await;
+            vec![answered, late]
+        }
+        answered = &mut second => {
+            let late = wait_for(first, one, &answered, started).await;
+            vec![late, answered]
+        }
+    }
+}
+
+/// The later of two answers, `answered` being the earlier.
+async fn wait_for(
+    late: impl Future<Output = Answered>,
+    question: Question<'_>,
+    answered: &Answered,
+    started: Instant,
+) -> Answered {
+    if !matches!(answered.answer.reply, DnsReply::Records { .. }) {
+        // It keeps to its deadline by itself.
+        return late.await;
+    }
     let now = Instant::now();
-    let deadline = late_question.times.deadline;
-    let until = if matches!(early.answer.reply, DnsReply::Records { .. }) {
-        let half = deadline.saturating_duration_since(now) / 2;
-        now + half.min(LATE_FAMILY)
-    } else {
-        // It answers to its own deadline, by itself.
-        deadline + LATE_FAMILY
-    };
-    let late = timeout_at(until, late).await;
-    let late = late.unwrap_or_else(|_| silent(&late_question, started.elapsed()));
-    vec![early, late]
+    let half = question.times.deadline.saturating_duration_since(now) / 2;
+    let late = timeout_at(now + half.min(LATE_FAMILY), late).await;
+    late.unwrap_or_else(|_| silent(&question, started.elapsed()))
 }
 
 fn silent(question: &Question<'_>, elapsed: Duration) -> Answered {

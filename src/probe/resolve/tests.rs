@@ -358,6 +358,12 @@ async fn what_one_server_leaves_open_the_next_is_asked_for_alone() {
         .filter(|answer| answer.server == second.address())
         .collect();
     assert_eq!(from_second.len(), 1);
+    let records: Vec<RecordType> = found.answers.iter().map(|answer| answer.record).collect();
+    assert_eq!(
+        records,
+        [RecordType::A, RecordType::AAAA, RecordType::A],
+        "in the order asked"
+    );
     assert_eq!(from_second[0].record, RecordType::A);
 }
 
