@@ -11,6 +11,7 @@ mod limits;
 mod memory;
 mod once;
 mod reload;
+mod runtimes;
 mod service;
 mod teller;
 
