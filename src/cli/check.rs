@@ -17,6 +17,9 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
         Ok(data) => data,
         Err(why) => return usage_error(&why),
     };
+    if let Err(why) = wiring::check_certificates(&args.connection) {
+        return usage_error(&why);
+    }
     let targets = match wiring::plan_for_targets(args, data, stderr_color(global.color)) {
         Ok(targets) => targets,
         Err(diagnostics) => {

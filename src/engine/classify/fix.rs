@@ -374,7 +374,7 @@ fn time(found: &Found, scene: &Scene<'_>) -> Option<String> {
                 format!("look at the way to {peer}: the request was not acknowledged{budget}")
             }
             _ => format!(
-                "profile {}: {peer} took the request and sent nothing back{budget}",
+                "find what {peer} is busy with for {}: it took the request and sent nothing back{budget}",
                 path(scene)
             ),
         },
