@@ -1,6 +1,6 @@
 //! Targets of the command line: the same raw types, the same rules, a plan of one round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,12 +102,13 @@ pub fn plan_for_targets(
             raw::Dependency::default()
         }
     };
+    let mut seen: HashSet<&str> = HashSet::new();
     for (target, source) in asked(targets, &sources) {
-        let url = with_scheme(target, &mut notes);
-        let name: Arc<str> = shown(target).into();
-        if order.contains(&name) {
+        if !seen.insert(target) {
             continue;
         }
+        let url = with_scheme(target, &mut notes);
+        let name = unused(&shown(target), &order);
         order.push(Arc::clone(&name));
         let raw = raw::Dependency {
             name: name.to_string(),
@@ -214,6 +215,17 @@ fn shown(target: &str) -> String {
     let query = if !is_dns && rest.contains('?') { "?…" } else { "" };
     let separator = if scheme.is_empty() { "" } else { "://" };
     format!("{scheme}{separator}{authority}{path}{query}")
+}
+
+/// A name that no other target has: what tells them apart may be in a part that is not printed.
+fn unused(shown: &str, taken: &[Arc<str>]) -> Arc<str> {
+    let mut name: Arc<str> = shown.into();
+    let mut number = 1;
+    while taken.contains(&name) {
+        number += 1;
+        name = format!("{shown} ({number})").into();
+    }
+    name
 }
 
 /// A bare host or host:port is understood, and that is said.
@@ -398,6 +410,29 @@ mod tests {
             ]
         );
         assert_eq!(made.notes.len(), 3);
+    }
+
+    /// The query is not printed, and is what tells them apart.
+    #[test]
+    fn targets_that_differ_only_in_what_is_not_printed_are_all_asked() {
+        let targets = ["http://h/?a=1", "http://h/?a=2", "http://h/?a=1"];
+        let made = plan(&targets, &TargetOptions::default()).expect("a plan");
+        assert_eq!(made.plan.dependencies.len(), 2);
+        assert_eq!(made.order.len(), 2);
+    }
+
+    #[test]
+    fn an_address_of_the_other_family_is_refused() {
+        let options = TargetOptions {
+            ipv6: true,
+            ..TargetOptions::default()
+        };
+        let wrong = plan(&["tcp://10.0.0.7:1", "tcp://h:1"], &options).expect_err("an error");
+        assert_eq!(wrong.errors(), 1, "{wrong}");
+        assert!(
+            wrong.to_string().contains("--ipv6: asks for IPv6 only"),
+            "{wrong}"
+        );
     }
 
     #[test]
