@@ -11,7 +11,7 @@ async fn a_plain_answer() {
     assert_eq!(attempt.stop(), None, "{attempt:?}");
     let hop = &attempt.hops[0];
     assert_eq!((hop.status, hop.protocol), (Some(200), Some(Protocol::Http11)));
-    assert_eq!(hop.received, 49);
+    assert_eq!(hop.received, 51);
     assert!(hop.sent > 50 && hop.first_bytes.is_empty());
     let response = hop.response.as_ref().unwrap();
     assert_eq!((response.body_bytes, response.server.as_deref()), (2, Some("x")));
