@@ -1,0 +1,9 @@
+//! The daemon as a whole, from outside: the real binary with a configuration file, servers of the lab on loopback, its
+//! listener, its signals, its log and its exit status.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod reload;
+mod stop;
+mod web;
