@@ -4,6 +4,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod figures;
+mod listener;
+mod log;
 mod reload;
 mod stop;
+mod swap;
 mod web;
