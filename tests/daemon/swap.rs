@@ -26,18 +26,18 @@ fn printed(rows: &[Row]) -> BTreeMap<String, String> {
 }
 
 async fn wait_for(reader: &Reader, first: &str, second: &str) -> BTreeMap<String, String> {
-    let what = format!("rate-limited shows {first} and truncated-body {second}");
+    let what = format!("rate-limited shows {first} and slow-first-byte {second}");
     eventually(&what, async || {
         let rows = rows(reader).await.expect("the engine runs");
         let shown = printed(&rows);
-        (shown["rate-limited"] == first && shown["truncated-body"] == second).then_some(shown)
+        (shown["rate-limited"] == first && shown["slow-first-byte"] == second).then_some(shown)
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn swapping_two_servers_swaps_the_printed_causes() {
-    let (limited, cut) = ("http.error.429", "http.content_length_mismatch");
+    let (limited, slow) = ("http.error.429", "http.timed_out.first_byte");
     let lab = DemoLab::start().await.expect("the lab starts");
     let path = lab.write_config().expect("its file can be written");
     let loaded = config::load(&path, &ProcessEnvironment).expect("its file is good");
@@ -45,8 +45,8 @@ async fn swapping_two_servers_swaps_the_printed_causes() {
         .await
         .expect("the daemon starts");
     let reader = running.reader();
-    wait_for(&reader, limited, cut).await;
-    assert!(lab.swap("rate-limited", "truncated-body"));
-    wait_for(&reader, cut, limited).await;
+    wait_for(&reader, limited, slow).await;
+    assert!(lab.swap("rate-limited", "slow-first-byte"));
+    wait_for(&reader, slow, limited).await;
     running.stop().await;
 }
