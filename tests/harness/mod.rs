@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each of the test binaries uses a part of it")]
 
 pub mod prometheus;
+pub mod tools;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
