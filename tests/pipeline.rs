@@ -51,7 +51,7 @@ async fn servers() -> [(&'static str, HttpServer); 2] {
 fn config(files: &Files, receiver: &Rotel, servers: &[(&str, HttpServer)], interval: &str) -> PathBuf {
     let mut text = format!(
         "otlp: {{endpoint: 'http://{}', protocol: grpc, interval: 1s}}
-defaults: {{interval: {interval}, keepalive: {{reuse: true}}, labels: {{team: checkout}}}}
+defaults: {{interval: {interval}, retry: {{backoff: {{initial: 5ms, max: 10ms}}}}, keepalive: {{reuse: true}}, labels: {{team: checkout}}}}
 dependencies:\n",
         receiver.grpc
     );
@@ -165,7 +165,7 @@ async fn promtool_finds_nothing_to_blame() {
     };
     let servers = servers().await;
     let files = Files::new();
-    let mut text = "defaults: {interval: 100ms, keepalive: {reuse: true}}\ndependencies:\n".to_owned();
+    let mut text = "defaults: {interval: 100ms, retry: {backoff: {initial: 5ms, max: 10ms}}, keepalive: {reuse: true}}\ndependencies:\n".to_owned();
     for (name, server) in &servers {
         text += &format!("  - {{name: {name}, url: 'http://{}/'}}\n", server.address());
     }

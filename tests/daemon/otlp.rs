@@ -248,8 +248,9 @@ async fn a_receiver_holds_the_same_figures_until_the_dependency_is_removed() {
     let files = Files::new();
     let otlp = collector.section("200ms");
     let write = |names: &[(&str, &HttpServer)], interval: &str| {
-        let mut text =
-            format!("{otlp}defaults: {{keepalive: {{reuse: true}}, labels: {{team: a}}}}\ndependencies:\n");
+        let mut text = format!(
+            "{otlp}defaults: {{retry: {{backoff: {{initial: 5ms, max: 10ms}}}}, keepalive: {{reuse: true}}, labels: {{team: a}}}}\ndependencies:\n"
+        );
         for (name, server) in names {
             let address = server.address();
             text += &format!("  - {{name: {name}, url: 'http://{address}/', interval: {interval}}}\n");
@@ -335,7 +336,7 @@ async fn the_last_figures_leave_at_the_stop() {
     let mut collector = Collector::start().await;
     let files = Files::new();
     let path = files.config(&format!(
-        "{}dependencies: [{{name: flaky, url: 'http://{}/', interval: 100ms}}]\n",
+        "{}dependencies: [{{name: flaky, url: 'http://{}/', interval: 100ms, retry: {{backoff: {{initial: 5ms, max: 10ms}}}}}}]\n",
         collector.section("1h"),
         flaky.address()
     ));
