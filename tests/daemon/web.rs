@@ -46,6 +46,29 @@ async fn health_metrics_and_the_api() {
     check_refusals(&daemon).await;
 }
 
+#[tokio::test]
+async fn what_a_reload_adds_does_not_take_readiness_back() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("loopback");
+    let files = Files::new();
+    let address = server.address();
+    let first = format!("dependencies:\n  - {{name: first, url: 'http://{address}/', interval: 100ms}}\n");
+    let mut daemon = Daemon::start(&files.config(&first)).await;
+    daemon.operations("first", 1.0).await;
+    files.config(&format!(
+        "{first}  - {{name: rare, url: 'http://{address}/', interval: 24h}}\n"
+    ));
+    daemon.hangup().await;
+    daemon.process.line("1 dependencies added").await;
+    let rare = daemon.dependency("rare").await;
+    assert_eq!(rare["state"], "unknown", "it is not due for hours: {rare}");
+    let ready = daemon.get("/-/ready").await;
+    assert_eq!(
+        ready.status, 200,
+        "what serves must not be taken out of service: {}",
+        ready.text
+    );
+}
+
 fn check_metrics(metrics: &Metrics) {
     assert_eq!(metrics.get("whyd_up", &[("dependency", "good")]), Some(1.0));
     assert_eq!(metrics.get("whyd_up", &[("dependency", "bad")]), Some(0.0));
