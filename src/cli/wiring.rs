@@ -93,7 +93,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
         config: args.config.clone(),
         listen: args.listen,
     };
-    let ran = start_logging(global, "info").and_then(|()| in_runtime(daemon::run(options)));
+    let ran = start_logging(global, "info").map(|()| daemon::run(options));
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE

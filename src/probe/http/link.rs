@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::model::attempt::Protocol;
@@ -25,6 +26,9 @@ const H2_WINDOW: u32 = 1 << 20;
 /// A connection is kept only if it is ready for its next request within this time after an answer.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How long the end of a connection is waited for, of which a stream has just heard.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
 type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection over which one request at a time may be sent.
@@ -36,8 +40,14 @@ pub(crate) struct Link {
 
 enum Sender {
     H1(hyper::client::conn::http1::SendRequest<Full<Bytes>>),
-    H2(h2::client::SendRequest<Bytes>),
+    H2 {
+        sender: h2::client::SendRequest<Bytes>,
+        last_words: LastWords,
+    },
 }
+
+/// With which reason the peer ended an HTTP/2 connection, once it has ended.
+type LastWords = oneshot::Receiver<Option<h2::Reason>>;
 
 /// Who polls the connection.
 pub(crate) enum Driver {
@@ -119,11 +129,17 @@ impl Link {
                 .handshake(io)
                 .await
                 .map_err(LinkError::H2)?;
+            let (tell, last_words) = oneshot::channel();
             let driving = async {
-                // How it ended is told to the stream that waits, or noted on the wire.
-                let _ = connection.await;
+                let ended = connection.await;
+                let reason = ended
+                    .err()
+                    .filter(|err| err.is_go_away() && err.is_remote())
+                    .and_then(|err| err.reason());
+                // Nobody may want to know.
+                let _ = tell.send(reason);
             };
-            (Sender::H2(sender), Box::pin(driving))
+            (Sender::H2 { sender, last_words }, Box::pin(driving))
         } else {
             let (sender, connection) = hyper::client::conn::http1::Builder::new()
                 .max_buf_size(MAX_HEAD)
@@ -131,7 +147,7 @@ impl Link {
                 .await
                 .map_err(LinkError::H1)?;
             let driving = async {
-                // As above.
+                // How it ended is told to the request that waits, or noted on the wire.
                 let _ = connection.await;
             };
             (Sender::H1(sender), Box::pin(driving))
@@ -144,7 +160,7 @@ impl Link {
     }
 
     pub fn is_h2(&self) -> bool {
-        matches!(self.sender, Sender::H2(_))
+        matches!(self.sender, Sender::H2 { .. })
     }
 
     /// Sends a request and waits for the head of its response.
@@ -159,7 +175,7 @@ impl Link {
                     body: BodyStream::H1(body),
                 })
             }
-            Sender::H2(sender) => {
+            Sender::H2 { sender, .. } => {
                 let waiting = sender.clone().ready();
                 let mut sender = self.driver.drive(waiting).await.map_err(LinkError::H2)?;
                 let (parts, body) = request.into_parts();
@@ -178,6 +194,16 @@ impl Link {
                 })
             }
         }
+    }
+
+    /// The reason of the GOAWAY with which the peer ended the connection, where it gave one. A stream that is cut off
+    /// by the end of the connection knows nothing of it.
+    pub async fn goaway(&mut self) -> Option<h2::Reason> {
+        let Sender::H2 { last_words, .. } = &mut self.sender else {
+            return None;
+        };
+        let waited = tokio::time::timeout(LAST_WORDS, self.driver.drive(last_words)).await;
+        waited.ok()?.ok()?
     }
 
     /// The next piece of a body; `None` at its end.
@@ -213,7 +239,7 @@ impl Link {
                 let ready = async { sender.ready().await.is_ok() };
                 tokio::time::timeout(SETTLE, self.driver.drive(ready)).await
             }
-            Sender::H2(sender) => {
+            Sender::H2 { sender, .. } => {
                 let waiting = sender.clone().ready();
                 let ready = async { waiting.await.is_ok() };
                 tokio::time::timeout(SETTLE, self.driver.drive(ready)).await
