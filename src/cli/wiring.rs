@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::args::{CheckArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
+use super::args::{CheckArgs, ConnectionArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
 use super::demo;
 use super::output::complain;
 use crate::config::{self, HttpVersionChoice, ProcessEnvironment, TargetOptions, TargetTimeouts};
@@ -13,6 +13,7 @@ use crate::daemon;
 use crate::export::log;
 use crate::model::failure::OperationRecord;
 use crate::model::plan::Plan;
+use crate::net::trust::{self, Trust};
 
 /// The targets of the command line as a plan of one round.
 pub struct Targets {
@@ -21,6 +22,22 @@ pub struct Targets {
     pub notes: Vec<String>,
     /// Names of the plan's dependencies, in the order of the targets.
     pub order: Vec<Arc<str>>,
+}
+
+/// Reads the certificates that the command line names, so that a mistyped path is not first met when a handshake needs it.
+///
+/// # Errors
+/// What is wrong with the first bad file, under its option's name.
+pub fn check_certificates(args: &ConnectionArgs) -> Result<(), String> {
+    Trust::with_files(&args.ca, true).map_err(|error| format!("--ca: {error}"))?;
+    if let Some(path) = &args.client_cert {
+        trust::certificates(path).map_err(|error| format!("--client-cert: {error}"))?;
+    }
+    if let Some(path) = &args.client_key {
+        let read = std::fs::read(path);
+        read.map_err(|error| format!("--client-key: {} cannot be read: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// `Err` is the rendered diagnostics.

@@ -65,14 +65,35 @@ fn report(message: &str, path: &KeyPath, source: &Source, expanded: &Expanded) {
         };
         source.error_on_key(path, format!("unknown key `{field}`"), Some(help));
     } else if expanded.contains(path) || is_secret(path) {
-        let expected = message.split("expected ").nth(1).unwrap_or("something else");
+        let expected = message
+            .split("expected ")
+            .nth(1)
+            .map_or("something else", in_yaml);
         source.error(
             path,
             format!("this value cannot be used here; expected {expected}"),
             None,
         );
+    } else if let Some((found, expected)) = mistyped(message) {
+        source.error(path, format!("is {found}; expected {}", in_yaml(expected)), None);
     } else {
         source.error(path, message.to_owned(), None);
+    }
+}
+
+/// Serde's "invalid type: FOUND, expected WHAT", taken apart.
+fn mistyped(message: &str) -> Option<(&str, &str)> {
+    message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")
+}
+
+/// What serde expects, for people who write YAML: the names of our types mean nothing to them.
+fn in_yaml(expected: &str) -> &str {
+    if expected.starts_with("struct ") || expected == "a map" {
+        "a map of keys, such as {key: value}"
+    } else if expected == "a sequence" {
+        "a list, such as [one, two]"
+    } else {
+        expected
     }
 }
 
@@ -143,5 +164,20 @@ fn prune(value: &mut Value, path: &KeyPath, removed: &mut Vec<(KeyPath, usize)>)
             true
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_called_what_they_are_in_yaml() {
+        let message = "invalid type: string \"a, expected b\", expected struct Keepalive";
+        let (found, expected) = mistyped(message).expect("a type");
+        assert_eq!(found, "string \"a, expected b\"");
+        assert_eq!(in_yaml(expected), "a map of keys, such as {key: value}");
+        assert_eq!(in_yaml("a boolean"), "a boolean");
+        assert_eq!(mistyped("unknown variant"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Targets of the command line: the same raw types, the same rules, a plan of one round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -91,6 +91,10 @@ pub fn plan_for_targets(
         .collect();
     let mut sections = Sections::default();
     let mut wrong = Vec::new();
+    if targets.iter().any(|target| target.trim().is_empty()) {
+        let message = "a target is empty; expected one such as https://host/path or tcp://host:port";
+        wrong.push(usage(None, message.to_owned()));
+    }
     let template = match template(options) {
         Ok(template) => template,
         Err(messages) => {
@@ -98,12 +102,13 @@ pub fn plan_for_targets(
             raw::Dependency::default()
         }
     };
-    for (target, source) in targets.iter().zip(&sources) {
-        let url = with_scheme(target, &mut notes);
-        let name: Arc<str> = shown(target).into();
-        if order.contains(&name) {
+    let mut seen: HashSet<&str> = HashSet::new();
+    for (target, source) in asked(targets, &sources) {
+        if !seen.insert(target) {
             continue;
         }
+        let url = with_scheme(target, &mut notes);
+        let name = unused(&shown(target), &order);
         order.push(Arc::clone(&name));
         let raw = raw::Dependency {
             name: name.to_string(),
@@ -119,7 +124,7 @@ pub fn plan_for_targets(
         });
     }
     let plan = lower::plan(&sections, env);
-    for (target, source) in targets.iter().zip(&sources) {
+    for (target, source) in asked(targets, &sources) {
         for diagnostic in source.diagnostics() {
             if diagnostic.severity == Severity::Warning {
                 notes.push(format!("{}: {}", shown(target), diagnostic.message));
@@ -127,7 +132,7 @@ pub fn plan_for_targets(
                 wrong.push(Diagnostic {
                     file: None,
                     place: None,
-                    ..in_words(target, diagnostic)
+                    ..in_words(target, options, diagnostic)
                 });
             }
         }
@@ -163,11 +168,21 @@ fn usage(key: Option<&str>, message: String) -> Diagnostic {
     }
 }
 
+/// The targets with their sources, without empty ones, of which only one thing can be said.
+fn asked<'a>(targets: &'a [String], sources: &'a [Source]) -> impl Iterator<Item = (&'a String, &'a Source)> {
+    let both = targets.iter().zip(sources);
+    both.filter(|(target, _)| !target.trim().is_empty())
+}
+
 /// Names the target, and the option as it is written on the command line.
-fn in_words(target: &str, diagnostic: Diagnostic) -> Diagnostic {
+fn in_words(target: &str, options: &TargetOptions, diagnostic: Diagnostic) -> Diagnostic {
     let key = match diagnostic.key.as_str() {
         "url" | "name" => shown(target),
+        "resolve.family" if options.ipv4 => "--ipv4".to_owned(),
+        "resolve.family" => "--ipv6".to_owned(),
+        "http_version" => "--http".to_owned(),
         key => {
+            let key = key.split('[').next().unwrap_or(key);
             let option = key.split('.').next_back().unwrap_or(key).replace('_', "-");
             let option = match key.split('.').next().unwrap_or(key) {
                 "timeouts" if option == "total" => "timeout".to_owned(),
@@ -182,7 +197,6 @@ fn in_words(target: &str, diagnostic: Diagnostic) -> Diagnostic {
             format!("--{option}")
         }
     };
-    let key = key.split('[').next().unwrap_or(&key).to_owned();
     Diagnostic { key, ..diagnostic }
 }
 
@@ -203,9 +217,27 @@ fn shown(target: &str) -> String {
     format!("{scheme}{separator}{authority}{path}{query}")
 }
 
+/// A name that no other target has: what tells them apart may be in a part that is not printed.
+fn unused(shown: &str, taken: &[Arc<str>]) -> Arc<str> {
+    let mut name: Arc<str> = shown.into();
+    let mut number = 1;
+    while taken.contains(&name) {
+        number += 1;
+        name = format!("{shown} ({number})").into();
+    }
+    name
+}
+
 /// A bare host or host:port is understood, and that is said.
 fn with_scheme(target: &str, notes: &mut Vec<String>) -> String {
     if target.contains("://") || target.contains(['$', '{', '<', ' ']) || target.starts_with('/') {
+        return target.to_owned();
+    }
+    if ["http", "https"]
+        .iter()
+        .any(|scheme| misses_a_sign(target, scheme))
+    {
+        // As it stands the lint says what is missing; a scheme before it would make "http" the host.
         return target.to_owned();
     }
     let host = target.split('/').next().unwrap_or(target);
@@ -225,6 +257,13 @@ fn with_scheme(target: &str, notes: &mut Vec<String>) -> String {
         shown(&url)
     ));
     url
+}
+
+/// `http//host` and `http:/host`: the scheme is there, and what ends it was mistyped.
+fn misses_a_sign(target: &str, scheme: &str) -> bool {
+    target
+        .strip_prefix(scheme)
+        .is_some_and(|rest| rest.starts_with("//") || rest.starts_with(":/"))
 }
 
 fn template(options: &TargetOptions) -> Result<raw::Dependency, Vec<String>> {
@@ -371,6 +410,29 @@ mod tests {
             ]
         );
         assert_eq!(made.notes.len(), 3);
+    }
+
+    /// The query is not printed, and is what tells them apart.
+    #[test]
+    fn targets_that_differ_only_in_what_is_not_printed_are_all_asked() {
+        let targets = ["http://h/?a=1", "http://h/?a=2", "http://h/?a=1"];
+        let made = plan(&targets, &TargetOptions::default()).expect("a plan");
+        assert_eq!(made.plan.dependencies.len(), 2);
+        assert_eq!(made.order.len(), 2);
+    }
+
+    #[test]
+    fn an_address_of_the_other_family_is_refused() {
+        let options = TargetOptions {
+            ipv6: true,
+            ..TargetOptions::default()
+        };
+        let wrong = plan(&["tcp://10.0.0.7:1", "tcp://h:1"], &options).expect_err("an error");
+        assert_eq!(wrong.errors(), 1, "{wrong}");
+        assert!(
+            wrong.to_string().contains("--ipv6: asks for IPv6 only"),
+            "{wrong}"
+        );
     }
 
     #[test]

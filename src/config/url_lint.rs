@@ -79,7 +79,14 @@ pub fn lint(text: &str) -> Vec<Lint> {
         return found;
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        let help = if text.starts_with("//") || text.contains(":/") {
+        let mistyped = ["https", "http"].iter().find_map(|scheme| {
+            let rest = text.strip_prefix(scheme)?;
+            let host = rest.strip_prefix("//").or_else(|| rest.strip_prefix(":/"))?;
+            Some((scheme, host)).filter(|_| !host.contains('@'))
+        });
+        let help = if let Some((scheme, host)) = mistyped {
+            format!("write {scheme}://{host}")
+        } else if text.starts_with("//") || text.contains(":/") {
             "a URL begins with its scheme and two slashes, such as https://".to_owned()
         } else {
             format!("write https://{text}, or tcp://{text} for a port")

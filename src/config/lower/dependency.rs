@@ -62,6 +62,7 @@ pub fn lower(
     let breaker = breaker(entry, &raw.breaker, &defaults.breaker);
     let labels = labels(entry, &raw.labels, defaults_entry.map(|entry| &entry.raw.labels));
     let probe = probe(entry, defaults, env)?;
+    check_family(entry, &probe);
     let host = host_key(&probe);
     let keepalive = Keepalive {
         reuse: raw.keepalive.reuse.or(defaults.keepalive.reuse).unwrap_or(false),
@@ -395,6 +396,21 @@ fn resolve(entry: &Raw<'_>, raw: Option<&raw::Resolve>) -> ResolveSettings {
         },
         addresses: raw.addresses.as_slice().into(),
     }
+}
+
+/// An address given as the host is asked as it is, so that a family that it is not of could only be ignored.
+fn check_family(entry: &Raw<'_>, probe: &Probe) {
+    let family = entry.raw.resolve.as_ref().and_then(|resolve| resolve.family);
+    let Ok(address) = probe.endpoint().host.parse::<IpAddr>() else {
+        return;
+    };
+    let (asked, is) = match (family, address) {
+        (Some(raw::Family::Ipv4), IpAddr::V6(_)) => ("IPv4", "IPv6"),
+        (Some(raw::Family::Ipv6), IpAddr::V4(_)) => ("IPv6", "IPv4"),
+        _ => return,
+    };
+    let message = format!("asks for {asked} only, and {address} is an {is} address");
+    entry.error("resolve.family", message, None);
 }
 
 fn nameserver(text: &str) -> Option<SocketAddr> {
