@@ -31,7 +31,7 @@ async fn what_is_unchanged_keeps_its_figures_and_what_is_gone_is_forgotten() {
     assert!(outcome.contains("reloaded"), "{outcome}");
     daemon
         .process
-        .line("1 dependencies added, 0 changed, 1 removed, 1 unchanged")
+        .line("1 added, 0 changed, 1 removed, 1 unchanged")
         .await;
     let metrics = daemon.metrics().await;
     assert!(metrics.outcome("kept", "ok") >= before, "its counters go on");

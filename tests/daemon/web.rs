@@ -58,7 +58,7 @@ async fn what_a_reload_adds_does_not_take_readiness_back() {
         "{first}  - {{name: rare, url: 'http://{address}/', interval: 24h}}\n"
     ));
     daemon.hangup().await;
-    daemon.process.line("1 dependencies added").await;
+    daemon.process.line("1 added").await;
     let rare = daemon.dependency("rare").await;
     assert_eq!(rare["state"], "unknown", "it is not due for hours: {rare}");
     let ready = daemon.get("/-/ready").await;
