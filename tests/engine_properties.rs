@@ -108,6 +108,11 @@ impl World {
         let view = self.engine.view();
         // A smaller cap takes effect as what is under way ends; until then it may be exceeded, but not by a new start.
         assert!(view.in_flight as usize >= self.under_way.len());
+        assert!(
+            view.in_flight > 0 || view.waiting == 0,
+            "{} wait although every place is free",
+            view.waiting
+        );
         let deadline = self.engine.next_deadline();
         assert!(
             deadline.is_none_or(|at| at > self.now),
