@@ -4,6 +4,7 @@
 //! by a parser that keeps them.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
@@ -92,9 +93,22 @@ impl Source {
     fn note_yaml_error(&self, error: &serde_yaml::Error) {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-        let place = error
-            .location()
-            .map(|location| self.place_at(location.line(), location.column(), 1, &[]));
+        let lines: Vec<&str> = self.text.lines().collect();
+        let place = error.location().map(|location| {
+            let (line, column) = (location.line(), location.column());
+            // Without a value nobody knows what on the line is secret: what may be is not shown at all.
+            let shown = !may_hold_a_secret(&lines, line);
+            let text = lines.get(line.saturating_sub(1)).filter(|_| shown);
+            place_at(
+                text.copied().unwrap_or(MASK),
+                Extent {
+                    line,
+                    column,
+                    width: 1,
+                },
+                &[],
+            )
+        });
         self.placed.borrow_mut().push(Diagnostic {
             severity: Severity::Error,
             file: Some(self.name.clone()),
@@ -134,8 +148,17 @@ impl Source {
         if !problems.is_empty() {
             let documents = MarkedYaml::load_from_str(&self.text).unwrap_or_default();
             let root = documents.first();
-            let masks = root.map(|root| self.masks(root)).unwrap_or_default();
-            found.extend(problems.iter().map(|problem| self.placed(problem, root, &masks)));
+            let lines: Vec<&str> = self.text.lines().collect();
+            let masks = root.map(masks_by_line).unwrap_or_default();
+            found.extend(problems.iter().map(|problem| {
+                let mark = root.and_then(|root| locate(root, &problem.path.0, problem.on_key));
+                let place = mark.map(|mark| {
+                    let text = lines.get(mark.line.saturating_sub(1)).copied();
+                    let masks = masks.get(&mark.line).map(Vec::as_slice);
+                    place_at(text.unwrap_or(""), mark, masks.unwrap_or_default())
+                });
+                self.placed(problem, place)
+            }));
         }
         found.sort_by_key(|d| {
             d.place
@@ -145,9 +168,7 @@ impl Source {
         found
     }
 
-    fn placed(&self, problem: &Problem, root: Option<&MarkedYaml<'_>>, masks: &[Extent]) -> Diagnostic {
-        let extent = root.and_then(|root| locate(root, &problem.path.0, problem.on_key));
-        let place = extent.map(|e| self.place_at(e.line, e.column, e.width.max(1), masks));
+    fn placed(&self, problem: &Problem, place: Option<Place>) -> Diagnostic {
         Diagnostic {
             severity: problem.severity,
             file: Some(self.name.clone()),
@@ -157,50 +178,80 @@ impl Source {
             help: problem.help.clone(),
         }
     }
+}
 
-    /// A place with its source line, in which everything secret is masked.
-    fn place_at(&self, line: usize, column: usize, width: usize, masks: &[Extent]) -> Place {
-        let source: Vec<char> = self
-            .text
-            .lines()
-            .nth(line.saturating_sub(1))
-            .unwrap_or("")
-            .chars()
-            .collect();
-        let mut on_line: Vec<&Extent> = masks.iter().filter(|mask| mask.line == line).collect();
-        on_line.sort_by_key(|mask| mask.column);
-        let (mut text, mut taken, mut shift, mut shown_width) = (String::new(), 0, 0_isize, width);
-        for mask in on_line {
-            let (start, end) = (mask.column - 1, (mask.column - 1 + mask.width).min(source.len()));
-            if start < taken || end <= start {
-                continue;
-            }
-            text.extend(&source[taken..start]);
-            text.push_str(MASK);
-            taken = end;
-            let change = MASK.len() as isize - (end - start) as isize;
-            if mask.column < column {
-                shift += change;
-            } else if mask.column == column {
-                shown_width = MASK.len();
-            }
+/// A place with its source line, in which everything secret is masked. The masks are those of that line, in the order of
+/// their columns.
+fn place_at(text: &str, mark: Extent, masks: &[Extent]) -> Place {
+    let source: Vec<char> = text.chars().collect();
+    let Extent { line, column, width } = mark;
+    let (mut text, mut taken, mut shift, mut shown_width) = (String::new(), 0, 0_isize, width.max(1));
+    for mask in masks {
+        let (start, end) = (mask.column - 1, (mask.column - 1 + mask.width).min(source.len()));
+        if start < taken || end <= start {
+            continue;
         }
-        text.extend(&source[taken.min(source.len())..]);
-        let column = column.max(1).saturating_add_signed(shift);
-        Place {
-            line,
-            column,
-            width: shown_width,
-            text,
+        text.extend(&source[taken..start]);
+        text.push_str(MASK);
+        taken = end;
+        let change = MASK.len() as isize - (end - start) as isize;
+        if mask.column < column {
+            shift += change;
+        } else if mask.column == column {
+            shown_width = MASK.len();
         }
     }
-
-    /// Where secrets stand in the text: values under secret keys, and user info in URLs.
-    fn masks(&self, root: &MarkedYaml<'_>) -> Vec<Extent> {
-        let mut masks = Vec::new();
-        collect_masks(root, &KeyPath::root(), &mut masks);
-        masks
+    text.extend(&source[taken.min(source.len())..]);
+    let column = column.max(1).saturating_add_signed(shift);
+    Place {
+        line,
+        column,
+        width: shown_width,
+        text,
     }
+}
+
+/// Where secrets stand in the text, by line: values under secret keys, and user info in URLs.
+fn masks_by_line(root: &MarkedYaml<'_>) -> HashMap<usize, Vec<Extent>> {
+    let mut masks = Vec::new();
+    collect_masks(root, &KeyPath::root(), &mut masks);
+    let mut by_line: HashMap<usize, Vec<Extent>> = HashMap::new();
+    for mask in masks {
+        by_line.entry(mask.line).or_default().push(mask);
+    }
+    for masks in by_line.values_mut() {
+        masks.sort_by_key(|mask| mask.column);
+    }
+    by_line
+}
+
+/// Whether a line of a text that is not YAML may hold a secret: it, or a line that it is indented below, has a secret
+/// key, or it has an `@`, as a URL with a password does.
+fn may_hold_a_secret(lines: &[&str], line: usize) -> bool {
+    let Some(above) = lines.get(..line.min(lines.len())) else {
+        return false;
+    };
+    let has_secret_key = |text: &str| {
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .any(|word| SECRET_KEYS.contains(&word))
+    };
+    if above.last().is_some_and(|text| text.contains('@')) {
+        return true;
+    }
+    let mut indent = usize::MAX;
+    for text in above.iter().rev().filter(|text| !text.trim().is_empty()) {
+        let own = text.len() - text.trim_start().len();
+        if own < indent {
+            if has_secret_key(text) {
+                return true;
+            }
+            indent = own;
+        }
+        if indent == 0 {
+            break;
+        }
+    }
+    false
 }
 
 /// A stretch of one line; line and column from 1, in characters.
@@ -320,4 +371,52 @@ fn user_info(text: &str) -> Option<(usize, usize)> {
     let authority = text[start..].split(['/', '?', '#']).next()?;
     let end = authority.rfind('@')?;
     Some((text[..start].chars().count(), authority[..end].chars().count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        let source = Source::new("whyd.yaml".into(), text.into());
+        assert_eq!(source.value(), None, "{text}");
+        let found = source.diagnostics();
+        let place = found[0].place.as_ref();
+        place
+            .map(|place| place.text.clone())
+            .unwrap_or_else(|| panic!("no place: {found:?}"))
+    }
+
+    #[test]
+    fn what_is_not_yaml_shows_no_secret() {
+        for text in [
+            "a:\n  password: hunter2: x\n",
+            "headers:\n  X-Key: hunter2: x\n",
+            "a:\n  auth:\n    bearer:\n\n      hunter2: [}\n",
+            "a:\n  url: http://user:hunter2@host/: x\n",
+            "a: {auth: {bearer: hunter2}, b: c: d}\n",
+        ] {
+            assert_eq!(shown(text), MASK, "{text}");
+        }
+        // What is beside a secret is shown, so that the mistake is found.
+        assert_eq!(shown("a:\n  password: x\n  b: c: d\n"), "  b: c: d");
+    }
+
+    #[test]
+    fn every_one_of_many_mistakes_has_its_line() {
+        let count = 500;
+        let text: String = (0..count).map(|i| format!("key{i}: x\n")).collect();
+        let source = Source::new("whyd.yaml".into(), text);
+        for i in 0..count {
+            source.error(&KeyPath::root().key(&format!("key{i}")), "wrong", None);
+        }
+        let found = source.diagnostics();
+        assert_eq!(found.len(), count);
+        let lines: Vec<usize> = found
+            .iter()
+            .filter_map(|d| d.place.as_ref())
+            .map(|p| p.line)
+            .collect();
+        assert_eq!(lines, (1..=count).collect::<Vec<_>>());
+    }
 }
