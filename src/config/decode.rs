@@ -5,7 +5,7 @@ use serde_yaml::Value;
 
 use crate::model::similar;
 
-use super::expand::Expanded;
+use super::expand::{Expanded, typed};
 use super::key_path::{KeyPath, Step};
 use super::source::{Source, is_secret};
 
@@ -44,6 +44,9 @@ pub fn decode<T: DeserializeOwned>(
                 source.error(&base.join(&present), format!("`{field}` is missing"), None);
             }
             return None;
+        }
+        if expanded.contains(&base.join(&present)) && retype(&mut value, &found) {
+            continue;
         }
         report(&message, &base.join(&present), source, expanded);
         pruned.push(present.clone());
@@ -114,23 +117,38 @@ fn original(found: &KeyPath, removed: &[(KeyPath, usize)]) -> KeyPath {
     path
 }
 
+/// Makes a number or a boolean of the text at that path, which came from the environment. `false` when it is none, or
+/// when that was done before.
+fn retype(value: &mut Value, path: &KeyPath) -> bool {
+    let Some(node) = node_mut(value, path) else {
+        return false;
+    };
+    let typed = node.as_str().and_then(typed);
+    match typed {
+        Some(typed) => {
+            *node = typed;
+            true
+        }
+        None => false,
+    }
+}
+
+fn node_mut<'a>(value: &'a mut Value, path: &KeyPath) -> Option<&'a mut Value> {
+    path.0.iter().try_fold(value, |node, step| match (step, node) {
+        (Step::Key(key), Value::Mapping(mapping)) => mapping.get_mut(key.as_str()),
+        (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
+        _ => None,
+    })
+}
+
 /// Takes the value at that path out of the document. `false` when there is nothing to take.
 fn prune(value: &mut Value, path: &KeyPath, removed: &mut Vec<(KeyPath, usize)>) -> bool {
     let Some((parent, last)) = path.parent() else {
         return false;
     };
-    let mut node = value;
-    for step in &parent.0 {
-        let next = match (step, node) {
-            (Step::Key(key), Value::Mapping(mapping)) => mapping.get_mut(key.as_str()),
-            (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
-            _ => None,
-        };
-        match next {
-            Some(next) => node = next,
-            None => return false,
-        }
-    }
+    let Some(node) = node_mut(value, &parent) else {
+        return false;
+    };
     match (last, node) {
         (Step::Key(key), Value::Mapping(mapping)) => mapping.remove(key.as_str()).is_some(),
         (Step::Index(index), Value::Sequence(items)) if *index < items.len() => {
@@ -143,5 +161,52 @@ fn prune(value: &mut Value, path: &KeyPath, removed: &mut Vec<(KeyPath, usize)>)
             true
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::expand::expand;
+    use super::super::raw;
+    use super::super::scalar::TextOrFile;
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn what_comes_from_the_environment_is_the_text_that_it_is() {
+        let text = "\
+name: ${env:NUMBER}
+url: http://localhost/
+headers: {X-A: '${env:HEX}', X-B: '${env:EXPONENT}', X-C: '${env:FLAG}'}
+keepalive: {reuse: '${env:FLAG}'}
+breaker: {failure_share: '${env:SHARE}'}
+retry: {attempts: '${env:NUMBER}'}
+";
+        let env = HashMap::from([
+            ("NUMBER", "7"),
+            ("HEX", "0x10"),
+            ("EXPONENT", "1e5"),
+            ("FLAG", "true"),
+            ("SHARE", "0.5"),
+        ]);
+        let source = Source::new("whyd.yaml".into(), text.into());
+        let mut value = source.value().expect("YAML");
+        let expanded = expand(&mut value, &env, &source);
+        let decoded = decode::<raw::Dependency>(value, &KeyPath::root(), &source, &expanded);
+        let Some(Decoded { value, pruned }) = decoded else {
+            panic!("{:?}", source.diagnostics());
+        };
+        assert!(pruned.is_empty() && source.diagnostics().is_empty());
+        assert_eq!(value.name, "7");
+        let headers: Vec<&TextOrFile> = value.headers.values().collect();
+        for (header, wanted) in headers.into_iter().zip(["0x10", "1e5", "true"]) {
+            assert!(
+                *header == TextOrFile::Text(wanted.into()),
+                "{wanted} has become another text"
+            );
+        }
+        assert_eq!(value.keepalive.reuse, Some(true));
+        assert_eq!(value.breaker.failure_share, Some(0.5));
+        assert_eq!(value.retry.attempts, Some(7));
     }
 }

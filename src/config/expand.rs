@@ -51,7 +51,8 @@ impl Expander<'_> {
         }
     }
 
-    /// The expanded value, or `None` when there was nothing to expand.
+    /// The expanded value, or `None` when there was nothing to expand. It is a text, whatever it looks like: a password
+    /// of `0x10` is not sixteen. Where a number or a boolean is wanted, [`typed`] makes it one.
     fn text(&mut self, text: &str, path: &KeyPath) -> Option<Value> {
         let mut out = String::new();
         let mut rest = text;
@@ -71,17 +72,9 @@ impl Expander<'_> {
         if !any {
             return None;
         }
-        let whole = out.is_empty() || (text.starts_with("${env:") && rest.is_empty());
         out.push_str(rest);
         self.expanded.insert(path.clone());
-        // A scalar that is nothing but a reference takes the type of what it stands for: `port: ${env:PORT}`.
-        let single = whole && text.matches("${env:").count() == 1;
-        let typed = if single {
-            serde_yaml::from_str::<Value>(&out).ok().filter(is_plain)
-        } else {
-            None
-        };
-        Some(typed.unwrap_or(Value::String(out)))
+        Some(Value::String(out))
     }
 
     fn variable(&self, reference: &str, path: &KeyPath) -> Option<String> {
@@ -114,6 +107,9 @@ impl Expander<'_> {
     }
 }
 
-fn is_plain(value: &Value) -> bool {
-    matches!(value, Value::Bool(_) | Value::Number(_))
+/// The number or boolean that a text from the environment stands for: `port: ${env:PORT}`.
+pub fn typed(text: &str) -> Option<Value> {
+    serde_yaml::from_str::<Value>(text)
+        .ok()
+        .filter(|value| matches!(value, Value::Bool(_) | Value::Number(_)))
 }

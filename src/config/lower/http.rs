@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::expand::typed;
 use crate::config::raw;
 use crate::model::dependency::{
     Auth, ClientCredentials, Expect, HeaderExpect, HeaderIs, HttpVersion, JsonExpect, Redirects, StatusSet,
@@ -220,6 +221,11 @@ fn header(entry: &Dependency<'_>, name: &str, raw: &raw::HeaderIs) -> HeaderExpe
 }
 
 fn json(entry: &Dependency<'_>, path: &str, value: &serde_json::Value) -> JsonExpect {
+    // Any type is right here: what comes from the environment has that of what it looks like.
+    let expanded = entry.is_expanded(&entry.path("expect.json").key(path));
+    let typed = value.as_str().filter(|_| expanded).and_then(typed);
+    let typed = typed.and_then(|value| serde_json::to_value(value).ok());
+    let value = typed.as_ref().unwrap_or(value);
     if let Err(error) = jsonpath_rust::parser::parse_json_path(path) {
         let message = error.to_string();
         let short = message.lines().next().unwrap_or("").to_owned();
