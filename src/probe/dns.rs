@@ -86,7 +86,7 @@ async fn run(
         deadline: phase_end.min(end),
     };
     let answered = ask(question).await;
-    hop.phases.add(Phase::FirstByte, began.elapsed());
+    let took = began.elapsed();
     let reply = answered.answer.reply.clone();
     hop.resolution = Some(Box::new(Resolution {
         name: Arc::clone(&probe.name),
@@ -101,7 +101,17 @@ async fn run(
     } else {
         order.budget_of
     };
-    judge(probe, &reply, budget)
+    let began = Instant::now();
+    let judged = judge(probe, &reply, budget);
+    match &judged {
+        // Without a socket nothing was asked.
+        Err((Phase::Connect, _)) => hop.phases.add(Phase::Connect, took),
+        _ => hop.phases.add(Phase::FirstByte, took),
+    }
+    if matches!(reply, DnsReply::Records { .. }) && !probe.expect.is_empty() {
+        hop.phases.add(Phase::Verify, began.elapsed());
+    }
+    judged
 }
 
 fn judge(probe: &DnsProbe, reply: &DnsReply, budget: Budget) -> Result<(), (Phase, Trouble)> {
