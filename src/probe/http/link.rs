@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use tokio::task::AbortHandle;
 
 use crate::model::attempt::Protocol;
 use crate::probe::stream::{Io, Wire};
+
+use super::trouble::h2_is_close;
 
 /// Longest head of a response, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -31,7 +33,29 @@ type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Link {
     sender: Sender,
     driver: Driver,
+    goaway: Goaway,
     pub wire: Arc<Wire>,
+}
+
+/// The GOAWAY with which an HTTP/2 connection ended. A stream that it leaves open is told of the end alone.
+#[derive(Clone, Default)]
+struct Goaway(Arc<Mutex<Option<h2::Error>>>);
+
+impl Goaway {
+    fn note(&self, err: h2::Error) {
+        if err.is_go_away() && err.is_remote() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(err);
+        }
+    }
+
+    /// Why a stream failed: the frame where all that the stream knows is that the connection is gone.
+    fn explains(&self, err: h2::Error) -> LinkError {
+        let frame = match h2_is_close(&err) {
+            true => self.0.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            false => None,
+        };
+        LinkError::H2(frame.unwrap_or(err))
+    }
 }
 
 enum Sender {
@@ -110,6 +134,7 @@ impl Link {
     /// Makes an HTTP connection of `io`. Only HTTP/2 writes at this point.
     pub async fn open(io: Io, protocol: Protocol) -> Result<Link, LinkError> {
         let wire = io.wire.clone();
+        let goaway = Goaway::default();
         let (sender, driving): (Sender, Driving) = if protocol == Protocol::Http2 {
             let (sender, connection) = h2::client::Builder::new()
                 .enable_push(false)
@@ -119,9 +144,12 @@ impl Link {
                 .handshake(io)
                 .await
                 .map_err(LinkError::H2)?;
-            let driving = async {
-                // How it ended is told to the stream that waits, or noted on the wire.
-                let _ = connection.await;
+            let noted = goaway.clone();
+            let driving = async move {
+                // Any other end is told to the stream that waits, or noted on the wire.
+                if let Err(err) = connection.await {
+                    noted.note(err);
+                }
             };
             (Sender::H2(sender), Box::pin(driving))
         } else {
@@ -131,7 +159,7 @@ impl Link {
                 .await
                 .map_err(LinkError::H1)?;
             let driving = async {
-                // As above.
+                // It is told to whoever waits, or noted on the wire.
                 let _ = connection.await;
             };
             (Sender::H1(sender), Box::pin(driving))
@@ -139,6 +167,7 @@ impl Link {
         Ok(Link {
             sender,
             driver: Driver::Inline(Some(driving)),
+            goaway,
             wire,
         })
     }
@@ -161,16 +190,19 @@ impl Link {
             }
             Sender::H2(sender) => {
                 let waiting = sender.clone().ready();
-                let mut sender = self.driver.drive(waiting).await.map_err(LinkError::H2)?;
+                let goaway = &self.goaway;
+                let ready = self.driver.drive(waiting).await;
+                let mut sender = ready.map_err(|err| goaway.explains(err))?;
                 let (parts, body) = request.into_parts();
                 let request = http::Request::from_parts(parts, ());
                 let (answer, mut stream) = sender
                     .send_request(request, body.is_empty())
-                    .map_err(LinkError::H2)?;
+                    .map_err(|err| goaway.explains(err))?;
                 if !body.is_empty() {
-                    stream.send_data(body, true).map_err(LinkError::H2)?;
+                    stream.send_data(body, true).map_err(|err| goaway.explains(err))?;
                 }
-                let response = self.driver.drive(answer).await.map_err(LinkError::H2)?;
+                let answered = self.driver.drive(answer).await;
+                let response = answered.map_err(|err| goaway.explains(err))?;
                 let (parts, body) = response.into_parts();
                 Ok(Head {
                     parts,
@@ -201,7 +233,7 @@ impl Link {
                     // It fails only for a stream that is gone, and then the next read says so.
                     let _ = stream.flow_control().release_capacity(data.len());
                 }
-                Some(piece.map_err(LinkError::H2))
+                Some(piece.map_err(|err| self.goaway.explains(err)))
             }
         }
     }

@@ -139,7 +139,7 @@ fn has_eof(err: &hyper::Error) -> bool {
 }
 
 /// The library reports a closed connection as a broken pipe of its own, without errno.
-fn h2_is_close(err: &h2::Error) -> bool {
+pub(crate) fn h2_is_close(err: &h2::Error) -> bool {
     err.get_io().is_some_and(|io| io.raw_os_error().is_none())
 }
 
