@@ -8,5 +8,9 @@ mod ask;
 mod binary;
 mod identity;
 
+mod address;
+mod dns;
+mod h2;
 mod http;
+mod proxy;
 mod tcp;
