@@ -32,7 +32,7 @@ impl Whyd {
                 .next()
                 .unwrap_or_else(|| panic!("whyd ended early:\n{seen}"))
                 .expect("a line");
-            if let Some((_, address)) = line.split_once("http://") {
+            if let Some((_, address)) = line.split_once("health are on http://") {
                 break address.split_whitespace().next().unwrap_or(address).to_owned();
             }
             seen.push_str(&line);

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 
@@ -20,6 +21,7 @@ use crate::web::{ReloadRequest, Web};
 use super::clock::Clock;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
+use super::runtimes::Aside;
 use super::teller::{Listener, Teller};
 
 /// Answers of probes that may wait for the loop.
@@ -56,6 +58,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// Starts daemons.
@@ -73,6 +77,8 @@ pub struct Running {
     engine_loop: JoinHandle<()>,
     teller: JoinHandle<()>,
     web: Option<JoinHandle<()>>,
+    /// The thread of the exporters and the listener; it ends with this.
+    _aside: Option<Aside>,
 }
 
 impl Daemon {
@@ -98,7 +104,18 @@ impl Daemon {
         let seed = options.seed.unwrap_or_else(random_seed);
         let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels);
 
-        let exporters = Exporters::start(plan.otlp.as_ref(), &reader, &process)?;
+        // One round exports nothing and serves nobody, so it needs no thread for that.
+        let aside = if plan.one_round {
+            None
+        } else {
+            Some(Aside::start().map_err(StartError::Thread)?)
+        };
+        let beside = aside
+            .as_ref()
+            .and_then(Aside::handle)
+            .cloned()
+            .unwrap_or_else(Handle::current);
+        let exporters = Exporters::start(beside.clone(), plan.otlp.as_ref(), &reader, &process)?;
         let listen_address_and_web = match &plan.listen {
             Some(listen) => {
                 let web = Web {
@@ -106,7 +123,7 @@ impl Daemon {
                     process: Arc::clone(&process),
                     reload: options.reload,
                 };
-                Some(serve(listen, web, shutdown_seen).await?)
+                Some(serve(&beside, listen, web, shutdown_seen)?)
             }
             None => None,
         };
@@ -130,6 +147,7 @@ impl Daemon {
             engine_loop: tokio::spawn(engine_loop.run()),
             teller: tokio::spawn(teller.run()),
             web,
+            _aside: aside,
         };
         running.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(running)
@@ -148,19 +166,28 @@ fn tell_when_drained(mut inner: Option<Listener>, drained: watch::Sender<bool>) 
     })
 }
 
-async fn serve(
+fn serve(
+    runtime: &Handle,
     listen: &Listen,
     web: Web,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
+    let _here = runtime.enter();
     let refused = |error| StartError::Listen {
         address: listen.address,
         error,
     };
-    let listener = TcpListener::bind(listen.address).await.map_err(refused)?;
+    let listener = bind(listen.address).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let server = crate::web::Server::new(listen, web).map_err(refused)?;
-    Ok((address, tokio::spawn(server.serve(listener, shutdown))))
+    Ok((address, runtime.spawn(server.serve(listener, shutdown))))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    // The standard library sets SO_REUSEADDR, so that a restart finds its port free.
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 fn random_seed() -> u64 {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -16,9 +17,12 @@ use crate::net::reader::Reader;
 #[error("OTLP export: {0}")]
 pub struct ExportError(pub String);
 
-#[derive(Default)]
+/// What pushes at present, and the runtime on which it runs.
 pub struct Exporters {
+    runtime: Handle,
     running: Option<RunningExporter>,
+    /// Where operations go as traces; whoever has the other end sees a change at once.
+    traces: watch::Sender<Option<TraceSender>>,
 }
 
 struct RunningExporter {
@@ -29,35 +33,28 @@ struct RunningExporter {
 }
 
 impl Exporters {
+    /// Starts what is configured.
     pub fn start(
+        runtime: Handle,
         settings: Option<&Otlp>,
         reader: &Reader,
         process: &Arc<ProcessFigures>,
     ) -> Result<Self, ExportError> {
-        let Some(settings) = settings else {
-            return Ok(Exporters::default());
-        };
-        let (shutdown, seen) = watch::channel(false);
-        let exporter = OtlpExporter::new(settings, reader.clone(), Arc::clone(process))
-            .map_err(|error| ExportError(error.to_string()))?;
-        let traces = TraceSender::start(settings, Arc::clone(process))
-            .map_err(|error| ExportError(error.to_string()))?;
-        let task = tokio::spawn(exporter.run(seen));
-        let running = RunningExporter {
-            settings: settings.clone(),
-            shutdown,
-            task,
-            traces,
-        };
+        let running = settings
+            .map(|settings| start(&runtime, settings, reader, process))
+            .transpose()?;
+        let traces = running.as_ref().and_then(|running| running.traces.clone());
         Ok(Exporters {
-            running: Some(running),
+            runtime,
+            running,
+            traces: watch::channel(traces).0,
         })
     }
 
-    pub fn traces(&self) -> Option<TraceSender> {
-        self.running.as_ref()?.traces.clone()
+    /// Where operations go as traces, now and after every change.
+    pub fn traces(&self) -> watch::Receiver<Option<TraceSender>> {
+        self.traces.subscribe()
     }
-
     /// After a reload: another collector, another exporter; the same one goes on undisturbed.
     pub async fn change(
         &mut self,
@@ -68,9 +65,14 @@ impl Exporters {
         if self.running.as_ref().map(|running| &running.settings) == settings {
             return Ok(());
         }
-        let next = Exporters::start(settings, reader, process)?;
+        // The new one must be good before the old one goes.
+        let next = settings
+            .map(|settings| start(&self.runtime, settings, reader, process))
+            .transpose()?;
         self.stop().await;
-        *self = next;
+        self.traces
+            .send_replace(next.as_ref().and_then(|running| running.traces.clone()));
+        self.running = next;
         Ok(())
     }
 
@@ -85,4 +87,25 @@ impl Exporters {
             }
         }
     }
+}
+
+fn start(
+    runtime: &Handle,
+    settings: &Otlp,
+    reader: &Reader,
+    process: &Arc<ProcessFigures>,
+) -> Result<RunningExporter, ExportError> {
+    let _here = runtime.enter();
+    let (shutdown, seen) = watch::channel(false);
+    let exporter = OtlpExporter::new(settings, reader.clone(), Arc::clone(process))
+        .map_err(|error| ExportError(error.to_string()))?;
+    let traces =
+        TraceSender::start(settings, Arc::clone(process)).map_err(|error| ExportError(error.to_string()))?;
+    let task = runtime.spawn(exporter.run(seen));
+    Ok(RunningExporter {
+        settings: settings.clone(),
+        shutdown,
+        task,
+        traces,
+    })
 }

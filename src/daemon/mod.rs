@@ -8,8 +8,10 @@ mod clock;
 mod engine_loop;
 mod exporters;
 mod limits;
+mod memory;
 mod once;
 mod reload;
+mod runtimes;
 mod service;
 mod teller;
 

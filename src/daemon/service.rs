@@ -11,11 +11,12 @@ use tracing::{error, info, warn};
 
 use crate::config::{Diagnostics, Loaded};
 use crate::model::plan::{Listen, Plan};
+use crate::report::units::dependencies_on_hosts;
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
-use super::limits;
 use super::reload::{Source, unchangeable};
+use super::{limits, memory, runtimes};
 
 /// The exit status for a bad configuration: EX_CONFIG of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
@@ -30,7 +31,7 @@ pub struct ServiceOptions {
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
-pub async fn run(options: ServiceOptions) -> ExitCode {
+pub fn run(options: ServiceOptions) -> ExitCode {
     let open_files = limits::raise_open_files();
     let source = Source {
         path: options.config,
@@ -46,6 +47,22 @@ pub async fn run(options: ServiceOptions) -> ExitCode {
     for warning in &warnings {
         warn!("{warning}");
     }
+    let runtime = match runtimes::for_probes(runtimes::workers(&plan)) {
+        Ok(runtime) => runtime,
+        Err(failed) => {
+            error!("cannot start the probes' threads: {failed}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // On a thread of the runtime and not on this one, which would have to wake another for each event.
+    let service = runtime.spawn(start(source, plan, open_files));
+    runtime.block_on(service).unwrap_or_else(|panicked| {
+        error!("the service has ended by a bug: {panicked}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn start(source: Source, plan: Plan, open_files: Option<u64>) -> ExitCode {
     let (reload, reloads) = mpsc::channel(4);
     let signals = match Signals::new() {
         Ok(signals) => signals,
@@ -64,6 +81,7 @@ pub async fn run(options: ServiceOptions) -> ExitCode {
     };
     match Daemon::start(plan, daemon).await {
         Ok(running) => {
+            memory::give_back();
             if let Some(address) = running.listen_address() {
                 info!(
                     "metrics, API and health are on http{}://{address}",
@@ -97,10 +115,9 @@ fn tls_letter(listen: Option<&Listen>) -> &'static str {
 fn announce(plan: &Plan) {
     let hosts: std::collections::BTreeSet<_> = plan.dependencies.iter().map(|d| &d.host).collect();
     info!(
-        "whyd {} watches {} dependencies on {} hosts",
+        "whyd {} watches {}",
         env!("CARGO_PKG_VERSION"),
-        plan.dependencies.len(),
-        hosts.len()
+        dependencies_on_hosts(plan.dependencies.len(), hosts.len())
     );
     if let Some(otlp) = &plan.otlp {
         info!("exporting OTLP to {} every {:?}", otlp.endpoint, otlp.interval);

@@ -1,7 +1,7 @@
 //! Tells the world what happened: the log, traces, and whoever asked to listen. It runs beside the loop, behind a
 //! bounded queue, so that a slow terminal or pipe delays nobody's probe.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::export::log;
 use crate::export::traces::TraceSender;
@@ -13,7 +13,8 @@ pub type Listener = Box<dyn FnMut(&Event) + Send>;
 pub struct Teller {
     pub events: mpsc::Receiver<Event>,
     pub listener: Option<Listener>,
-    pub traces: Option<TraceSender>,
+    /// Where operations go as traces, if anywhere.
+    pub traces: watch::Receiver<Option<TraceSender>>,
     /// Whether events are logged; `check` prints instead.
     pub logging: bool,
 }
@@ -25,7 +26,7 @@ impl Teller {
             if self.logging {
                 log::log_event(&event);
             }
-            if let (Some(traces), Event::OperationFinished(record)) = (&self.traces, &event) {
+            if let (Some(traces), Event::OperationFinished(record)) = (&*self.traces.borrow(), &event) {
                 traces.send(record);
             }
             if let Some(listener) = &mut self.listener {

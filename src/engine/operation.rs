@@ -67,7 +67,7 @@ impl Operation {
     }
 
     /// The time one attempt or second look may take from now, and whose budget that is. Where both end at once it is the
-    /// total: nothing comes after it, and an attempt's own budget is often lowered to fit it.
+    /// total: no time is left for another attempt, and on the command line it is the one that the user gave.
     pub fn attempt_budget(&self, timeouts: &Timeouts, now: Moment) -> (Duration, Budget) {
         let remaining = self.remaining(now);
         if remaining <= timeouts.attempt {
@@ -75,35 +75,5 @@ impl Operation {
         } else {
             (timeouts.attempt, Budget::Attempt)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::time::Wall;
-
-    #[test]
-    fn an_attempt_that_may_take_all_the_time_has_the_total_budget() {
-        let now = |millis| Now {
-            moment: Moment::ZERO + Duration::from_millis(millis),
-            wall: Wall::from_unix_secs(0),
-        };
-        let timeouts = |attempt| Timeouts {
-            attempt: Duration::from_millis(attempt),
-            total: Duration::from_millis(400),
-            ..Timeouts::default()
-        };
-        let begun = |timeouts: &Timeouts| {
-            let (id, lag) = (OperationId(1), Duration::ZERO);
-            Operation::new(id, now(0), lag, Admission::Full, timeouts)
-        };
-        let budget_of = |attempt, at| {
-            let timeouts = timeouts(attempt);
-            begun(&timeouts).attempt_budget(&timeouts, now(at).moment)
-        };
-        assert_eq!(budget_of(400, 0), (Duration::from_millis(400), Budget::Total));
-        assert_eq!(budget_of(300, 0), (Duration::from_millis(300), Budget::Attempt));
-        assert_eq!(budget_of(300, 150), (Duration::from_millis(250), Budget::Total));
     }
 }

@@ -1,6 +1,6 @@
 //! Events as log lines: a state change is one line that names the cause in plain words; a healthy probe is not one.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
 use tracing::{Level, debug, enabled, info, warn};
@@ -11,6 +11,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::model::event::Event;
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
+
+use super::process::wall_now;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +51,20 @@ pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     let done = match format {
-        LogFormat::Text => builder.with_target(false).with_ansi(colours).try_init(),
+        LogFormat::Text => builder
+            .with_ansi(colours)
+            .event_format(Lines { journald: false })
+            .try_init(),
         LogFormat::Json => builder
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
             .try_init(),
-        LogFormat::Journald => builder.with_ansi(false).event_format(Journald).try_init(),
+        LogFormat::Journald => builder
+            .with_ansi(false)
+            .event_format(Lines { journald: true })
+            .try_init(),
     };
     done.map_err(|_| LogError::Twice)
 }
@@ -76,10 +84,12 @@ fn filter(environment: Option<&str>, level: &str) -> Result<EnvFilter, LogError>
         })
 }
 
-/// Lines as journald wants them from a service's standard error.
-struct Journald;
+/// Lines for people, and for journald from a service's standard error.
+struct Lines {
+    journald: bool,
+}
 
-impl<S, N> FormatEvent<S, N> for Journald
+impl<S, N> FormatEvent<S, N> for Lines
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -90,16 +100,60 @@ where
         mut writer: Writer<'_>,
         event: &tracing::Event<'_>,
     ) -> fmt::Result {
-        let priority = match *event.metadata().level() {
-            Level::ERROR => 3,
-            Level::WARN => 4,
-            Level::INFO => 6,
-            Level::DEBUG | Level::TRACE => 7,
-        };
+        let level = *event.metadata().level();
+        if self.journald {
+            write!(writer, "<{}>", priority(level))?;
+        } else {
+            let (on, off) = if writer.has_ansi_escapes() {
+                (colour(level), "\u{1b}[0m")
+            } else {
+                ("", "")
+            };
+            write!(writer, "{} {on}{level:>5}{off} ", wall_now())?;
+        }
         let mut line = String::new();
-        context.format_fields(Writer::new(&mut line), event)?;
+        if event.metadata().target() == module_path!() {
+            // The sentence says what the fields say; those are for machines.
+            event.record(&mut Message(&mut line));
+        } else {
+            context.format_fields(Writer::new(&mut line), event)?;
+        }
         // A line break would end the entry and lose the priority of the rest.
-        writeln!(writer, "<{priority}>{}", line.replace(['\n', '\r'], " "))
+        let line = if self.journald {
+            line.replace(['\n', '\r'], " ")
+        } else {
+            line
+        };
+        writeln!(writer, "{line}")
+    }
+}
+
+const fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+const fn colour(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "\u{1b}[31m",
+        Level::WARN => "\u{1b}[33m",
+        Level::INFO => "\u{1b}[32m",
+        Level::DEBUG | Level::TRACE => "\u{1b}[2m",
+    }
+}
+
+/// Takes an event's message and leaves its other fields.
+struct Message<'a>(&'a mut String);
+
+impl tracing::field::Visit for Message<'_> {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            let _ = write!(self.0, "{value:?}");
+        }
     }
 }
 
@@ -148,7 +202,7 @@ pub fn log_event(event: &Event) {
             changed,
             removed,
             unchanged,
-            "configuration in force: {added} dependencies added, {changed} changed, {removed} removed, {unchanged} unchanged",
+            "configuration in force: dependencies: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged",
         ),
         Event::Drained => debug!("nothing is under way any more"),
     }

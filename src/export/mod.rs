@@ -12,7 +12,6 @@ pub mod process;
 pub mod prometheus;
 mod random;
 pub mod reference;
-pub mod secret;
 pub mod snapshot;
 pub mod traces;
 

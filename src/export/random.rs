@@ -1,11 +1,11 @@
 //! Random numbers for jitter and for the identity of a process, from the crypto provider.
 
-use rustls::crypto::aws_lc_rs;
+use crate::net::crypto;
 
 fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Where the system gives no randomness, zero is a bad identity and a bad jitter, but it is no reason to stop.
-    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut bytes);
+    let _ = crypto::provider().secure_random.fill(&mut bytes);
     bytes
 }
 

@@ -6,9 +6,9 @@ use super::catalog::{METRICS, Metric, Scope};
 
 const HEAD: &str = "# Metrics
 
-<!-- Generated from src/export/catalog.rs. Do not edit: `UPDATE_EXPECT=1 cargo test --lib export::reference` writes it. -->
+<!-- Generated from src/export/catalog/table.rs. Do not edit: `UPDATE_EXPECT=1 cargo test --lib export::reference` writes it. -->
 
-The same figures leave by two ways: pushed as OTLP (`exporters.otlp`), and pulled as Prometheus text or OpenMetrics from
+The same figures leave by two ways: pushed as OTLP, and pulled as Prometheus text or OpenMetrics from
 `/metrics`. Names are promises. The usual translation from OTLP to Prometheus gives exactly the Prometheus names below.
 
 Attributes of a dependency's series: `dependency`, `server.address`, `server.port`, and the labels of its configuration. A

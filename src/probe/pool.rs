@@ -3,6 +3,7 @@
 //! A parked connection has a task that waits for its end, so that it is known when and how the peer closed it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -38,11 +39,14 @@ pub(crate) enum Taken {
 
 /// The parked connections, by dependency.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<HashMap<Arc<str>, Parked>>);
+pub(crate) struct Pool {
+    parked: Mutex<HashMap<Arc<str>, Parked>>,
+    forgotten: AtomicU64,
+}
 
 impl Pool {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Parked>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the dependency's connection, if it leads that way.
@@ -75,9 +79,16 @@ impl Pool {
         }
     }
 
+    /// Closes the dependency's connection, and lets attempts that are under way keep none.
     pub fn forget(&self, dependency: &str) {
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
         let forgotten = self.lock().remove(dependency);
         drop(forgotten);
+    }
+
+    /// How often something was forgotten.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Relaxed)
     }
 
     /// Whether the dependency's parked connection is known to have ended.

@@ -11,10 +11,12 @@ use crate::model::dependency::{HttpUrl, Probe, Timeouts};
 use crate::model::order::AttemptOrder;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
-use crate::net::sanitize::error_chain;
+use crate::net::sanitize::{error_chain, foreign_text};
 
 use super::World;
 use super::budget::{AttemptEnd, Deadline};
+use super::http::link::Link;
+use super::pool::Way;
 use super::stream::Wire;
 
 /// Where and why an attempt ends before its answer.
@@ -31,6 +33,8 @@ pub(crate) struct Run<'a> {
     pub end: AttemptEnd,
     pub hops: Vec<Hop>,
     pub stale_found: Option<StaleConnection>,
+    /// How often something had been forgotten when this began.
+    forgotten: u64,
     started: Wall,
 }
 
@@ -44,6 +48,7 @@ impl<'a> Run<'a> {
             end: AttemptEnd::new(began, order.budget, order.budget_of),
             hops: Vec::with_capacity(1),
             stale_found: None,
+            forgotten: world.pool.forgotten(),
             started: wall_now(),
         }
     }
@@ -66,6 +71,15 @@ impl<'a> Run<'a> {
         match &self.order.dependency.probe {
             Probe::Http(http) => http.url.scheme == url.scheme && http.url.endpoint == url.endpoint,
             _ => false,
+        }
+    }
+
+    /// Keeps the connection, unless its dependency may have been removed or changed meanwhile.
+    pub fn park(&self, way: Way, link: Link) {
+        if self.world.pool.forgotten() == self.forgotten {
+            self.world
+                .pool
+                .park(self.order.dependency.name.clone(), way, link);
         }
     }
 
@@ -124,8 +138,19 @@ pub(crate) fn halt(phase: Phase, hop: HopIndex, trouble: Trouble) -> Halt {
 /// A stop with the chain of the error that it comes from.
 pub(crate) fn halt_by(phase: Phase, hop: HopIndex, trouble: Trouble, err: &(dyn Error + 'static)) -> Halt {
     let mut stop = halt(phase, hop, trouble);
-    stop.chain = error_chain(err);
+    stop.chain = chain(err);
     stop
+}
+
+/// Longest text of one error, in characters: a peer's own words may be part of it.
+const MAX_ERROR: usize = 300;
+
+/// The error's texts from the outermost to the innermost, sanitised and cut.
+pub(crate) fn chain(err: &(dyn Error + 'static)) -> Vec<Box<str>> {
+    error_chain(err)
+        .iter()
+        .map(|text| foreign_text(text.as_bytes(), MAX_ERROR))
+        .collect()
 }
 
 /// A stop before anything was tried.

@@ -10,8 +10,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::export::secret::{SecretError, resolve};
 use crate::model::plan::ListenAuth;
+use crate::net::secret::{SecretError, Secrets};
 
 use super::problem;
 
@@ -21,12 +21,22 @@ pub const CHALLENGE: HeaderValue =
 
 /// The credentials that are asked for, if any.
 #[derive(Debug)]
-pub struct Guard(pub Option<ListenAuth>);
+pub struct Guard {
+    wanted: Option<ListenAuth>,
+    secrets: Secrets,
+}
 
 impl Guard {
-    /// Whether the headers have the credentials. The secret is read now, so that a rotated one holds at once.
+    pub fn new(wanted: Option<ListenAuth>) -> Self {
+        Guard {
+            wanted,
+            secrets: Secrets::new(),
+        }
+    }
+
+    /// Whether the headers have the credentials. A secret's file that changed is read again, so that a rotated one holds at once.
     fn admits(&self, headers: &HeaderMap) -> Result<bool, SecretError> {
-        let Some(wanted) = &self.0 else {
+        let Some(wanted) = &self.wanted else {
             return Ok(true);
         };
         let given = headers
@@ -36,11 +46,11 @@ impl Guard {
         let (scheme, given) = split_scheme(given);
         Ok(match wanted {
             ListenAuth::Bearer(token) => {
-                let token = resolve(token)?;
+                let token = self.secrets.resolve(token)?;
                 scheme.eq_ignore_ascii_case(b"bearer") && same(given, token.expose().as_bytes())
             }
             ListenAuth::Basic { user, password } => {
-                let password = resolve(password)?;
+                let password = self.secrets.resolve(password)?;
                 let wanted = format!("{user}:{}", password.expose());
                 let given = STANDARD.decode(given).unwrap_or_default();
                 scheme.eq_ignore_ascii_case(b"basic") && same(&given, wanted.as_bytes())
@@ -106,7 +116,7 @@ mod tests {
     fn guard(auth: ListenAuth, header: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, header.parse().expect("a header"));
-        Guard(Some(auth)).admits(&headers).expect("an inline secret")
+        Guard::new(Some(auth)).admits(&headers).expect("an inline secret")
     }
 
     fn inline(text: &str) -> SecretRef {

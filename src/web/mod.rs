@@ -51,7 +51,7 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(
-            Arc::new(access::Guard(auth)),
+            Arc::new(access::Guard::new(auth)),
             access::authenticate,
         ));
     // Whoever restarts a process that hangs must not need its password.

@@ -1,9 +1,8 @@
 //! The listener's certificate, read again when its files change.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
-use std::{fs, io};
 
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -12,6 +11,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::export::otlp::tls::certificates;
 use crate::model::plan::ListenTls;
+use crate::net::crypto;
+use crate::net::stamp::FileStamp;
 
 /// Makes acceptors from the certificate's files as they are now.
 pub struct Certificate {
@@ -20,8 +21,8 @@ pub struct Certificate {
     acceptor: TlsAcceptor,
 }
 
-/// Size and time of change of both files.
-type Stamp = [Option<(u64, SystemTime)>; 2];
+/// Of both files; `None` for one that is not there.
+type Stamp = [Option<FileStamp>; 2];
 
 impl Certificate {
     /// # Errors
@@ -53,17 +54,13 @@ impl Certificate {
 }
 
 fn stamp(files: &ListenTls) -> Stamp {
-    [&files.cert, &files.key].map(|path| {
-        let metadata = fs::metadata(path).ok()?;
-        Some((metadata.len(), metadata.modified().ok()?))
-    })
+    [&files.cert, &files.key].map(|path| FileStamp::of(path).ok())
 }
 
 fn acceptor(files: &ListenTls) -> io::Result<TlsAcceptor> {
     let chain = certificates(&files.cert).map_err(io::Error::other)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unreadable(&files.key, &error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(crypto::provider())
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()

@@ -163,7 +163,7 @@ fn what_is_not_known_is_absent() {
     view.up = None;
     view.state = State::Unknown;
     view.last_status = None;
-    view.last_rtt = None;
+    view.last_rtt = Some(std::time::Duration::ZERO);
     let mut dependency = samples::dependency("payments");
     dependency.keepalive.reuse = false;
     view.dependency = Arc::new(dependency);

@@ -12,15 +12,15 @@ use crate::model::time::Wall;
 
 /// What was written.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Written(Arc<Mutex<Vec<u8>>>);
 
-impl Lines {
+impl Written {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("no test panics with it").clone()).expect("UTF-8")
     }
 }
 
-impl io::Write for Lines {
+impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0
             .lock()
@@ -34,16 +34,16 @@ impl io::Write for Lines {
     }
 }
 
-impl MakeWriter<'_> for Lines {
-    type Writer = Lines;
+impl MakeWriter<'_> for Written {
+    type Writer = Written;
 
-    fn make_writer(&self) -> Lines {
+    fn make_writer(&self) -> Written {
         self.clone()
     }
 }
 
 fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
-    let lines = Lines::default();
+    let lines = Written::default();
     let filter = filter(None, level).expect("a level");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -51,9 +51,8 @@ fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
     match format {
         LogFormat::Text => {
             let subscriber = builder
-                .with_target(false)
                 .with_ansi(false)
-                .without_time()
+                .event_format(Lines { journald: false })
                 .finish();
             tracing::subscriber::with_default(subscriber, act);
         }
@@ -61,7 +60,13 @@ fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
             tracing::subscriber::with_default(builder.json().flatten_event(true).finish(), act)
         }
         LogFormat::Journald => {
-            tracing::subscriber::with_default(builder.with_ansi(false).event_format(Journald).finish(), act);
+            tracing::subscriber::with_default(
+                builder
+                    .with_ansi(false)
+                    .event_format(Lines { journald: true })
+                    .finish(),
+                act,
+            );
         }
     }
     lines.text()
@@ -194,7 +199,7 @@ fn the_other_events_are_plain_sentences() {
         "{text}"
     );
     assert!(
-        lines[3].starts_with("<6>configuration in force: 2 dependencies added"),
+        lines[3].starts_with("<6>configuration in force: dependencies: 2 added"),
         "{text}"
     );
     assert_eq!(lines.len(), 5);
@@ -220,6 +225,11 @@ fn chatter_of_other_crates_is_left_out_unless_asked_for() {
     let chatter = || tracing::info!(target: "h2", "frame");
     assert_eq!(logged(LogFormat::Text, "info", chatter), "");
     assert!(logged(LogFormat::Text, "info,h2=debug", chatter).contains("frame"));
+    let fields = || tracing::warn!(target: "h2", frame = 7, "odd");
+    assert!(
+        logged(LogFormat::Text, "info", fields).ends_with("odd frame=7\n"),
+        "others keep their fields"
+    );
     assert!(filter(Some("whyd=nonsense=1"), "info").is_err());
     assert!(
         filter(Some(""), "debug")

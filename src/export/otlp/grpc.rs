@@ -1,30 +1,40 @@
 //! OTLP over gRPC: tonic's channel over our own connections, and messages that are already encoded.
+//!
+//! The one frame of a unary call is made here and not by tonic's client, because that compresses with gzip's level 6: for
+//! ten thousand dependencies 200 ms of CPU an export, against 25 ms at level 1 for a quarter more bytes.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes};
-use http::uri::PathAndQuery;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, TE};
+use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tonic::client::Grpc;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 
 use crate::export::process::VERSION;
-use crate::export::secret::foreign;
 use crate::model::dependency::TlsSettings;
+use crate::net::sanitize::{error_chain, foreign_text};
 
+use super::http::gzip;
 use super::transport::{BuildError, SendError};
 use super::wire::{Field, fields};
 
+/// Compression flag and length.
+const FRAME_HEAD: usize = 5;
+/// How much of an answer is taken.
+const ANSWER_BYTES: usize = 64 * 1024;
 const EXPORT_METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// A connection to a collector; made when it is first needed, and again when it was lost.
@@ -45,22 +55,80 @@ impl GrpcSender {
 
     /// Sends one encoded request and gives the encoded answer.
     pub async fn send(&self, body: Bytes, headers: &[(Arc<str>, Arc<str>)]) -> Result<Bytes, SendError> {
-        let mut client = Grpc::new(self.channel.clone());
-        if self.gzip {
-            client = client.send_compressed(CompressionEncoding::Gzip);
-        }
-        client = client.accept_compressed(CompressionEncoding::Gzip);
-        client
-            .ready()
+        let request = self.request(body, headers).map_err(SendError::Refused)?;
+        let mut channel = self.channel.clone();
+        poll_fn(|cx| channel.poll_ready(cx))
             .await
             .map_err(|error| SendError::retry(chain(&error)))?;
-        let mut request = tonic::Request::new(body);
-        *request.metadata_mut() = metadata(headers).map_err(SendError::Refused)?;
-        let path = PathAndQuery::from_static(EXPORT_METRICS);
-        match client.unary(request, path, RawCodec).await {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(send_error(&status)),
+        let answer = channel.call(request).await;
+        let (head, body) = answer
+            .map_err(|error| SendError::retry(chain(&error)))?
+            .into_parts();
+        let collected = Limited::new(body, ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|error| SendError::retry(chain(&*error)))?;
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        // A call that fails at once has its status among the headers.
+        let status = Status::from_header_map(&trailers).or_else(|| Status::from_header_map(&head.headers));
+        match status {
+            Some(status) if status.code() == Code::Ok => message(collected.to_bytes()).ok_or_else(unreadable),
+            Some(status) => Err(send_error(&status)),
+            None => Err(http_error(head.status)),
         }
+    }
+
+    fn request(&self, body: Bytes, headers: &[(Arc<str>, Arc<str>)]) -> Result<Request<Body>, String> {
+        let body = if self.gzip {
+            gzip(&body).map_err(|error| error.to_string())?
+        } else {
+            body
+        };
+        let length = u32::try_from(body.len()).map_err(|_| "the request is too large".to_owned())?;
+        let mut frame = BytesMut::with_capacity(FRAME_HEAD + body.len());
+        frame.put_u8(self.gzip.into());
+        frame.put_u32(length);
+        frame.put(body);
+        let mut request = Request::new(Body::new(Full::new(frame.freeze())));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = Uri::from_static(EXPORT_METRICS);
+        let map = request.headers_mut();
+        *map = metadata(headers)?.into_headers();
+        map.insert(TE, HeaderValue::from_static("trailers"));
+        map.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        if self.gzip {
+            map.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+        }
+        Ok(request)
+    }
+}
+
+/// The message of an answer's only frame; none at all is an empty message. `None` for what is not such a frame.
+fn message(mut frame: Bytes) -> Option<Bytes> {
+    if frame.is_empty() {
+        return Some(frame);
+    }
+    let compressed = frame.try_get_u8().ok()? != 0;
+    let length = usize::try_from(frame.try_get_u32().ok()?).ok()?;
+    // We said that we take no compression.
+    (!compressed && frame.len() >= length).then(|| frame.slice(..length))
+}
+
+fn unreadable() -> SendError {
+    SendError::Refused("the answer is not a gRPC message".to_owned())
+}
+
+/// An answer without a gRPC status, from something in between: which of its HTTP statuses are worth another try is said by
+/// gRPC's own mapping (doc/http-grpc-status-mapping.md).
+fn http_error(status: StatusCode) -> SendError {
+    let why = format!("HTTP {status} without a gRPC status");
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => SendError::retry(why),
+        _ => SendError::Refused(why),
     }
 }
 
@@ -117,7 +185,11 @@ pub fn metadata(headers: &[(Arc<str>, Arc<str>)]) -> Result<MetadataMap, String>
 
 /// What the OTLP specification says of each status: whether the same request may be sent again.
 fn send_error(status: &Status) -> SendError {
-    let why = format!("{:?}: {}", status.code(), foreign(status.message(), 300));
+    let why = format!(
+        "{:?}: {}",
+        status.code(),
+        foreign_text(status.message().as_bytes(), 300)
+    );
     let after = retry_info(status.details());
     match status.code() {
         Code::Cancelled
@@ -128,8 +200,6 @@ fn send_error(status: &Status) -> SendError {
         | Code::DataLoss => SendError::Retry { after, why },
         // Only when the server says when: otherwise it is not a matter of time.
         Code::ResourceExhausted if after.is_some() => SendError::Retry { after, why },
-        // tonic gives what hyper could not do as `Unknown` with a source.
-        Code::Unknown if std::error::Error::source(status).is_some() => SendError::Retry { after, why },
         _ => SendError::Refused(why),
     }
 }
@@ -164,17 +234,7 @@ fn retry_info(status: &[u8]) -> Option<Duration> {
 
 /// An error with its sources, in one line.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
-    }
-    foreign(&text, 500)
+    error_chain(error).join(": ")
 }
 
 /// Opens connections for the channel.
@@ -188,7 +248,7 @@ struct Connector {
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-impl tonic::codegen::Service<Uri> for Connector {
+impl Service<Uri> for Connector {
     type Response = TokioIo<Box<dyn Stream>>;
     type Error = std::io::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
@@ -208,43 +268,6 @@ impl tonic::codegen::Service<Uri> for Connector {
             };
             Ok(TokioIo::new(stream))
         })
-    }
-}
-
-/// Messages go in and come out as bytes.
-struct RawCodec;
-
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = RawCodec;
-    type Decoder = RawCodec;
-
-    fn encoder(&mut self) -> RawCodec {
-        RawCodec
-    }
-
-    fn decoder(&mut self) -> RawCodec {
-        RawCodec
-    }
-}
-
-impl Encoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }
 
@@ -288,6 +311,18 @@ mod tests {
         assert!(matches!(send_error(&refused), SendError::Refused(_)));
         let away = Status::new(Code::Unavailable, "away");
         assert!(matches!(send_error(&away), SendError::Retry { after: None, .. }));
+    }
+
+    #[test]
+    fn only_whole_plain_frames_are_messages() {
+        assert_eq!(message(Bytes::new()), Some(Bytes::new()));
+        assert_eq!(
+            message(Bytes::from_static(b"\0\0\0\0\x02ab")),
+            Some(Bytes::from_static(b"ab"))
+        );
+        assert_eq!(message(Bytes::from_static(b"\0\0\0\0\x03ab")), None);
+        assert_eq!(message(Bytes::from_static(b"\x01\0\0\0\x02ab")), None);
+        assert_eq!(message(Bytes::from_static(b"\0\0")), None);
     }
 
     #[test]

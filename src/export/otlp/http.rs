@@ -12,9 +12,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::{Client, Url, redirect};
 
 use crate::export::process::{VERSION, wall_now};
-use crate::export::secret::foreign;
 use crate::model::dependency::TlsSettings;
 use crate::model::time::Wall;
+use crate::net::sanitize::foreign_text;
 
 use super::grpc::chain;
 use super::transport::{BuildError, SendError};
@@ -64,7 +64,7 @@ impl HttpSender {
         if status.is_success() {
             return Ok(body);
         }
-        let why = format!("{status}: {}", foreign(&message(&body), 300));
+        let why = format!("{status}: {}", foreign_text(message(&body), 300));
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
@@ -104,8 +104,8 @@ fn header_map(headers: &[(Arc<str>, Arc<str>)]) -> Result<HeaderMap, String> {
     Ok(map)
 }
 
-/// Fast rather than small: attributes repeat so much that even so a tenth remains.
-fn gzip(body: &[u8]) -> std::io::Result<Bytes> {
+/// Fast rather than small: attributes repeat so much that even so less than a tenth remains.
+pub fn gzip(body: &[u8]) -> std::io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish().map(Bytes::from)
@@ -125,12 +125,12 @@ async fn read(mut answer: reqwest::Response) -> Bytes {
 }
 
 /// The message of an error answer: of a `google.rpc.Status`, or the text itself where it is none.
-fn message(body: &[u8]) -> String {
+fn message(body: &[u8]) -> &[u8] {
     let message = fields(body).find_map(|(number, field)| match field {
-        Field::Bytes(text) if number == 2 => std::str::from_utf8(text).ok(),
+        Field::Bytes(text) if number == 2 => Some(text),
         _ => None,
     });
-    message.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned)
+    message.unwrap_or(body)
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_status_message_and_plain_text_are_both_shown() {
-        assert_eq!(message(b"\x08\x03\x12\x05wrong"), "wrong");
-        assert_eq!(message(b"<html>no</html>"), "<html>no</html>");
+        assert_eq!(message(b"\x08\x03\x12\x05wrong"), b"wrong");
+        assert_eq!(message(b"<html>no</html>"), b"<html>no</html>");
     }
 }

@@ -27,6 +27,7 @@ use encode::{Encoder, Resource};
 use table::Table;
 pub use transport::BuildError;
 use transport::Transport;
+pub(super) use transport::{Headers, resolve as resolve_headers};
 
 /// How long the last export may take when the process stops, which as a whole is given 10 s.
 pub const FLUSH: Duration = Duration::from_millis(2500);

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::model::dependency::{TlsMinVersion, TlsSettings};
+use crate::net::crypto;
+use crate::net::trust::{Trust, TrustError};
 
 /// TLS settings that cannot be used. Names files, never their content.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,8 @@ pub enum TlsError {
     File { path: PathBuf, problem: String },
     #[error("no certificate in {0}")]
     NoCertificate(PathBuf),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
 }
@@ -26,10 +30,10 @@ pub fn client_config(settings: &TlsSettings, alpn: &[&[u8]]) -> Result<ClientCon
         TlsMinVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsMinVersion::Tls13 => &[&rustls::version::TLS13],
     };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let trust = Trust::with_files(&settings.ca, settings.only_given_ca)?;
+    let builder = ClientConfig::builder_with_provider(crypto::provider())
         .with_protocol_versions(versions)?
-        .with_root_certificates(roots(settings)?);
+        .with_root_certificates(Arc::clone(trust.roots()));
     let mut config = match &settings.client_cert {
         None => builder.with_no_client_auth(),
         Some(files) => {
@@ -40,23 +44,6 @@ pub fn client_config(settings: &TlsSettings, alpn: &[&[u8]]) -> Result<ClientCon
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(config)
-}
-
-fn roots(settings: &TlsSettings) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    if !settings.only_given_ca {
-        // Certificates of the system that rustls cannot use are left out, as every client does.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-    }
-    for path in settings.ca.iter() {
-        for certificate in certificates(path)? {
-            roots.add(certificate)?;
-        }
-    }
-    Ok(roots)
 }
 
 /// Every certificate of a PEM file; at least one.

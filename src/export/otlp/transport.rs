@@ -7,9 +7,10 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::export::random;
-use crate::export::secret::{self, foreign};
 use crate::model::plan::{Otlp, OtlpProtocol};
 use crate::model::secret::Text;
+use crate::net::sanitize::foreign_text;
+use crate::net::secret::{SecretError, Secrets};
 
 use super::grpc::GrpcSender;
 use super::http::HttpSender;
@@ -57,6 +58,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 pub struct Transport {
     sender: Sender,
     headers: Arc<[(Arc<str>, Text)]>,
+    secrets: Secrets,
     /// Of one try.
     timeout: Duration,
 }
@@ -79,6 +81,7 @@ impl Transport {
         Ok(Transport {
             sender,
             headers: plan.headers.clone(),
+            secrets: Secrets::new(),
             timeout: plan.timeout,
         })
     }
@@ -105,7 +108,8 @@ impl Transport {
     }
 
     async fn send_once(&self, body: Bytes, deadline: Instant) -> Result<Bytes, SendError> {
-        let headers = resolve(&self.headers).map_err(|error| SendError::retry(error.to_string()))?;
+        let headers =
+            resolve(&self.secrets, &self.headers).map_err(|error| SendError::retry(error.to_string()))?;
         let until = deadline.min(Instant::now() + self.timeout);
         let send = async {
             match &self.sender {
@@ -120,9 +124,12 @@ impl Transport {
     }
 }
 
+/// Names and values as they are sent.
+pub type Headers = Vec<(Arc<str>, Arc<str>)>;
+
 /// The values of headers, secrets included; read now, so that a rotated secret is used at once.
-pub fn resolve(headers: &[(Arc<str>, Text)]) -> Result<Vec<(Arc<str>, Arc<str>)>, secret::SecretError> {
-    let one = |(name, value): &(Arc<str>, Text)| Ok((name.clone(), secret::text(value)?));
+pub fn resolve(secrets: &Secrets, headers: &[(Arc<str>, Text)]) -> Result<Headers, SecretError> {
+    let one = |(name, value): &(Arc<str>, Text)| Ok((name.clone(), secrets.text(value)?));
     headers.iter().map(one).collect()
 }
 
@@ -136,7 +143,7 @@ fn partial(answer: &[u8]) -> Partial {
     for (number, field) in fields(success.unwrap_or_default()) {
         match (number, field) {
             (1, Field::Number(rejected)) => partial.rejected = rejected,
-            (2, Field::Bytes(text)) => partial.message = foreign(&String::from_utf8_lossy(text), 300),
+            (2, Field::Bytes(text)) => partial.message = foreign_text(text, 300).into(),
             _ => {}
         }
     }

@@ -8,13 +8,13 @@ use http::header::{self, HeaderMap};
 use hyper::body::Body as _;
 
 use crate::model::attempt::{HttpTrouble, Trouble};
-use crate::net::sanitize::{error_chain, foreign_text};
-use crate::probe::run::Run;
+use crate::net::sanitize::foreign_text;
+use crate::probe::run::{Run, chain};
 
 use super::decode::{Decoder, Keep};
 use super::facts::{content_length, has_token};
 use super::link::{BodyStream, Link};
-use super::trouble::{Framing, short_body};
+use super::trouble::{Framing, goaway, is_cut_off, short_body};
 
 /// What is wanted of a body.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +102,13 @@ pub(crate) async fn read(
             }
             Some(Err(err)) => {
                 let traffic = link.wire.traffic();
+                if is_cut_off(&err)
+                    && let Some(reason) = link.goaway().await
+                {
+                    return Err(reader.fail(goaway(reason), chain(err.as_dyn())));
+                }
                 match short_body(&err, &traffic, framing, reader.bytes) {
-                    Some(trouble) => return Err(reader.fail(trouble, error_chain(err.as_dyn()))),
+                    Some(trouble) => return Err(reader.fail(trouble, chain(err.as_dyn()))),
                     None => break,
                 }
             }
@@ -163,6 +168,6 @@ impl Reader {
 
     fn undecodable(self, err: &io::Error) -> BodyFailure {
         let text = foreign_text(err.to_string().as_bytes(), 200);
-        self.fail(Trouble::Http(HttpTrouble::Decoding(text)), error_chain(err))
+        self.fail(Trouble::Http(HttpTrouble::Decoding(text)), chain(err))
     }
 }

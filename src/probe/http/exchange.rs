@@ -12,17 +12,16 @@ use tokio::time::Instant;
 use crate::model::attempt::{Protocol, Role, TlsTrouble, Trouble};
 use crate::model::dependency::{HttpVersion, Proxy, ResolveSettings, TlsSettings};
 use crate::model::phase::Phase;
-use crate::net::sanitize::error_chain;
 use crate::probe::pool::{Taken, Way, stale};
 use crate::probe::proxy::{Through, credentials, reach, tunnel};
-use crate::probe::run::{Halt, HopIndex, Run, halt, halt_nowhere};
+use crate::probe::run::{Halt, HopIndex, Run, chain as chain_of, halt, halt_nowhere};
 use crate::probe::secure::{Secure, secure};
 use crate::probe::stream::{Io, Traffic, Wire};
 use crate::probe::tcp::{Dial, dial};
 
 use super::link::{BodyStream, Link, LinkError};
 use super::prepared::Target;
-use super::trouble::{is_send_failure, no_head, phase_of};
+use super::trouble::{self, is_send_failure, no_head, phase_of};
 
 /// A request, and how its server is reached.
 pub(crate) struct Ask<'a> {
@@ -215,6 +214,7 @@ async fn exchange(
     let request = request(run, ask, link.is_h2()).map_err(|stop| Lost { stop })?;
     let deadline = run.end.phase(began, run.timeouts().first_byte);
     let wire = link.wire.clone();
+    let mut goaway = None;
     let failed = match deadline.bound(link.send(request)).await {
         Ok(Ok(head)) => {
             let at = Instant::now();
@@ -234,10 +234,18 @@ async fn exchange(
                 at,
             });
         }
-        Ok(Err(err)) => Failed::Link(err),
+        Ok(Err(err)) => {
+            if trouble::is_cut_off(&err) {
+                goaway = link.goaway().await;
+            }
+            Failed::Link(err)
+        }
         Err(budget) => Failed::Late(budget),
     };
-    let stop = failed.stop(run, hop, ask, &wire, began);
+    let mut stop = failed.stop(run, hop, ask, &wire, began);
+    if let Some(reason) = goaway {
+        stop.trouble = trouble::goaway(reason);
+    }
     Err(Lost { stop })
 }
 
@@ -254,7 +262,7 @@ impl Failed {
             Failed::Late(budget) => (Trouble::TimedOut(*budget), Vec::new()),
             Failed::Link(err) => {
                 let over_tls = run.hop(hop).tls.is_some();
-                (no_head(err, &traffic, over_tls), error_chain(err.as_dyn()))
+                (no_head(err, &traffic, over_tls), chain_of(err.as_dyn()))
             }
         };
         let still_writing = match &self {

@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,12 +13,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use crate::model::attempt::Protocol;
 use crate::probe::stream::{Io, Wire};
-
-use super::trouble::h2_is_close;
 
 /// Longest head of a response, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
@@ -27,41 +26,28 @@ const H2_WINDOW: u32 = 1 << 20;
 /// A connection is kept only if it is ready for its next request within this time after an answer.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How long the end of a connection is waited for, of which a stream has just heard.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
 type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection over which one request at a time may be sent.
 pub(crate) struct Link {
     sender: Sender,
     driver: Driver,
-    goaway: Goaway,
     pub wire: Arc<Wire>,
-}
-
-/// The GOAWAY with which an HTTP/2 connection ended. A stream that it leaves open is told of the end alone.
-#[derive(Clone, Default)]
-struct Goaway(Arc<Mutex<Option<h2::Error>>>);
-
-impl Goaway {
-    fn note(&self, err: h2::Error) {
-        if err.is_go_away() && err.is_remote() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(err);
-        }
-    }
-
-    /// Why a stream failed: the frame where all that the stream knows is that the connection is gone.
-    fn explains(&self, err: h2::Error) -> LinkError {
-        let frame = match h2_is_close(&err) {
-            true => self.0.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            false => None,
-        };
-        LinkError::H2(frame.unwrap_or(err))
-    }
 }
 
 enum Sender {
     H1(hyper::client::conn::http1::SendRequest<Full<Bytes>>),
-    H2(h2::client::SendRequest<Bytes>),
+    H2 {
+        sender: h2::client::SendRequest<Bytes>,
+        last_words: LastWords,
+    },
 }
+
+/// With which reason the peer ended an HTTP/2 connection, once it has ended.
+type LastWords = oneshot::Receiver<Option<h2::Reason>>;
 
 /// Who polls the connection.
 pub(crate) enum Driver {
@@ -134,7 +120,6 @@ impl Link {
     /// Makes an HTTP connection of `io`. Only HTTP/2 writes at this point.
     pub async fn open(io: Io, protocol: Protocol) -> Result<Link, LinkError> {
         let wire = io.wire.clone();
-        let goaway = Goaway::default();
         let (sender, driving): (Sender, Driving) = if protocol == Protocol::Http2 {
             let (sender, connection) = h2::client::Builder::new()
                 .enable_push(false)
@@ -144,14 +129,17 @@ impl Link {
                 .handshake(io)
                 .await
                 .map_err(LinkError::H2)?;
-            let noted = goaway.clone();
-            let driving = async move {
-                // Any other end is told to the stream that waits, or noted on the wire.
-                if let Err(err) = connection.await {
-                    noted.note(err);
-                }
+            let (tell, last_words) = oneshot::channel();
+            let driving = async {
+                let ended = connection.await;
+                let reason = ended
+                    .err()
+                    .filter(|err| err.is_go_away() && err.is_remote())
+                    .and_then(|err| err.reason());
+                // Nobody may want to know.
+                let _ = tell.send(reason);
             };
-            (Sender::H2(sender), Box::pin(driving))
+            (Sender::H2 { sender, last_words }, Box::pin(driving))
         } else {
             let (sender, connection) = hyper::client::conn::http1::Builder::new()
                 .max_buf_size(MAX_HEAD)
@@ -159,7 +147,7 @@ impl Link {
                 .await
                 .map_err(LinkError::H1)?;
             let driving = async {
-                // It is told to whoever waits, or noted on the wire.
+                // How it ended is told to the request that waits, or noted on the wire.
                 let _ = connection.await;
             };
             (Sender::H1(sender), Box::pin(driving))
@@ -167,13 +155,12 @@ impl Link {
         Ok(Link {
             sender,
             driver: Driver::Inline(Some(driving)),
-            goaway,
             wire,
         })
     }
 
     pub fn is_h2(&self) -> bool {
-        matches!(self.sender, Sender::H2(_))
+        matches!(self.sender, Sender::H2 { .. })
     }
 
     /// Sends a request and waits for the head of its response.
@@ -188,21 +175,18 @@ impl Link {
                     body: BodyStream::H1(body),
                 })
             }
-            Sender::H2(sender) => {
+            Sender::H2 { sender, .. } => {
                 let waiting = sender.clone().ready();
-                let goaway = &self.goaway;
-                let ready = self.driver.drive(waiting).await;
-                let mut sender = ready.map_err(|err| goaway.explains(err))?;
+                let mut sender = self.driver.drive(waiting).await.map_err(LinkError::H2)?;
                 let (parts, body) = request.into_parts();
                 let request = http::Request::from_parts(parts, ());
                 let (answer, mut stream) = sender
                     .send_request(request, body.is_empty())
-                    .map_err(|err| goaway.explains(err))?;
+                    .map_err(LinkError::H2)?;
                 if !body.is_empty() {
-                    stream.send_data(body, true).map_err(|err| goaway.explains(err))?;
+                    stream.send_data(body, true).map_err(LinkError::H2)?;
                 }
-                let answered = self.driver.drive(answer).await;
-                let response = answered.map_err(|err| goaway.explains(err))?;
+                let response = self.driver.drive(answer).await.map_err(LinkError::H2)?;
                 let (parts, body) = response.into_parts();
                 Ok(Head {
                     parts,
@@ -210,6 +194,16 @@ impl Link {
                 })
             }
         }
+    }
+
+    /// The reason of the GOAWAY with which the peer ended the connection, where it gave one. A stream that is cut off
+    /// by the end of the connection knows nothing of it.
+    pub async fn goaway(&mut self) -> Option<h2::Reason> {
+        let Sender::H2 { last_words, .. } = &mut self.sender else {
+            return None;
+        };
+        let waited = tokio::time::timeout(LAST_WORDS, self.driver.drive(last_words)).await;
+        waited.ok()?.ok()?
     }
 
     /// The next piece of a body; `None` at its end.
@@ -233,7 +227,7 @@ impl Link {
                     // It fails only for a stream that is gone, and then the next read says so.
                     let _ = stream.flow_control().release_capacity(data.len());
                 }
-                Some(piece.map_err(|err| self.goaway.explains(err)))
+                Some(piece.map_err(LinkError::H2))
             }
         }
     }
@@ -245,7 +239,7 @@ impl Link {
                 let ready = async { sender.ready().await.is_ok() };
                 tokio::time::timeout(SETTLE, self.driver.drive(ready)).await
             }
-            Sender::H2(sender) => {
+            Sender::H2 { sender, .. } => {
                 let waiting = sender.clone().ready();
                 let ready = async { waiting.await.is_ok() };
                 tokio::time::timeout(SETTLE, self.driver.drive(ready)).await

@@ -287,12 +287,12 @@ async fn read_body(
         Ok(body) => {
             run.note_wire(hop, &answer.link.wire);
             let keep = body.complete
+                && ask.only.is_none()
                 && run.order.dependency.keepalive.reuse
                 && run.is_home(&ask.target.url)
                 && answer.link.settles().await;
             if keep {
-                let name = run.order.dependency.name.clone();
-                run.world.pool.park(name, ask.way(), answer.link);
+                run.park(ask.way(), answer.link);
             }
             Ok((body.kept, body.bytes))
         }

@@ -195,7 +195,9 @@ fn unusable(text: String) -> Halt {
 
 /// The prepared requests, by dependency.
 #[derive(Default)]
-pub(crate) struct PreparedCache(Mutex<HashMap<Arc<str>, (Arc<Dependency>, Arc<Prepared>)>>);
+pub(crate) struct PreparedCache(Mutex<HashMap<Arc<str>, Entry>>);
+
+type Entry = (Arc<Dependency>, Arc<Prepared>);
 
 impl PreparedCache {
     /// The prepared request of this very dependency; one of the same name from before a reload does not count.

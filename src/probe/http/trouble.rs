@@ -122,6 +122,20 @@ fn from_the_connection(err: &LinkError, traffic: &Traffic) -> Option<Trouble> {
     Some(Trouble::Io { call, errno })
 }
 
+/// Whether an HTTP/2 stream was cut off by the end of its connection, which may have said why.
+pub(crate) fn is_cut_off(err: &LinkError) -> bool {
+    matches!(err, LinkError::H2(err) if h2_is_close(err))
+}
+
+/// The peer's GOAWAY.
+pub(crate) fn goaway(reason: h2::Reason) -> Trouble {
+    Trouble::H2(H2Trouble {
+        frame: H2Frame::GoAway,
+        reason: reason.into(),
+        remote: true,
+    })
+}
+
 /// What a write that failed says: the peer had already closed or reset.
 pub(crate) fn is_send_failure(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Io { call: Call::Send, .. })
@@ -139,7 +153,7 @@ fn has_eof(err: &hyper::Error) -> bool {
 }
 
 /// The library reports a closed connection as a broken pipe of its own, without errno.
-pub(crate) fn h2_is_close(err: &h2::Error) -> bool {
+fn h2_is_close(err: &h2::Error) -> bool {
     err.get_io().is_some_and(|io| io.raw_os_error().is_none())
 }
 

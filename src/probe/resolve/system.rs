@@ -3,8 +3,8 @@
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
-use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::attempt::{SystemAnswer, SystemError};
@@ -17,14 +17,18 @@ const TIMED_OUT: SystemError = SystemError {
 };
 
 /// Asks it, on a thread that may block. The thread outlives a deadline that passes, since getaddrinfo cannot be called
-/// off; it ends with the resolver's own timeout.
-pub async fn ask(name: &str, family: Family, deadline: Instant) -> SystemAnswer {
+/// off; it ends with the resolver's own timeout, and holds its place until then.
+pub async fn ask(name: &str, family: Family, deadline: Instant, place: OwnedSemaphorePermit) -> SystemAnswer {
     let started = Instant::now();
     let result = match CString::new(name) {
         Ok(name) => {
-            let work = tokio::task::spawn_blocking(move || getaddrinfo(&name, family));
+            let work = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                getaddrinfo(&name, family)
+            });
             match timeout_at(deadline, work).await {
                 Ok(Ok(result)) => result,
+                // The runtime is ending, and took the thread away.
                 Ok(Err(_)) | Err(_) => Err(TIMED_OUT),
             }
         }
@@ -37,14 +41,6 @@ pub async fn ask(name: &str, family: Family, deadline: Instant) -> SystemAnswer 
     SystemAnswer {
         elapsed: started.elapsed(),
         result,
-    }
-}
-
-/// The answer when there was no place to ask in time.
-pub fn not_asked() -> SystemAnswer {
-    SystemAnswer {
-        elapsed: Duration::ZERO,
-        result: Err(TIMED_OUT),
     }
 }
 

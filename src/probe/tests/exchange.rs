@@ -1,17 +1,18 @@
 //! HTTP/1: what a peer can do wrong between the request and the end of the body.
 
 use super::*;
-use crate::model::attempt::{Call, HttpTrouble, Protocol, RetryAfter, Unexpected};
+use crate::model::attempt::{Call, HttpTrouble, Protocol, RetryAfter, TlsTrouble, Unexpected};
 use crate::model::secret::{Secret, SecretRef, Text};
 
 #[tokio::test]
 async fn a_plain_answer() {
-    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: x\r\n\r\nok").await;
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: x\r\n\r\nok";
+    let server = Server::answering(answer).await;
     let attempt = get_from(&server).await;
     assert_eq!(attempt.stop(), None, "{attempt:?}");
     let hop = &attempt.hops[0];
     assert_eq!((hop.status, hop.protocol), (Some(200), Some(Protocol::Http11)));
-    assert_eq!(hop.received, 49);
+    assert_eq!(hop.received, answer.len() as u64);
     assert!(hop.sent > 50 && hop.first_bytes.is_empty());
     let response = hop.response.as_ref().unwrap();
     assert_eq!((response.body_bytes, response.server.as_deref()), (2, Some("x")));
@@ -162,7 +163,7 @@ async fn reset_within_the_body() {
             read_head(&mut stream).await;
             let some = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal";
             stream.write_all(some).await.unwrap();
-            // Bytes that are not yet read are lost with an RST: wait until they were.
+            // Not every system lets bytes be read behind an RST: wait until they were.
             gone.wait_for(|gone| *gone).await.unwrap();
             reset(stream);
         }
@@ -407,6 +408,23 @@ async fn an_error_status_is_not_held_up_by_its_body() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_is_missed_only_after_the_handshake() {
+    let identity = Identity::wanting_certificates();
+    let acceptor = identity.acceptor.clone();
+    let server = Server::start(move |stream, _| {
+        let acceptor = acceptor.clone();
+        async move {
+            // It fails, and says so by an alert.
+            let _ = acceptor.accept(stream).await;
+        }
+    })
+    .await;
+    let attempt = get(https(server.address, "/", &identity)).await;
+    // 116 is certificate_required (RFC 8446, section 6).
+    assert_stop(&attempt, Phase::Tls, Trouble::Tls(TlsTrouble::AlertReceived(116)));
+}
+
+#[tokio::test]
 async fn https_works_and_needs_no_close_notify() {
     let identity = Identity::new(&[b"http/1.1"]);
     let acceptor = identity.acceptor.clone();
@@ -414,8 +432,7 @@ async fn https_works_and_needs_no_close_notify() {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            let mut request = [0; 1024];
-            stream.read(&mut request).await.unwrap();
+            read_head(&mut stream).await;
             let answer: &[u8] = match number {
                 0 => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
                 1 => b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::model::attempt::{Attempt, Budget, Stop, Trouble};
@@ -84,7 +84,7 @@ impl Server {
 }
 
 /// Reads up to the end of a request's head and returns it.
-pub(super) async fn read_head(stream: &mut TcpStream) -> String {
+pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -93,7 +93,7 @@ pub(super) async fn read_head(stream: &mut TcpStream) -> String {
             _ => break,
         }
     }
-    String::from_utf8(head).unwrap()
+    String::from_utf8_lossy(&head).into_owned()
 }
 
 /// Closes in an orderly way: everything of the peer's is read first, so that no RST overtakes the answer.
@@ -232,6 +232,15 @@ impl Drop for Identity {
 
 impl Identity {
     pub fn new(alpn: &[&[u8]]) -> Identity {
+        Identity::with(alpn, false)
+    }
+
+    /// A server that wants a certificate of its clients, which none of them has.
+    pub fn wanting_certificates() -> Identity {
+        Identity::with(&[], true)
+    }
+
+    fn with(alpn: &[&[u8]], wants_certificates: bool) -> Identity {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         crate::net::crypto::install();
         let ca_key = rcgen::KeyPair::generate().unwrap();
@@ -245,8 +254,16 @@ impl Identity {
             .unwrap()
             .signed_by(&key, &issuer)
             .unwrap();
-        let mut config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca_cert.der().clone()).unwrap();
+        let builder = rustls::ServerConfig::builder();
+        let builder = if wants_certificates {
+            let verifier = rustls::server::WebPkiClientVerifier::builder(roots.into());
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder
             .with_single_cert(
                 vec![leaf.der().clone()],
                 rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),

@@ -66,8 +66,7 @@ async fn a_downgrade() {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            let mut request = [0; 1024];
-            stream.read(&mut request).await.unwrap();
+            read_head(&mut stream).await;
             let answer = b"HTTP/1.1 301 Moved\r\nLocation: http://h/x\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(answer).await.unwrap();
             stream.shutdown().await.ok();

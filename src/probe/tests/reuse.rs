@@ -147,6 +147,32 @@ async fn a_connection_that_says_close_is_not_kept() {
 }
 
 #[tokio::test]
+async fn what_was_forgotten_meanwhile_is_not_kept() {
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let server = Server::start(move |mut stream, _| {
+        let mut gone = gone.clone();
+        async move {
+            read_head(&mut stream).await;
+            gone.wait_for(|gone| *gone).await.unwrap();
+            stream.write_all(OK).await.unwrap();
+            read_head(&mut stream).await;
+        }
+    })
+    .await;
+    let prober = Prober::new();
+    let order = kept(server.address);
+    let reload = async {
+        while server.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        prober.forget("it");
+        go.send(true).unwrap();
+    };
+    let (attempt, ()) = tokio::join!(prober.attempt(&order), reload);
+    assert_eq!((attempt.stop(), prober.parked()), (None, 0));
+}
+
+#[tokio::test]
 async fn an_error_status_keeps_its_connection() {
     let server = Server::start(|mut stream, _| async move {
         while !read_head(&mut stream).await.is_empty() {
@@ -192,9 +218,8 @@ async fn tls_connections_are_kept_too() {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(stream).await.unwrap();
-            let mut request = [0; 1024];
             for _ in 0..2 {
-                stream.read(&mut request).await.unwrap();
+                read_head(&mut stream).await;
                 stream.write_all(OK).await.unwrap();
                 stream.flush().await.unwrap();
             }

@@ -194,7 +194,14 @@ async fn a_client_hello_tells_who_speaks_tls() {
         }
     })
     .await;
-    let plain = Server::answering("HTTP/1.1 400 Bad Request\r\n\r\n\r\n\r\n").await;
+    let plain = Server::start(|mut stream, _| async move {
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        finish(stream).await;
+    })
+    .await;
     for (server, spoke_tls) in [(&secure, true), (&plain, false)] {
         let probe = http(url(server.address, "/"));
         let result = confirm(probe, ConfirmationKind::ClientHello(server.address)).await;

@@ -138,10 +138,8 @@ fn what_is_decoded_is_what_the_catalogue_says() {
     let series = read(&requests);
     assert_eq!(series.values().filter(|point| point.flags() != 0).count(), 0);
     let own = "dependency=payments,server.address=payments.internal,server.port=443,team=checkout,tier=1";
-    let operations = &series[&format!(
-        "whyd.operations{{dependency=payments,outcome=failed,server.address=payments.internal,server.port=443,\
-         team=checkout,tier=1}}"
-    )];
+    let operations = &series["whyd.operations{dependency=payments,outcome=failed,server.address=payments.internal,server.port=443,\
+         team=checkout,tier=1}"];
     let Point::Number(operations) = operations else {
         panic!("not a number")
     };
