@@ -248,7 +248,7 @@ fn dependency(i: u8, variant: u8) -> Dependency {
         host: Arc::clone(&host),
         port: 80,
     };
-    let label: Arc<str> = if variant == 1 && i % 2 == 0 {
+    let label: Arc<str> = if variant == 1 && i.is_multiple_of(2) {
         "b".into()
     } else {
         "a".into()
@@ -277,12 +277,12 @@ fn dependency(i: u8, variant: u8) -> Dependency {
             ..RetryPolicy::default()
         },
         breaker: BreakerPolicy {
-            refuse: i % 4 == 0,
+            refuse: i.is_multiple_of(4),
             ..BreakerPolicy::default()
         },
         confirm: Confirm::Gentle,
         keepalive: Keepalive {
-            reuse: i % 2 == 0,
+            reuse: i.is_multiple_of(2),
             discover: false,
         },
         fast_below: Duration::from_secs(1),

@@ -49,13 +49,6 @@ impl KeyPath {
         Some((KeyPath(rest.to_vec()), last))
     }
 
-    pub fn last_key(&self) -> Option<&str> {
-        self.0.iter().rev().find_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
-        })
-    }
-
     pub fn starts_with(&self, prefix: &KeyPath) -> bool {
         self.0.starts_with(&prefix.0)
     }

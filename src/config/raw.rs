@@ -16,6 +16,10 @@ use super::scalar::{Bytes, LabelValue, OneOrMany, Span, Statuses, TextOrFile};
 /// The sections of a file. A directory's files are merged: dependencies add up, every other section stands in one file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "the sections are decoded one by one; the whole is there for its schema"
+)]
 pub struct File {
     /// What holds for every dependency that does not say otherwise.
     #[serde(default)]

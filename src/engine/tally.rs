@@ -88,13 +88,13 @@ impl Tally {
         if let Some(tcp) = attempt.hops.iter().rev().find_map(|hop| hop.tcp) {
             self.last_rtt = Some(tcp.rtt);
         }
-        let last_chain = attempt
+        let mut last_chain = attempt
             .hops
             .iter()
             .rev()
             .filter_map(|hop| hop.tls.as_ref())
             .map(|tls| &tls.chain);
-        if let Some(chain) = last_chain.filter(|chain| !chain.is_empty()).next() {
+        if let Some(chain) = last_chain.find(|chain| !chain.is_empty()) {
             self.not_after = chain.iter().map(|certificate| certificate.not_after).min();
         }
     }
