@@ -2,6 +2,9 @@
 
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/check.rs"]
+mod check;
+
 fn whyd(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whyd"));
     command

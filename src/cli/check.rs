@@ -17,6 +17,9 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
         Ok(data) => data,
         Err(why) => return usage_error(&why),
     };
+    if let Err(why) = wiring::check_certificates(&args.connection) {
+        return usage_error(&why);
+    }
     let targets = match wiring::plan_for_targets(args, data, stderr_color(global.color)) {
         Ok(targets) => targets,
         Err(diagnostics) => {
@@ -29,7 +32,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
     }
     let style = stdout_style(global.color);
     let mut printer = Printer::new(&targets.order, args.output, style, Output::stdout());
-    printer.progress.draw();
+    printer.draw_progress();
     let ended = wiring::run_round(targets.plan, global, |record| printer.take(record));
     printer.finish();
     if let Err(why) = ended {
@@ -71,6 +74,8 @@ struct Printer {
     /// Name of the dependency to the place of its target.
     places: HashMap<Arc<str>, usize>,
     names: Vec<Arc<str>>,
+    /// Which of them have concluded.
+    done: Vec<bool>,
     format: OutputFormat,
     style: Style,
     output: Output,
@@ -92,6 +97,7 @@ impl Printer {
         Printer {
             order: InOrder::new(names.len()),
             progress: Progress::new(names.len()),
+            done: vec![false; names.len()],
             places,
             names,
             format,
@@ -106,11 +112,17 @@ impl Printer {
             return;
         };
         self.progress.advance();
+        self.done[place] = true;
         self.progress.erase();
         for ready in self.order.put(place, record) {
             self.print(&ready);
         }
-        self.progress.draw();
+        self.draw_progress();
+    }
+
+    fn draw_progress(&self) {
+        let waiting_for = self.done.iter().position(|done| !done);
+        self.progress.draw(waiting_for.map(|place| &*self.names[place]));
     }
 
     /// Prints what waits for a record that never came. Such a target is inconclusive: it was not asked to the end.

@@ -7,6 +7,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use super::args::Color;
 use crate::report::style::Style;
+use crate::report::wrap::cut;
 
 /// EX_IOERR of sysexits.h: the output could not be written.
 const CANNOT_WRITE: u8 = 74;
@@ -129,9 +130,13 @@ impl Progress {
         self.done += 1;
     }
 
-    pub fn draw(&self) {
+    /// Draws it; `waiting_for` is one of those that are not done.
+    pub fn draw(&self, waiting_for: Option<&str>) {
         if self.shown && self.done < self.total {
-            let _ = write!(io::stderr(), "\r\u{1b}[2K{}", self.text());
+            let columns = terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| width.0);
+            // One column stays free: some terminals wrap when the last one is written.
+            let text = cut(&self.text(waiting_for), usize::from(columns).saturating_sub(1));
+            let _ = write!(io::stderr(), "\r\u{1b}[2K{text}");
             let _ = io::stderr().flush();
         }
     }
@@ -144,8 +149,12 @@ impl Progress {
         }
     }
 
-    fn text(&self) -> String {
-        format!("{}/{} done", self.done, self.total)
+    fn text(&self, waiting_for: Option<&str>) -> String {
+        let done = format!("{}/{} done", self.done, self.total);
+        match waiting_for {
+            Some(name) => format!("{done}, waiting for {name}"),
+            None => done,
+        }
     }
 }
 
@@ -189,6 +198,10 @@ mod tests {
             shown: false,
         };
         progress.advance();
-        assert_eq!(progress.text(), "1/3 done");
+        assert_eq!(progress.text(None), "1/3 done");
+        assert_eq!(
+            progress.text(Some("tcp://a:1")),
+            "1/3 done, waiting for tcp://a:1"
+        );
     }
 }

@@ -7,7 +7,7 @@ use super::args::{Global, ValidateArgs};
 use super::output::{Output, say, stderr_color};
 use super::{BAD_CONFIG, wiring};
 use crate::model::plan::Plan;
-use crate::report::units::count;
+use crate::report::units::dependencies_on_hosts;
 
 pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
     let color = stderr_color(global.color);
@@ -45,15 +45,9 @@ fn good(path: &Path, plan: &Plan) -> String {
         .collect();
     hosts.sort();
     hosts.dedup();
-    let number = plan.dependencies.len();
-    let dependencies = if number == 1 {
-        "1 dependency".to_owned()
-    } else {
-        format!("{number} dependencies")
-    };
     format!(
-        "{} is good: {dependencies} on {}",
+        "{} is good: {}",
         path.display(),
-        count(hosts.len(), "host")
+        dependencies_on_hosts(plan.dependencies.len(), hosts.len())
     )
 }

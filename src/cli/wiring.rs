@@ -5,14 +5,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::args::{CheckArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
+use super::args::{CheckArgs, ConnectionArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
 use super::demo;
 use super::output::complain;
-use crate::config::{self, HttpVersionChoice, ProcessEnvironment, TargetOptions, TargetTimeouts};
+use crate::config::{self, ProcessEnvironment, TargetOptions};
 use crate::daemon;
 use crate::export::log;
 use crate::model::failure::OperationRecord;
 use crate::model::plan::Plan;
+use crate::net::trust::{self, Trust};
 
 /// The targets of the command line as a plan of one round.
 pub struct Targets {
@@ -23,36 +24,52 @@ pub struct Targets {
     pub order: Vec<Arc<str>>,
 }
 
+/// Reads the certificates that the command line names, so that a mistyped path is not first met when a handshake needs it.
+///
+/// # Errors
+/// What is wrong with the first bad file, under its option's name.
+pub fn check_certificates(args: &ConnectionArgs) -> Result<(), String> {
+    Trust::with_files(&args.ca, true).map_err(|error| format!("--ca: {error}"))?;
+    if let Some(path) = &args.client_cert {
+        trust::certificates(path).map_err(|error| format!("--client-cert: {error}"))?;
+    }
+    if let Some(path) = &args.client_key {
+        let read = std::fs::read(path);
+        read.map_err(|error| format!("--client-key: {} cannot be read: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
 /// `Err` is the rendered diagnostics.
 pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> Result<Targets, String> {
+    let path = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
     let options = TargetOptions {
         method: args.request.method.clone(),
         headers: args.request.headers.clone(),
         body: data,
         proxy: args.connection.proxy.clone(),
-        ca: args.connection.ca.clone(),
-        client_cert: args.connection.client_cert.clone(),
-        client_key: args.connection.client_key.clone(),
+        ca: args.connection.ca.iter().map(path).collect(),
+        client_cert: args.connection.client_cert.as_ref().map(path),
+        client_key: args.connection.client_key.as_ref().map(path),
         server_name: args.connection.server_name.clone(),
         resolvers: args.connection.resolvers.clone(),
         ipv4: args.connection.ipv4,
         ipv6: args.connection.ipv6,
         http_version: args.request.http.map(|version| match version {
-            HttpVersionArg::Http1 => HttpVersionChoice::Http1,
-            HttpVersionArg::Http2 => HttpVersionChoice::Http2,
+            HttpVersionArg::Http1 => "1.1".to_owned(),
+            HttpVersionArg::Http2 => "2".to_owned(),
         }),
         expect_status: args.request.expect_status.clone(),
-        attempts: args.budget.retries.map(|retries| retries.saturating_add(1)),
+        timeout: args.budget.timeout,
+        attempt_timeout: args.budget.attempt_timeout,
+        resolve_timeout: args.budget.resolve_timeout,
+        connect_timeout: args.budget.connect_timeout,
+        tls_timeout: args.budget.tls_timeout,
+        first_byte_timeout: args.budget.first_byte_timeout,
+        body_timeout: args.budget.body_timeout,
+        retries: args.budget.retries,
         deep: args.deep,
-        timeouts: TargetTimeouts {
-            resolve: args.budget.resolve_timeout,
-            connect: args.budget.connect_timeout,
-            tls: args.budget.tls_timeout,
-            first_byte: args.budget.first_byte_timeout,
-            body: args.budget.body_timeout,
-            attempt: args.budget.attempt_timeout,
-            total: args.budget.timeout,
-        },
+        ..TargetOptions::default()
     };
     let made = config::plan_for_targets(&args.targets, &options, &ProcessEnvironment);
     let made = made.map_err(|diagnostics| {

@@ -1,163 +1,264 @@
-//! Typed decoding that finds every mistake: decode, note the mistake with its place, prune what is wrong, decode again.
+//! From a YAML value to a raw type with every error, not only the first: decode, note the error, take the offending
+//! node out, decode again.
+
+use std::collections::HashMap;
 
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use crate::model::similar;
+use super::mask;
+use super::path::{KeyPath, Segment};
+use super::raw::values::MARK;
+use super::report::{Finding, Part, Place, Report};
+use super::suggest;
 
-use super::expand::{Expanded, typed};
-use super::key_path::{KeyPath, Step};
-use super::source::{Source, is_secret};
+/// After this many in one entry, the rest is left untold: the entry is something else altogether.
+const MOST_ERRORS: usize = 50;
 
-/// Mistakes within one entry after which decoding gives up on it.
-const LIMIT: usize = 100;
-/// Edits within which a known key is offered for an unknown one.
-const KEY_DISTANCE: usize = 3;
-
-/// An entry that decoded, perhaps without some of its parts.
-pub struct Decoded<T> {
-    pub value: T,
-    /// What was wrong and therefore left out: rules about these are not checked, since they would mislead.
-    pub pruned: Vec<KeyPath>,
-}
-
-/// Decodes `value`, which stands at `base`. `None` when something required is missing or wrong.
-pub fn decode<T: DeserializeOwned>(
-    mut value: Value,
-    base: &KeyPath,
-    source: &Source,
-    expanded: &Expanded,
-) -> Option<Decoded<T>> {
-    let mut pruned: Vec<KeyPath> = Vec::new();
-    let mut removed: Vec<(KeyPath, usize)> = Vec::new();
-    for _ in 0..LIMIT {
-        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
-            Ok(value) => return Some(Decoded { value, pruned }),
-            Err(error) => error,
-        };
-        let found = steps(error.path());
-        let message = error.into_inner().to_string();
-        let present = original(&found, &removed);
-        if let Some(field) = between_backticks(&message, "missing field ") {
-            let missing = present.key(field);
-            if !pruned.contains(&missing) {
-                source.error(&base.join(&present), format!("`{field}` is missing"), None);
+/// Decodes the value at `place`. What cannot be decoded is noted and left out.
+pub fn decode<T: DeserializeOwned + Default>(value: &mut Value, place: &Place, report: &mut Report) -> T {
+    let mut gaps = Gaps::default();
+    for _ in 0..MOST_ERRORS {
+        match serde_path_to_error::deserialize::<_, T>(&*value) {
+            Ok(decoded) => return decoded,
+            Err(error) => {
+                let path = KeyPath::from(error.path());
+                let text = error.inner().to_string();
+                let original = gaps.original(&path);
+                let whole = Place {
+                    file: place.file,
+                    path: place.path.join(&original),
+                };
+                if reinterpret(value, &path, &whole, report) {
+                    continue;
+                }
+                let part = Wrong {
+                    value,
+                    path: &path,
+                    place: &whole,
+                };
+                if !report.left_out.contains(&whole) {
+                    let (finding, meant) = explain(&part, &text, report);
+                    report.add(finding);
+                    report.left_out.extend(meant);
+                }
+                report.left_out.insert(whole);
+                if path.0.is_empty() || !remove(value, &path) {
+                    return T::default();
+                }
+                gaps.note(&original);
             }
-            return None;
-        }
-        if expanded.contains(&base.join(&present)) && retype(&mut value, &found) {
-            continue;
-        }
-        report(&message, &base.join(&present), source, expanded);
-        pruned.push(present.clone());
-        if !prune(&mut value, &found, &mut removed) {
-            return None;
         }
     }
-    None
+    T::default()
 }
 
-fn report(message: &str, path: &KeyPath, source: &Source, expanded: &Expanded) {
-    if let Some(field) = between_backticks(message, "unknown field ") {
-        let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-        let distance = KEY_DISTANCE.min(field.chars().count().div_ceil(2));
-        let help = match similar::closest(field, known.iter().copied(), distance) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => "no keys are expected here".to_owned(),
-            None => format!("known here: {}", known.join(", ")),
-        };
-        source.error_on_key(path, format!("unknown key `{field}`"), Some(help));
-    } else if expanded.contains(path) || is_secret(path) {
-        let expected = message.split("expected ").nth(1).unwrap_or("something else");
-        source.error(
-            path,
-            format!("this value cannot be used here; expected {expected}"),
-            None,
-        );
-    } else {
-        source.error(path, message.to_owned(), None);
+/// A scalar that came whole from the environment is a text, because no one can tell what it is meant to be until a
+/// number or a truth value is asked for. Then it is read as YAML would read it. True when that changed it.
+fn reinterpret(value: &mut Value, path: &KeyPath, place: &Place, report: &Report) -> bool {
+    if !report.expanded.contains(place) {
+        return false;
     }
-}
-
-fn between_backticks<'a>(message: &'a str, after: &str) -> Option<&'a str> {
-    message.strip_prefix(after)?.strip_prefix('`')?.split('`').next()
-}
-
-fn steps(path: &serde_path_to_error::Path) -> KeyPath {
-    use serde_path_to_error::Segment;
-    let step = |segment: &Segment| match segment {
-        Segment::Seq { index } => Some(Step::Index(*index)),
-        Segment::Map { key } => Some(Step::Key(key.clone())),
-        Segment::Enum { variant } => Some(Step::Key(variant.clone())),
-        Segment::Unknown => None,
-    };
-    KeyPath(path.iter().filter_map(step).collect())
-}
-
-/// The path in the document as it was before items were taken out of its sequences.
-fn original(found: &KeyPath, removed: &[(KeyPath, usize)]) -> KeyPath {
-    let mut path = KeyPath::root();
-    for step in &found.0 {
-        path = match step {
-            Step::Key(key) => path.key(key),
-            Step::Index(index) => {
-                let mut taken: Vec<usize> = removed
-                    .iter()
-                    .filter(|(sequence, _)| *sequence == path)
-                    .map(|(_, i)| *i)
-                    .collect();
-                taken.sort_unstable();
-                let index = taken
-                    .into_iter()
-                    .fold(*index, |index, gone| index + usize::from(gone <= index));
-                path.index(index)
-            }
-        };
-    }
-    path
-}
-
-/// Makes a number or a boolean of the text at that path, which came from the environment. `false` when it is none, or
-/// when that was done before.
-fn retype(value: &mut Value, path: &KeyPath) -> bool {
-    let Some(node) = node_mut(value, path) else {
+    let Some(Value::String(text)) = get_mut(value, path).map(|found| &*found) else {
         return false;
     };
-    let typed = node.as_str().and_then(typed);
-    match typed {
-        Some(typed) => {
-            *node = typed;
-            true
+    let read = serde_yaml::from_str::<Value>(text);
+    let Ok(other @ (Value::Number(_) | Value::Bool(_))) = read else {
+        return false;
+    };
+    if let Some(found) = get_mut(value, path) {
+        *found = other;
+    }
+    true
+}
+
+struct Wrong<'a> {
+    value: &'a Value,
+    path: &'a KeyPath,
+    place: &'a Place,
+}
+
+/// Turns an error's text into a finding. Serde's own texts quote values, so nothing of them is kept but what was
+/// expected; the value itself is told only where it cannot be a secret.
+/// Also returns the place of the key that a misspelt one was probably meant to be.
+fn explain(wrong: &Wrong<'_>, text: &str, report: &Report) -> (Finding, Option<Place>) {
+    if let Some((key, known)) = unknown_field(text) {
+        return explain_unknown(wrong, key, &known);
+    }
+    let found = get(wrong.value, wrong.path);
+    let secret = report.is_expanded(wrong.place) || may_be_secret(&wrong.place.path, found);
+    let (expected, hint) = match text.strip_prefix(MARK).and_then(|rest| rest.split_once(MARK)) {
+        Some((expected, hint)) => (
+            expected.to_owned(),
+            Some(hint).filter(|hint| !hint.is_empty() && !secret),
+        ),
+        None => {
+            let expected = text
+                .rsplit_once(", expected ")
+                .map_or("something else", |(_, expected)| expected);
+            (plain_expected(expected).to_owned(), None)
         }
-        None => false,
+    };
+    let problem = format!(
+        "found {}",
+        found.map_or("nothing".to_owned(), |value| describe(value, secret))
+    );
+    let hint = hint
+        .map(str::to_owned)
+        .or_else(|| found.filter(|_| !secret).and_then(|v| hint_for(v, &expected)));
+    (
+        Finding::error(wrong.place, problem)
+            .expected(expected)
+            .suggest_opt(hint),
+        None,
+    )
+}
+
+fn explain_unknown(wrong: &Wrong<'_>, key: &str, known: &[&str]) -> (Finding, Option<Place>) {
+    let finding = Finding::error(wrong.place, "unknown key").at(Part::Key);
+    match suggest::nearest(key, known.iter().copied()) {
+        Some(meant) => {
+            let parent = wrong.place.path.parent().unwrap_or_default();
+            let place = Place {
+                file: wrong.place.file,
+                path: parent.key(meant),
+            };
+            (finding.suggest(format!("did you mean `{meant}`?")), Some(place))
+        }
+        None => (finding.expected(format!("one of {}", list(known))), None),
     }
 }
 
-fn node_mut<'a>(value: &'a mut Value, path: &KeyPath) -> Option<&'a mut Value> {
-    path.0.iter().try_fold(value, |node, step| match (step, node) {
-        (Step::Key(key), Value::Mapping(mapping)) => mapping.get_mut(key.as_str()),
-        (Step::Index(index), Value::Sequence(items)) => items.get_mut(*index),
+pub fn list(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn may_be_secret(path: &KeyPath, found: Option<&Value>) -> bool {
+    // A word in place of a proxy's URL is a misspelt word.
+    let is_word = |value: &Value| value.as_str().is_some_and(|text| !text.contains([':', '@', '.']));
+    let misspelt = path.last_key() == Some("proxy") && found.is_some_and(is_word);
+    !misspelt && path.keys().any(mask::is_secret_key)
+}
+
+/// Takes serde's "unknown field `a`, expected one of `b`, `c`" apart. A test pins the form.
+fn unknown_field(text: &str) -> Option<(&str, Vec<&str>)> {
+    let rest = text.strip_prefix("unknown field `")?;
+    let (key, rest) = rest.split_once("`, ").or_else(|| rest.split_once('`'))?;
+    let known = rest.split('`').skip(1).step_by(2).collect();
+    Some((key, known))
+}
+
+/// Serde's words in ours.
+fn plain_expected(expected: &str) -> &str {
+    if expected.starts_with("struct ") || expected == "a map" {
+        "a mapping (`key: value`)"
+    } else if expected == "a sequence" {
+        "a list"
+    } else if expected == "a string" {
+        "a text"
+    } else if expected == "a boolean" {
+        "`true` or `false`"
+    } else {
+        expected
+    }
+}
+
+fn hint_for(value: &Value, expected: &str) -> Option<String> {
+    match (value, expected) {
+        (Value::String(text), "`true` or `false`") => match text.to_lowercase().as_str() {
+            "yes" | "on" | "true" | "y" => Some("write `true`".into()),
+            "no" | "off" | "false" | "n" => Some("write `false`".into()),
+            _ => None,
+        },
+        (Value::Number(number), "a text") => Some(format!("write it in quotes: \"{number}\"")),
+        (Value::Bool(value), "a text") => Some(format!("write it in quotes: \"{value}\"")),
+        (Value::String(text), _) if expected.starts_with("a whole number") && text.parse::<u64>().is_ok() => {
+            Some(format!("write it without quotes: {text}"))
+        }
         _ => None,
+    }
+}
+
+/// What a value is; a scalar's text too, where it may be told.
+fn describe(value: &Value, secret: bool) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(value) if !secret => format!("`{value}`"),
+        Value::Number(number) if !secret => format!("the number `{number}`"),
+        Value::String(text) if !secret && is_short(text) => format!("the text `{text}`"),
+        Value::Bool(_) => "a truth value".into(),
+        Value::Number(_) => "a number".into(),
+        Value::String(_) => "another text".into(),
+        Value::Sequence(_) => "a list".into(),
+        Value::Mapping(_) => "a mapping".into(),
+        Value::Tagged(_) => "a tagged value".into(),
+    }
+}
+
+fn is_short(text: &str) -> bool {
+    text.chars().count() <= 40 && !text.contains("://") && !text.chars().any(char::is_control)
+}
+
+fn get<'v>(value: &'v Value, path: &KeyPath) -> Option<&'v Value> {
+    path.0.iter().try_fold(value, |value, segment| match segment {
+        Segment::Key(key) => value.get(key.as_str()),
+        Segment::Index(index) => value.get(*index),
     })
 }
 
-/// Takes the value at that path out of the document. `false` when there is nothing to take.
-fn prune(value: &mut Value, path: &KeyPath, removed: &mut Vec<(KeyPath, usize)>) -> bool {
-    let Some((parent, last)) = path.parent() else {
+fn get_mut<'v>(value: &'v mut Value, path: &KeyPath) -> Option<&'v mut Value> {
+    path.0.iter().try_fold(value, |value, segment| match segment {
+        Segment::Key(key) => value.get_mut(key.as_str()),
+        Segment::Index(index) => value.get_mut(*index),
+    })
+}
+
+/// Which items were taken out of which list, by the indexes and paths of the text.
+#[derive(Default)]
+struct Gaps(HashMap<KeyPath, Vec<usize>>);
+
+impl Gaps {
+    /// The path in the text of a path in the value, whose lists have lost items.
+    fn original(&self, path: &KeyPath) -> KeyPath {
+        let mut original = KeyPath::root();
+        for segment in &path.0 {
+            let segment = match segment {
+                Segment::Key(key) => Segment::Key(key.clone()),
+                Segment::Index(index) => {
+                    let mut index = *index;
+                    for gap in self.0.get(&original).into_iter().flatten() {
+                        index += usize::from(*gap <= index);
+                    }
+                    Segment::Index(index)
+                }
+            };
+            original.0.push(segment);
+        }
+        original
+    }
+
+    fn note(&mut self, original: &KeyPath) {
+        if let (Some(Segment::Index(index)), Some(parent)) = (original.0.last(), original.parent()) {
+            let gaps = self.0.entry(parent).or_default();
+            gaps.push(*index);
+            gaps.sort_unstable();
+        }
+    }
+}
+
+/// Takes a node out.
+fn remove(value: &mut Value, path: &KeyPath) -> bool {
+    let Some((last, rest)) = path.0.split_last() else {
         return false;
     };
-    let Some(node) = node_mut(value, &parent) else {
-        return false;
-    };
-    match (last, node) {
-        (Step::Key(key), Value::Mapping(mapping)) => mapping.remove(key.as_str()).is_some(),
-        (Step::Index(index), Value::Sequence(items)) if *index < items.len() => {
+    match (get_mut(value, &KeyPath(rest.to_vec())), last) {
+        (Some(Value::Mapping(entries)), Segment::Key(key)) => entries.remove(key.as_str()).is_some(),
+        (Some(Value::Sequence(items)), Segment::Index(index)) if *index < items.len() => {
             items.remove(*index);
-            let sequence = original(&parent, removed);
-            let place = original(path, removed);
-            if let Some((_, Step::Index(place))) = place.parent() {
-                removed.push((sequence, *place));
-            }
             true
         }
         _ => false,
@@ -166,47 +267,85 @@ fn prune(value: &mut Value, path: &KeyPath, removed: &mut Vec<(KeyPath, usize)>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::expand::expand;
-    use super::super::raw;
-    use super::super::scalar::TextOrFile;
     use super::*;
-    use std::collections::HashMap;
+    use crate::config::raw::RawDependency;
+
+    fn errors(yaml: &str) -> Vec<String> {
+        let mut value: Value = serde_yaml::from_str(yaml).expect("is YAML");
+        let mut report = Report::default();
+        let _: RawDependency = decode(&mut value, &Place::root(0), &mut report);
+        let mut lines: Vec<String> = report
+            .findings
+            .iter()
+            .map(|f| {
+                let mut line = format!("{}: {}", f.place.path, f.problem);
+                if let Some(expected) = &f.expected {
+                    line.push_str(&format!("; expected {expected}"));
+                }
+                if let Some(hint) = &f.suggestion {
+                    line.push_str(&format!("; {hint}"));
+                }
+                line
+            })
+            .collect();
+        lines.sort();
+        lines
+    }
 
     #[test]
-    fn what_comes_from_the_environment_is_the_text_that_it_is() {
-        let text = "\
-name: ${env:NUMBER}
-url: http://localhost/
-headers: {X-A: '${env:HEX}', X-B: '${env:EXPONENT}', X-C: '${env:FLAG}'}
-keepalive: {reuse: '${env:FLAG}'}
-breaker: {failure_share: '${env:SHARE}'}
-retry: {attempts: '${env:NUMBER}'}
-";
-        let env = HashMap::from([
-            ("NUMBER", "7"),
-            ("HEX", "0x10"),
-            ("EXPONENT", "1e5"),
-            ("FLAG", "true"),
-            ("SHARE", "0.5"),
-        ]);
-        let source = Source::new("whyd.yaml".into(), text.into());
-        let mut value = source.value().expect("YAML");
-        let expanded = expand(&mut value, &env, &source);
-        let decoded = decode::<raw::Dependency>(value, &KeyPath::root(), &source, &expanded);
-        let Some(Decoded { value, pruned }) = decoded else {
-            panic!("{:?}", source.diagnostics());
-        };
-        assert!(pruned.is_empty() && source.diagnostics().is_empty());
-        assert_eq!(value.name, "7");
-        let headers: Vec<&TextOrFile> = value.headers.values().collect();
-        for (header, wanted) in headers.into_iter().zip(["0x10", "1e5", "true"]) {
-            assert!(
-                *header == TextOrFile::Text(wanted.into()),
-                "{wanted} has become another text"
-            );
+    fn every_error_of_an_entry_is_told() {
+        let found = errors(
+            "name: a\nintervall: 5s\ntimeouts: {total: 10, conect: 1s}\nretry: {attempts: 0}\n\
+             keepalive: {reuse: yes}\nexpect: {json: [{path: 1}, {pth: a}]}\n",
+        );
+        assert_eq!(
+            found,
+            [
+                "expect.json[0].path: found the number `1`; expected a text; write it in quotes: \"1\"",
+                "expect.json[1].pth: unknown key; did you mean `path`?",
+                "intervall: unknown key; did you mean `interval`?",
+                "keepalive.reuse: found the text `yes`; expected `true` or `false`; write `true`",
+                "retry.attempts: found the number `0`; expected a whole number from 1 to 20",
+                "timeouts.conect: unknown key; did you mean `connect`?",
+                "timeouts.total: found the number `10`; expected a duration above zero such as `300ms`, `5s`, `2m` \
+                 or `1h`; a unit is missing: did you mean `10s`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_that_may_be_secret_are_not_quoted() {
+        for yaml in [
+            "auth: {bearer: 12.5}",
+            "auth: hunter2",
+            "headers: {x: 12.5}",
+            "auth: {basic: {password: [12.5]}}",
+        ] {
+            let found = errors(yaml).join("\n");
+            assert!(!found.is_empty(), "{yaml}");
+            assert!(!found.contains("hunter2") && !found.contains("12.5"), "{found}");
         }
-        assert_eq!(value.keepalive.reuse, Some(true));
-        assert_eq!(value.breaker.failure_share, Some(0.5));
-        assert_eq!(value.retry.attempts, Some(7));
+    }
+
+    #[test]
+    fn a_bad_item_of_a_list_does_not_hide_the_next() {
+        let found = errors("resolve: {servers: [10.0.0.1, x, 10.0.0.2, y]}");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("resolve.servers[1]: found the text `x`"));
+        assert!(found[1].starts_with("resolve.servers[3]: found the text `y`"));
+        assert_eq!(errors("resolve: {servers: [x, y, z]}").len(), 3);
+    }
+
+    #[test]
+    fn a_whole_reference_may_become_a_number() {
+        let mut value: Value =
+            serde_yaml::from_str("retry: {attempts: '4'}\nlabels: {tier: '1'}").expect("is YAML");
+        let mut report = Report::default();
+        let root = Place::root(0);
+        report.expanded.insert(root.dotted("retry.attempts"));
+        report.expanded.insert(root.dotted("labels.tier"));
+        let raw: RawDependency = decode(&mut value, &root, &mut report);
+        assert!(!report.has_errors());
+        assert_eq!(raw.retry.and_then(|r| r.attempts).map(|n| n.0), Some(4));
     }
 }

@@ -1,20 +1,25 @@
-//! Where environment variables come from: the process, or a map in tests.
+//! The environment as an argument, so that tests give their own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-/// Looks up environment variables.
+/// Where `${env:NAME}`, the proxy variables and the `OTEL_*` variables are looked up.
 pub trait Environment {
-    /// The value, or `None` when the variable is not set or not UTF-8.
     fn var(&self, name: &str) -> Option<String>;
 }
 
-/// The process's own environment.
+/// The environment of this process. A value that is not UTF-8 counts as not set.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {
     fn var(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+}
+
+impl Environment for BTreeMap<String, String> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
     }
 }
 

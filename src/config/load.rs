@@ -1,254 +1,384 @@
-//! Reading the files.
+//! Files to a plan.
 
-use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
+use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
+use super::decode::{decode, list};
+use super::diagnostic::{Diagnostic, Diagnostics, place};
+use super::environment::Environment;
+use super::lower::{RawPlan, lower};
+use super::raise;
+use super::report::{Finding, Part, Place, Report};
+use super::secrets;
+use super::source::{Source, duplicates, to_value};
+use super::suggest;
 use crate::model::plan::Plan;
 
-use super::decode::decode;
-use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::environment::Environment;
-use super::expand::{Expanded, expand};
-use super::key_path::KeyPath;
-use super::lower::{self, Entry};
-use super::raw;
-use super::source::Source;
-
 /// A good configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     pub plan: Plan,
+    /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Loads a file, or every `*.yaml` and `*.yml` file of a directory in the order of their names.
+/// Loads a file, or a directory whose `*.yaml` and `*.yml` files are merged in the order of their names.
 ///
-/// # Errors
-/// Everything that is wrong, at once.
+/// Fails with every mistake of every file at once.
 pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Diagnostics> {
-    let mut failed = Diagnostics::default();
-    let files = read(path, &mut failed);
+    let sources = read(path)?;
+    let mut report = Report::default();
+    let mut raw = RawPlan::default();
     let mut sections = Sections::default();
-    for (source, text_value) in &files {
-        if let Some(value) = text_value {
-            sections.take(source, value.clone(), env);
-        }
+    for (file, source) in sources.iter().enumerate() {
+        raw.directories.push(source.directory.clone());
+        read_source((file, source), env, &mut report, (&mut raw, &mut sections));
     }
-    let plan = sections.lower(env);
-    let mut all = failed.0;
-    for (source, _) in &files {
-        all.extend(source.diagnostics());
+    if raw.dependencies.is_empty() && !sections.dependencies {
+        let finding = Finding::error(&Place::root(0), "`dependencies` is missing");
+        report.add(finding.expected("a list of what is to be watched"));
     }
-    let all = Diagnostics(all);
-    match plan {
-        Some(plan) if !all.has_errors() => Ok(Loaded {
-            plan,
-            warnings: all.0,
-        }),
-        _ => Err(all),
+    let plan = lower(&raw, env, &mut report);
+    if report.has_errors() {
+        return Err(Diagnostics(place(&report, &sources)));
     }
+    let warnings = if report.findings.is_empty() {
+        Vec::new()
+    } else {
+        place(&report, &sources)
+    };
+    Ok(Loaded { plan, warnings })
 }
 
-fn read(path: &Path, failed: &mut Diagnostics) -> Vec<(Source, Option<Value>)> {
-    let mut fail = |file: &Path, message: String| {
-        failed.0.push(Diagnostic {
-            severity: Severity::Error,
-            file: Some(file.display().to_string()),
-            place: None,
-            key: String::new(),
-            message,
-            help: None,
-        });
+/// The configuration in effect as YAML: all defaults filled in, secrets as `[redacted]`.
+pub fn dump(path: &Path, env: &dyn Environment) -> Result<String, Diagnostics> {
+    let loaded = load(path, env)?;
+    serde_yaml::to_string(&raise::config(&loaded.plan)).map_err(|error| {
+        Diagnostics(vec![Diagnostic::file(
+            &path.display().to_string(),
+            error.to_string(),
+        )])
+    })
+}
+
+/// The texts of the files.
+fn read(path: &Path) -> Result<Vec<Source>, Diagnostics> {
+    let failed = |path: &Path, problem: String| {
+        Diagnostics(vec![Diagnostic::file(&path.display().to_string(), problem)])
     };
-    let paths = match files_at(path) {
-        Ok(paths) => paths,
-        Err(error) => {
-            fail(path, format!("cannot be read: {error}"));
-            return Vec::new();
+    let metadata =
+        std::fs::metadata(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
+    let files = if metadata.is_dir() {
+        let files = files_of(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
+        if files.is_empty() {
+            return Err(failed(
+                path,
+                "there is no `*.yaml` or `*.yml` file in this directory".into(),
+            ));
         }
+        files
+    } else {
+        vec![path.to_owned()]
     };
-    if paths.is_empty() {
-        fail(path, "holds no *.yaml or *.yml file".into());
-    }
     let mut sources = Vec::new();
-    for file in paths {
-        match fs::read_to_string(&file) {
-            Ok(text) => {
-                let source = Source::new(file.display().to_string(), text);
-                let value = source.value();
-                sources.push((source, value));
-            }
-            Err(error) => fail(&file, format!("cannot be read: {error}")),
+    let mut wrong = Vec::new();
+    for file in files {
+        let name = file.display().to_string();
+        let directory = file.parent().map(Path::to_owned).unwrap_or_default();
+        match std::fs::read(&file) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => {
+                    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+                    sources.push(Source::new(name, directory, text));
+                }
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    wrong.push(Diagnostic::file(&name, format!("not UTF-8, from byte {at} on")));
+                }
+            },
+            Err(error) => wrong.push(Diagnostic::file(&name, format!("cannot be read: {error}"))),
         }
     }
-    sources
+    if wrong.is_empty() {
+        Ok(sources)
+    } else {
+        Err(Diagnostics(wrong))
+    }
 }
 
-fn files_at(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if !fs::metadata(path)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
+/// In the order of their names; hidden ones (which a mounted ConfigMap has) are left out.
+fn files_of(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let file = entry?.path();
-        let yaml = file
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        let hidden = file
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let hidden = path
             .file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if yaml && !hidden && file.is_file() {
-            files.push(file);
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if yaml && !hidden && path.is_file() {
+            files.push(path);
         }
     }
     files.sort();
     Ok(files)
 }
 
-/// What the files say, section by section.
+/// Where each section was first given.
 #[derive(Default)]
-pub struct Sections<'a> {
-    pub defaults: Option<Entry<'a, raw::Defaults>>,
-    pub dependencies: Vec<Entry<'a, raw::Dependency>>,
-    pub limits: Option<Entry<'a, raw::Limits>>,
-    pub listen: Option<Entry<'a, raw::Listen>>,
-    pub otlp: Option<Entry<'a, raw::Otlp>>,
+struct Sections {
+    given: Vec<(&'static str, Place)>,
+    dependencies: bool,
 }
 
-const SECTIONS: &[&str] = &["defaults", "dependencies", "limits", "listen", "otlp"];
+const KEYS: [&str; 5] = ["defaults", "dependencies", "limits", "listen", "otlp"];
 
-impl<'a> Sections<'a> {
-    fn take(&mut self, source: &'a Source, mut value: Value, env: &dyn Environment) {
-        let expanded = Rc::new(expand(&mut value, env, source));
-        let root = KeyPath::root();
-        let mapping = match value {
-            Value::Mapping(mapping) => mapping,
-            Value::Null => return,
+fn read_source(
+    (file, source): (usize, &Source),
+    env: &dyn Environment,
+    report: &mut Report,
+    (raw, sections): (&mut RawPlan, &mut Sections),
+) {
+    let root = Place::root(file);
+    let Some(value) = parse(source, &root, report) else {
+        // What is in a text that cannot be read is not missing.
+        sections.dependencies = true;
+        return;
+    };
+    let entries = match value {
+        Value::Mapping(entries) => entries,
+        Value::Null => return,
+        _ => {
+            let finding = Finding::error(&root, "this is not a configuration");
+            report.add(finding.expected("a mapping with `dependencies`"));
+            sections.dependencies = true;
+            return;
+        }
+    };
+    for (key, mut value) in entries {
+        let key = match &key {
+            Value::String(key) => key.as_str(),
             _ => {
-                source.error(&root, "expected a mapping with `dependencies:`", None);
-                return;
+                report.error(&root, "a key that is not a text");
+                continue;
             }
         };
-        for (key, value) in mapping {
-            let name = key.as_str().unwrap_or_default().to_owned();
-            let path = root.key(&name);
-            match name.as_str() {
-                "defaults" => self.defaults = once(self.defaults.take(), source, value, &path, &expanded),
-                "limits" => self.limits = once(self.limits.take(), source, value, &path, &expanded),
-                "listen" => self.listen = once(self.listen.take(), source, value, &path, &expanded),
-                "otlp" => self.otlp = once(self.otlp.take(), source, value, &path, &expanded),
-                "dependencies" => self.take_dependencies(source, value, &path, &expanded),
-                // Anchors that are shared between entries may stand in a section of their own.
-                _ if name.starts_with("x-") => {}
-                _ => unknown_section(source, &name, &path),
-            }
+        if key.starts_with("x-") {
+            continue;
+        }
+        let Some(known) = KEYS.into_iter().find(|known| *known == key) else {
+            let meant = unknown_key(key, &root, report);
+            sections.dependencies |= meant == Some("dependencies");
+            continue;
+        };
+        let place = root.key(known);
+        secrets::expand(&mut value, &place, env, report);
+        if known == "dependencies" {
+            sections.dependencies = true;
+            read_dependencies(value, &place, report, raw);
+            continue;
+        }
+        if let Some((_, first)) = sections.given.iter().find(|(given, _)| *given == known) {
+            let finding =
+                Finding::error(&place, format!("`{known}` is given in another file too")).at(Part::Key);
+            report.add(finding.see("first given", first));
+            continue;
+        }
+        sections.given.push((known, place.clone()));
+        match known {
+            "defaults" => raw.defaults = section(value, place, report),
+            "limits" => raw.limits = section(value, place, report).map(|(limits, _)| limits),
+            "listen" => raw.listen = section(value, place, report),
+            _ => raw.otlp = section(value, place, report),
         }
     }
+}
 
-    fn take_dependencies(
-        &mut self,
-        source: &'a Source,
-        value: Value,
-        path: &KeyPath,
-        expanded: &Rc<Expanded>,
-    ) {
-        let items = match value {
-            Value::Sequence(items) => items,
-            Value::Null => return,
-            _ => {
-                source.error(
+/// A section, unless it is there and empty.
+fn section<T: DeserializeOwned + Default>(
+    mut value: Value,
+    place: Place,
+    report: &mut Report,
+) -> Option<(T, Place)> {
+    if value.is_null() {
+        // `otlp:` alone turns it on with all its defaults.
+        return Some((T::default(), place));
+    }
+    Some((decode(&mut value, &place, report), place))
+}
+
+fn read_dependencies(value: Value, place: &Place, report: &mut Report, raw: &mut RawPlan) {
+    let Value::Sequence(items) = value else {
+        let finding = Finding::error(place, "this is not a list");
+        report.add(finding.expected("a list of dependencies, each beginning with `- name:`"));
+        return;
+    };
+    if items.is_empty() {
+        report.error(place, "there is nothing to watch");
+    }
+    for (i, mut item) in items.into_iter().enumerate() {
+        let at = place.index(i);
+        let dependency = decode(&mut item, &at, report);
+        raw.dependencies.push((dependency, at));
+    }
+}
+
+/// Returns the key that is probably meant.
+fn unknown_key(key: &str, root: &Place, report: &mut Report) -> Option<&'static str> {
+    let finding = Finding::error(&root.key(key), "unknown key").at(Part::Key);
+    let meant = suggest::nearest(key, KEYS);
+    report.add(match meant {
+        Some(meant) => finding.suggest(format!("did you mean `{meant}`?")),
+        None => finding.expected(format!("one of {}", list(&KEYS))),
+    });
+    meant
+}
+
+/// The text's value. Keys that are given twice are noted, and the first one counts.
+fn parse(source: &Source, root: &Place, report: &mut Report) -> Option<Value> {
+    let mut value = match serde_yaml::from_str::<Value>(&source.text) {
+        Ok(value) => value,
+        Err(error) => {
+            let twice = source.tree().map(duplicates).unwrap_or_default();
+            if twice.is_empty() {
+                report.add(syntax(&error, root));
+                return None;
+            }
+            for (path, again) in twice {
+                let (line, column) = again.start;
+                let place = Place {
+                    file: root.file,
                     path,
-                    "expected a list of dependencies, each beginning with `- name:`",
-                    None,
+                };
+                report.add(
+                    Finding::error(&place, "this key is given twice")
+                        .at(Part::At(line, column + 1))
+                        .see("first given", &place),
                 );
-                return;
             }
-        };
-        for (i, item) in items.into_iter().enumerate() {
-            let base = path.index(i);
-            if let Some(entry) = Entry::decode(source, item, base, expanded) {
-                self.dependencies.push(entry);
-            }
+            source.tree().map(to_value)?
         }
-    }
-
-    fn lower(self, env: &dyn Environment) -> Option<Plan> {
-        self.refuse_duplicates();
-        lower::plan(&self, env)
-    }
-
-    fn refuse_duplicates(&self) {
-        let mut first: HashMap<&str, &Entry<'_, raw::Dependency>> = HashMap::new();
-        for entry in &self.dependencies {
-            let name = entry.raw.name.as_str();
-            match first.get(name) {
-                Some(earlier) if earlier.source.name == entry.source.name => {
-                    entry.error(
-                        "name",
-                        format!("`{name}` is also the name of {}", earlier.base),
-                        None,
-                    );
-                }
-                Some(earlier) => {
-                    entry.error(
-                        "name",
-                        format!("`{name}` is also defined in {}", earlier.source.name),
-                        None,
-                    );
-                }
-                None => {
-                    first.insert(name, entry);
-                }
-            }
-        }
-    }
-}
-
-fn once<'a, T: serde::de::DeserializeOwned>(
-    earlier: Option<Entry<'a, T>>,
-    source: &'a Source,
-    value: Value,
-    path: &KeyPath,
-    expanded: &Rc<Expanded>,
-) -> Option<Entry<'a, T>> {
-    if let Some(earlier) = earlier {
-        source.error_on_key(
-            path,
-            format!("this section is also in {}", earlier.source.name),
-            None,
+    };
+    if let Err(error) = value.apply_merge() {
+        report.error(
+            root,
+            format!("a merge key (`<<`) that cannot be followed: {error}"),
         );
-        return Some(earlier);
     }
-    // An empty section is one with nothing in it.
-    let value = if value.is_null() {
-        Value::Mapping(serde_yaml::Mapping::new())
-    } else {
-        value
-    };
-    Entry::decode(source, value, path.clone(), expanded)
+    Some(value)
 }
 
-fn unknown_section(source: &Source, name: &str, path: &KeyPath) {
-    let help = match crate::model::similar::closest(name, SECTIONS.iter().copied(), 3) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", SECTIONS.join(", ")),
-    };
-    source.error_on_key(path, format!("unknown key `{name}`"), Some(help));
+/// What the parser says, without the place that it appends: ours is told anyway.
+fn syntax(error: &serde_yaml::Error, root: &Place) -> Finding {
+    let text = error.to_string();
+    let problem = text
+        .split(" at line ")
+        .next()
+        .unwrap_or("")
+        .split(" in \"")
+        .next()
+        .unwrap_or("");
+    let finding = Finding::error(root, format!("this is not YAML: {problem}"));
+    match error.location() {
+        Some(at) => finding.at(Part::At(at.line(), at.column())),
+        None => finding,
+    }
 }
 
-impl<'a, T: serde::de::DeserializeOwned> Entry<'a, T> {
-    fn decode(source: &'a Source, value: Value, base: KeyPath, expanded: &Rc<Expanded>) -> Option<Self> {
-        let decoded = decode::<T>(value, &base, source, expanded)?;
-        Some(Entry {
-            source,
-            base,
-            raw: decoded.value,
-            pruned: decoded.pruned,
-            expanded: Rc::clone(expanded),
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn directory(name: &str) -> PathBuf {
+        let directory = std::env::temp_dir().join(format!("whyd-load-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).expect("can be made");
+        directory
+    }
+
+    #[test]
+    fn files_of_a_directory_are_merged_and_names_are_unique() {
+        let directory = directory("merge");
+        let write =
+            |name: &str, text: &str| std::fs::write(directory.join(name), text).expect("can be written");
+        write("10-defaults.yaml", "defaults: {interval: 10s}\n");
+        write("20-b.yml", "dependencies: [{name: b, url: 'https://b/'}]\n");
+        write("30-a.yaml", "dependencies: [{name: a, url: 'https://a/'}]\n");
+        write(".hidden.yaml", "nonsense: true\n");
+        write("notes.txt", "not read\n");
+        let loaded = load(&directory, &HashMap::new()).expect("is good");
+        let names: Vec<&str> = loaded.plan.dependencies.iter().map(|d| &*d.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(loaded.plan.dependencies[0].interval.as_secs(), 10);
+
+        write(
+            "40-c.yaml",
+            "defaults: {interval: 20s}\ndependencies: [{name: a, url: 'https://c/'}]\n",
+        );
+        let wrong = load(&directory, &HashMap::new()).expect_err("is bad").to_string();
+        let _ = std::fs::remove_dir_all(&directory);
+        assert!(
+            wrong.contains("40-c.yaml:1:1: defaults: `defaults` is given in another file too"),
+            "{wrong}"
+        );
+        assert!(
+            wrong.contains("40-c.yaml:2:23: dependencies[0].name: the name `a` is taken (first given at "),
+            "{wrong}"
+        );
+        assert!(wrong.contains("30-a.yaml:1:23)"), "{wrong}");
+    }
+
+    #[test]
+    fn the_example_of_the_interface_loads() {
+        let directory = directory("interface");
+        let file = directory.join("whyd.yaml");
+        let text = r#"
+defaults:
+  interval: 30s
+  timeouts: {resolve: 2s, connect: 3s, tls: 3s, first_byte: 8s, body: 8s, attempt: 10s, total: 25s}
+  retry: {attempts: 3, backoff: {initial: 200ms, max: 2s}}
+  confirm: gentle
+dependencies:
+  - name: core-dns
+    url: dns://10.0.0.2/payments.internal?type=A
+  - name: payments
+    url: https://payments.internal/health
+    interval: 10s
+    timeouts: {attempt: 4s, total: 9s}
+    expect: {status: 2xx, body_regex: '"ok"'}
+    keepalive: {reuse: true, discover: true}
+    labels: {team: checkout, tier: "1"}
+    depends_on: [core-dns]
+"#;
+        std::fs::write(&file, text).expect("can be written");
+        let loaded = load(&file, &HashMap::new()).expect("is good");
+        let once = dump(&file, &HashMap::new()).expect("is good");
+        std::fs::write(&file, &once).expect("can be written");
+        let twice = dump(&file, &HashMap::new()).expect("what is dumped loads");
+        let _ = std::fs::remove_dir_all(&directory);
+        assert_eq!(once, twice);
+        let payments = &loaded.plan.dependencies[1];
+        assert_eq!(
+            payments.timeouts.first_byte.as_secs(),
+            4,
+            "an inherited budget is lowered to fit"
+        );
+        assert_eq!(payments.timeouts.resolve.as_secs(), 2);
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told() {
+        let wrong = load(Path::new("/nowhere/whyd.yaml"), &HashMap::new())
+            .expect_err("is bad")
+            .to_string();
+        assert!(
+            wrong.starts_with("/nowhere/whyd.yaml: cannot be read: "),
+            "{wrong}"
+        );
     }
 }

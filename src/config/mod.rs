@@ -1,27 +1,28 @@
-//! From text to a plan: YAML and the command line, with every mistake reported at once and placed.
+//! From what the user wrote to a [`Plan`](crate::model::plan::Plan): checked, complete, every mistake told at once.
 //!
-//! `raw` is what may be written (and what the JSON Schema and the reference are generated from), `lower` turns it into
-//! the plan. Nothing outside this room sees a raw value.
+//! The flow: [`load`] reads files and expands references (`secrets`), `decode` turns them into the `raw` types,
+//! `lower` turns those into the plan. All of them note what is wrong in one `Report`; only when there is something
+//! to tell is the text parsed again with places (`source`) and made into [`Diagnostics`].
 
 mod decode;
 mod diagnostic;
-mod dump;
 mod environment;
-mod expand;
-mod key_path;
 mod load;
 mod lower;
+mod mask;
+mod path;
+mod raise;
 mod raw;
 mod reference;
-mod scalar;
+mod report;
+mod secrets;
 mod source;
+mod suggest;
 mod targets;
-mod url_lint;
+pub mod url_lint;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use dump::dump;
 pub use environment::{Environment, ProcessEnvironment};
-pub use load::{Loaded, load};
+pub use load::{Loaded, dump, load};
 pub use reference::{reference, schema};
-pub use scalar::parse_duration;
-pub use targets::{HttpVersionChoice, TargetOptions, TargetPlan, TargetTimeouts, plan_for_targets};
+pub use targets::{TargetOptions, TargetPlan, plan_for_targets};

@@ -1,184 +1,411 @@
-//! The JSON Schema and the reference of the configuration, both generated from the raw types.
+//! The JSON Schema and the written reference, both made from the raw types; the defaults are those of a lowered plan.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
 
-use super::raw;
+use super::lower::{RawPlan, lower};
+use super::raise;
+use super::raw::values::Word;
+use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp};
+use super::report::{Place, Report};
 
-/// JSON Schema (2020-12) of a configuration file.
+/// The JSON Schema (draft 7, which editors know best) of the configuration.
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(raw::File).to_value();
-    schema["title"] = "whyd configuration".into();
-    // Sections that begin with x- hold YAML anchors for use elsewhere.
-    schema["patternProperties"] = serde_json::json!({"^x-": {}});
+    let generator = SchemaSettings::draft07().into_generator();
+    let mut schema = generator.into_root_schema_for::<RawConfig>().to_value();
+    remove_null(&mut schema);
+    let defaults = defaults();
+    let root = schema.clone();
+    add_defaults(&mut schema, &root, &defaults);
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".into(), json!("whyd configuration"));
+        root.insert("patternProperties".into(), json!({"^x-": true}));
+    }
     schema
 }
 
-/// Sections of the reference, in the order in which a reader wants them.
-const ORDER: &[&str] = &[
-    "Dependency",
-    "Timeouts",
-    "Retry",
-    "Backoff",
-    "Breaker",
-    "Keepalive",
-    "Expect",
-    "HeaderIs",
-    "Auth",
-    "Basic",
-    "Oauth2",
-    "Tls",
-    "ProxySettings",
-    "Resolve",
-    "Redirects",
-    "Defaults",
-    "Limits",
-    "Listen",
-    "ListenTls",
-    "ListenAuth",
-    "Otlp",
-];
+/// Every option is optional, which the types say with `null`; nobody needs to write it.
+fn remove_null(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|one| one != "null");
+                if let [one] = types.as_slice() {
+                    let one = one.clone();
+                    object.insert("type".into(), one);
+                }
+            }
+            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+                choices.retain(|one| *one != json!({"type": "null"}));
+                if let [Value::Object(only)] = choices.as_slice() {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    if only.contains_key("$ref") && object.contains_key("description") {
+                        // In draft 7, what stands beside a reference is not looked at.
+                        object.insert("allOf".into(), json!([only]));
+                    } else {
+                        for (key, value) in only {
+                            object.entry(key).or_insert(value);
+                        }
+                    }
+                }
+            }
+            if let Some(Value::Array(known)) = object.get_mut("enum") {
+                known.retain(|one| !one.is_null());
+            }
+            for value in object.values_mut() {
+                remove_null(value);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_null),
+        _ => {}
+    }
+}
 
-/// The reference as Markdown.
+/// What a configuration with one dependency and nothing else is when everything is filled in.
+fn defaults() -> Value {
+    let dependency = RawDependency {
+        name: Some(Word("name".into())),
+        url: Some("https://host.example/".into()),
+        ..RawDependency::default()
+    };
+    let place = Place::root(0);
+    let raw = RawPlan {
+        dependencies: vec![(dependency, place.key("dependencies").index(0))],
+        listen: Some((RawListen::default(), place.key("listen"))),
+        otlp: Some((RawOtlp::default(), place.key("otlp"))),
+        ..RawPlan::default()
+    };
+    let nothing: HashMap<&str, &str> = HashMap::new();
+    let plan = lower(&raw, &nothing, &mut Report::default());
+    let mut value = serde_json::to_value(raise::config(&plan)).unwrap_or_default();
+    let dependency = value["dependencies"][0].take();
+    value["defaults"] = dependency.clone();
+    value["dependencies"] = json!([dependency]);
+    // These are not defaults but what the one dependency was given, or what is chosen by it.
+    for section in ["/defaults", "/dependencies/0"] {
+        if let Some(section) = value.pointer_mut(section).and_then(Value::as_object_mut) {
+            section.remove("name");
+            section.remove("url");
+            // It changes with every release; what is generated need not.
+            section.insert("user_agent".into(), json!("whyd/VERSION"));
+        }
+    }
+    if let Some(otlp) = value["otlp"].as_object_mut() {
+        otlp.remove("endpoint");
+        otlp.remove("protocol");
+    }
+    value
+}
+
+/// Sets `default` on every property that has one. `root` is the schema as it was, to follow references in.
+fn add_defaults(schema: &mut Value, root: &Value, defaults: &Value) {
+    let mut done = BTreeSet::new();
+    let mut open: Vec<(String, Value)> = vec![(String::new(), defaults.clone())];
+    while let Some((pointer, defaults)) = open.pop() {
+        if !done.insert(pointer.clone()) {
+            continue;
+        }
+        let Some(properties) = schema
+            .pointer_mut(&format!("{pointer}/properties"))
+            .and_then(Value::as_object_mut)
+        else {
+            continue;
+        };
+        for (key, property) in properties.iter_mut() {
+            let Some(default) = defaults.get(key) else {
+                continue;
+            };
+            let below = match default {
+                Value::Array(items) => items.first().filter(|item| item.is_object()),
+                Value::Object(_) => Some(default),
+                _ => None,
+            };
+            match (below, reference_of(property)) {
+                (Some(below), Some(pointer)) if root.pointer(&format!("{pointer}/properties")).is_some() => {
+                    open.push((pointer, below.clone()));
+                }
+                (Some(_), _) => {}
+                (None, _) => {
+                    if let Some(property) = property.as_object_mut() {
+                        if let Some(reference) = property.remove("$ref") {
+                            property.insert("allOf".into(), json!([{"$ref": reference}]));
+                        }
+                        property.insert("default".into(), default.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The JSON pointer of the definition that a schema refers to, directly, by `allOf`, or as a list's items.
+fn reference_of(schema: &Value) -> Option<String> {
+    let reference = schema
+        .get("$ref")
+        .or_else(|| schema.pointer("/allOf/0/$ref"))
+        .or_else(|| schema.pointer("/items/$ref"))?;
+    reference.as_str()?.strip_prefix('#').map(str::to_owned)
+}
+
+/// The reference in Markdown: every key, its type, its default and its meaning.
 pub fn reference() -> String {
     let schema = schema();
-    let mut text = String::from(
-        "# Configuration\n\n\
-         Generated from the program's own types (`UPDATE_EXPECT=1 cargo test` rewrites it); do not edit.\n\n\
-         A configuration is a YAML file, or a directory whose `*.yaml` and `*.yml` files are merged. `whyd validate PATH` \
-         reports every mistake at once. `examples/reference.yaml` shows every key in use.\n\n\
-         - Durations carry their unit: `300ms`, `5s`, `2m`, `1h`.\n\
-         - `${env:NAME}` and `${env:NAME:-default}` are expanded in scalars after parsing.\n\
-         - Where a text or secret is wanted, `{file: PATH}` takes it from a file, which is read again when it changes.\n\
-         - Unknown keys are errors. Sections whose names begin with `x-` are ignored, for YAML anchors.\n\n",
-    );
-    section(&mut text, "The file", &schema, &schema);
-    for name in ORDER {
-        if let Some(definition) = schema["$defs"].get(name) {
-            section(&mut text, name, definition, &schema);
+    let mut writer = Writer {
+        schema: &schema,
+        text: String::new(),
+        values: BTreeSet::new(),
+    };
+    writer.text.push_str(INTRODUCTION);
+    let mut open = vec![(String::new(), "Top level".to_owned())];
+    let mut done = BTreeSet::new();
+    while !open.is_empty() {
+        let (pointer, title) = open.remove(0);
+        if done.insert(pointer.clone()) {
+            let found = writer.section(&pointer, &title);
+            // In depth first: what belongs to a section follows it.
+            open.splice(0..0, found);
         }
     }
-    let mut names: Vec<&String> = schema["$defs"]
-        .as_object()
-        .map(|all| all.keys().collect())
-        .unwrap_or_default();
-    names.retain(|name| !ORDER.contains(&name.as_str()));
-    text.push_str("## Values\n\n| value | meaning |\n|---|---|\n");
-    for name in names {
-        let _ = writeln!(text, "| {name} | {} |", value_meaning(&schema["$defs"][name]));
-    }
-    text
+    writer.values_section();
+    writer.text
 }
 
-fn section(text: &mut String, title: &str, definition: &Value, schema: &Value) {
-    let _ = write!(text, "## {title}\n\n");
-    if let Some(description) = definition["description"].as_str() {
-        let _ = write!(text, "{}\n\n", flat(description));
-    }
-    let Some(properties) = definition["properties"].as_object() else {
-        return;
-    };
-    let required: Vec<&str> = definition["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    text.push_str("| key | type | meaning |\n|---|---|---|\n");
-    for (key, property) in properties {
-        let kind = kind(property);
-        let meaning = property["description"].as_str().map(flat);
-        let meaning = meaning
-            .or_else(|| of_definition(property, schema))
-            .unwrap_or_default();
-        let needed = if required.contains(&key.as_str()) {
-            " **Required.**"
-        } else {
-            ""
+const INTRODUCTION: &str = "# Configuration
+
+<!-- Generated from the types that read it. `UPDATE_EXPECT=1 cargo test --test config` writes it again. -->
+
+The configuration is YAML: one file, or a directory whose `*.yaml` and `*.yml` files are merged in the order of their
+names. `defaults`, `limits`, `listen` and `otlp` may each stand in one file only; names of dependencies are unique in all.
+`whyd validate PATH` tells everything that is wrong at once; `whyd validate --dump PATH` prints what is in effect;
+`whyd schema` prints the JSON Schema for editors.
+
+- `${env:NAME}` and `${env:NAME:-default}` are replaced in values, after parsing; `$${env:NAME}` stands for the text
+  itself. A variable that is not set and has no default is an error.
+- Where a text may be secret, `{file: PATH}` takes it from a file, which is read again when it changes. Relative paths
+  start at the configuration's directory. Secrets are never printed.
+- Mappings of a dependency (`timeouts`, `retry`, `labels`, `headers`, `tls`, …) are merged with those of `defaults` key by
+  key; `proxy` is taken whole. An inherited timeout is lowered to fit an interval or a timeout that is given more closely.
+- Keys that begin with `x-` at the top level are passed over: YAML anchors may live there.
+";
+
+struct Writer<'s> {
+    schema: &'s Value,
+    text: String,
+    /// Definitions that are not mappings: explained at the end.
+    values: BTreeSet<String>,
+}
+
+impl Writer<'_> {
+    /// Writes one mapping's table; returns the mappings that it leads to.
+    fn section(&mut self, pointer: &str, title: &str) -> Vec<(String, String)> {
+        let Some(section) = self.schema.pointer(pointer) else {
+            return Vec::new();
         };
-        let _ = writeln!(text, "| `{key}` | {kind} | {meaning}{needed} |");
-    }
-    text.push('\n');
-}
-
-fn of_definition(property: &Value, schema: &Value) -> Option<String> {
-    let name = reference_of(property)?;
-    schema["$defs"][name]["description"].as_str().map(flat)
-}
-
-fn flat(text: &str) -> String {
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('|', "\\|")
-}
-
-fn reference_of(property: &Value) -> Option<&str> {
-    let direct = property["$ref"].as_str();
-    let nested = || {
-        property["anyOf"]
-            .as_array()?
-            .iter()
-            .find_map(|option| option["$ref"].as_str())
-    };
-    direct.or_else(nested)?.strip_prefix("#/$defs/")
-}
-
-fn kind(property: &Value) -> String {
-    if let Some(name) = reference_of(property) {
-        return linked(name);
-    }
-    match &property["type"] {
-        Value::String(kind) if kind == "array" => format!("list of {}", kind_of_items(&property["items"])),
-        Value::String(kind) if kind == "object" => {
-            format!("map of {}", kind_of_items(&property["additionalProperties"]))
+        let Some(properties) = section.get("properties").and_then(Value::as_object) else {
+            return Vec::new();
+        };
+        let required: Vec<&str> = section
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let _ = write!(self.text, "\n## {title}\n\n");
+        if let Some(meaning) = section.get("description").and_then(Value::as_str) {
+            let _ = write!(self.text, "{}\n\n", one_line(meaning));
         }
-        Value::String(kind) => kind.clone(),
-        Value::Array(kinds) => {
-            let named: Vec<&str> = kinds
+        self.text
+            .push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+        let mut found = Vec::new();
+        for (key, property) in properties {
+            let shown = self.type_of(property, &mut found);
+            let default = match property.get("default") {
+                Some(Value::String(text)) => format!("`{text}`"),
+                Some(value) => format!("`{value}`"),
+                None if required.contains(&key.as_str()) => "required".into(),
+                None => String::new(),
+            };
+            let meaning = property.get("description").and_then(Value::as_str).unwrap_or("");
+            let _ = writeln!(
+                self.text,
+                "| `{key}` | {shown} | {default} | {} |",
+                one_line(meaning).replace('|', "\\|")
+            );
+        }
+        found
+    }
+
+    /// A type in words, with links; notes the mappings that it leads to.
+    fn type_of(&mut self, schema: &Value, found: &mut Vec<(String, String)>) -> String {
+        if let Some(reference) = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref")) {
+            return self.link(reference.as_str().unwrap_or(""), found);
+        }
+        if let Some(known) = schema.get("enum").and_then(Value::as_array) {
+            // A word that is a number stands there twice, with quotes and without.
+            let words: Vec<String> = known
                 .iter()
                 .filter_map(Value::as_str)
-                .filter(|kind| *kind != "null")
+                .map(|word| format!("`{word}`"))
                 .collect();
-            named.join(" or ")
+            return words.join(", ");
         }
-        _ => "any".to_owned(),
+        if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
+            let shown: Vec<String> = choices.iter().map(|one| self.type_of(one, found)).collect();
+            return shown.join(" or ");
+        }
+        if let Some(values) = schema
+            .get("additionalProperties")
+            .filter(|values| values.is_object())
+        {
+            return format!("mapping of names to {}", self.type_of(values, found));
+        }
+        if let Some(items) = schema.get("items") {
+            return format!("list of {}", self.type_of(items, found));
+        }
+        match schema.get("type") {
+            Some(Value::String(one)) => self.scalar(one, schema),
+            Some(Value::Array(several)) => {
+                let shown: Vec<String> = several
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(|one| self.scalar(one, schema))
+                    .collect();
+                shown.join(" or ")
+            }
+            _ => "anything".into(),
+        }
+    }
+
+    fn scalar(&self, name: &str, schema: &Value) -> String {
+        match (name, schema.get("minimum"), schema.get("maximum")) {
+            ("integer", Some(low), Some(high)) => format!("whole number, {low} to {high}"),
+            ("integer", ..) => "whole number".into(),
+            ("number", ..) => "number".into(),
+            ("string", ..) => "text".into(),
+            ("boolean", ..) => "`true` or `false`".into(),
+            (other, ..) => other.into(),
+        }
+    }
+
+    fn link(&mut self, reference: &str, found: &mut Vec<(String, String)>) -> String {
+        let pointer = reference.trim_start_matches('#');
+        let title = pointer.rsplit('/').next().unwrap_or("");
+        let Some(definition) = self.schema.pointer(pointer) else {
+            return title.into();
+        };
+        if definition.get("properties").is_some() {
+            found.push((pointer.to_owned(), title.to_owned()));
+        } else if definition.get("description").is_some() {
+            self.values.insert(title.to_owned());
+            // A value that has a form with keys leads to that form.
+            let definition = definition.clone();
+            self.type_of(&definition, found);
+        } else {
+            let definition = definition.clone();
+            return self.type_of(&definition, found);
+        }
+        format!("[{title}](#{})", title.to_lowercase())
+    }
+
+    fn values_section(&mut self) {
+        self.text.push_str("\n# Values\n");
+        for title in self.values.clone() {
+            let pointer = format!("/definitions/{title}");
+            let Some(definition) = self.schema.pointer(&pointer).cloned() else {
+                continue;
+            };
+            let meaning = definition
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned();
+            let shown = self.type_of(&definition, &mut Vec::new());
+            let _ = write!(
+                self.text,
+                "\n## {title}\n\n{} Written as {shown}.\n",
+                one_line(&meaning)
+            );
+        }
     }
 }
 
-fn kind_of_items(items: &Value) -> String {
-    match kind(items).as_str() {
-        "any" => "values".to_owned(),
-        kind => kind.to_owned(),
-    }
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn linked(name: &str) -> String {
-    let target = if ORDER.contains(&name) {
-        name.to_lowercase()
-    } else {
-        "values".to_owned()
-    };
-    format!("[{name}](#{target})")
+/// The properties of a schema's mapping, for tests that hold examples against it.
+#[cfg(test)]
+fn properties<'s>(schema: &'s Value, pointer: &str) -> Option<&'s serde_json::Map<String, Value>> {
+    schema.pointer(&format!("{pointer}/properties"))?.as_object()
 }
 
-fn value_meaning(definition: &Value) -> String {
-    let mut meaning = definition["description"].as_str().map(flat).unwrap_or_default();
-    let options = definition["oneOf"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|option| {
-            let value = option["const"].as_str()?;
-            Some(format!(
-                "`{value}`: {}",
-                option["description"].as_str().map(flat).unwrap_or_default()
-            ))
-        });
-    let options: Vec<String> = options.collect();
-    if !options.is_empty() {
-        let _ = write!(meaning, " {}", options.join(" "));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_has_every_key_with_its_default() {
+        let schema = schema();
+        let dependency = properties(&schema, "/definitions/Dependency").expect("is there");
+        assert_eq!(dependency["interval"]["default"], "30s");
+        assert_eq!(
+            schema["definitions"]["Timeouts"]["properties"]["total"]["default"],
+            "25s"
+        );
+        assert_eq!(
+            schema["definitions"]["Retry"]["properties"]["attempts"]["default"],
+            3
+        );
+        assert_eq!(
+            schema["definitions"]["Limits"]["properties"]["concurrency"]["default"],
+            2000
+        );
+        assert_eq!(
+            schema["definitions"]["Listen"]["properties"]["address"]["default"],
+            "127.0.0.1:9477"
+        );
+        assert_eq!(
+            schema["definitions"]["Dependency"]["required"],
+            json!(["name", "url"])
+        );
+        assert_eq!(schema["definitions"]["Dependency"]["additionalProperties"], false);
+        assert!(!schema.to_string().contains("\"null\""), "{schema}");
     }
-    meaning
+
+    #[test]
+    fn every_key_has_a_meaning() {
+        let schema = schema();
+        let definitions = schema["definitions"].as_object().expect("is there");
+        let sections = definitions
+            .iter()
+            .map(|(name, _)| format!("/definitions/{name}"))
+            .chain([String::new()]);
+        for pointer in sections {
+            for (key, property) in properties(&schema, &pointer).into_iter().flatten() {
+                assert!(
+                    property.get("description").is_some(),
+                    "{pointer}: {key} has no description"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_names_every_key() {
+        let (schema, reference) = (schema(), reference());
+        let definitions = schema["definitions"].as_object().expect("is there");
+        for (name, _) in definitions {
+            for (key, _) in properties(&schema, &format!("/definitions/{name}"))
+                .into_iter()
+                .flatten()
+            {
+                assert!(reference.contains(&format!("| `{key}` |")), "{name}.{key}");
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{Diagnostics, Loaded};
 use crate::model::plan::{Listen, Plan};
+use crate::report::units::dependencies_on_hosts;
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
@@ -114,10 +115,9 @@ fn tls_letter(listen: Option<&Listen>) -> &'static str {
 fn announce(plan: &Plan) {
     let hosts: std::collections::BTreeSet<_> = plan.dependencies.iter().map(|d| &d.host).collect();
     info!(
-        "whyd {} watches {} dependencies on {} hosts",
+        "whyd {} watches {}",
         env!("CARGO_PKG_VERSION"),
-        plan.dependencies.len(),
-        hosts.len()
+        dependencies_on_hosts(plan.dependencies.len(), hosts.len())
     );
     if let Some(otlp) = &plan.otlp {
         info!("exporting OTLP to {} every {:?}", otlp.endpoint, otlp.interval);

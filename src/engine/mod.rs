@@ -84,6 +84,8 @@ pub struct Engine {
     generation: u32,
     /// Dependencies that were not started yet since they came into the plan.
     not_begun: usize,
+    /// Every dependency of a plan was begun once. What a later plan adds does not take that back.
+    first_round_begun: bool,
     skipped: [u64; 3],
     lag: Histogram,
     since: Wall,
@@ -108,6 +110,7 @@ impl Engine {
             next_operation: 1,
             generation: 0,
             not_begun: 0,
+            first_round_begun: false,
             skipped: [0; 3],
             lag: Histogram::default(),
             since: now.wall,
@@ -143,6 +146,7 @@ impl Engine {
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
             }
         }
+        self.first_round_begun |= self.planned && self.not_begun == 0;
         self.report_when_drained(out);
     }
 

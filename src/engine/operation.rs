@@ -66,10 +66,11 @@ impl Operation {
         self.deadline.since(now)
     }
 
-    /// The time one attempt or second look may take from now, and whose budget that is.
+    /// The time one attempt or second look may take from now, and whose budget that is. Where both end at once it is the
+    /// total: no time is left for another attempt, and on the command line it is the one that the user gave.
     pub fn attempt_budget(&self, timeouts: &Timeouts, now: Moment) -> (Duration, Budget) {
         let remaining = self.remaining(now);
-        if remaining < timeouts.attempt {
+        if remaining <= timeouts.attempt {
             (remaining, Budget::Total)
         } else {
             (timeouts.attempt, Budget::Attempt)

@@ -46,7 +46,7 @@ impl Engine {
             waiting: self.waiting_count,
             skipped: self.skipped,
             lag: self.lag,
-            first_round_begun: self.planned && self.not_begun == 0,
+            first_round_begun: self.first_round_begun,
         }
     }
 

@@ -221,7 +221,7 @@ pub fn log_event(event: &Event) {
             changed,
             removed,
             unchanged,
-            "configuration in force: {added} dependencies added, {changed} changed, {removed} removed, {unchanged} unchanged",
+            "configuration in force: dependencies: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged",
         ),
         Event::Drained => debug!("nothing is under way any more"),
     }

@@ -181,7 +181,7 @@ pub struct EngineView {
     /// By `SkipReason::ALL`.
     pub skipped: [u64; 3],
     pub lag: Histogram,
-    /// Every dependency has been started once.
+    /// Every dependency of a plan was begun once; what a later plan adds does not take that back.
     pub first_round_begun: bool,
 }
 

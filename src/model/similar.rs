@@ -53,7 +53,12 @@ mod tests {
         assert_eq!(closest("intervall", known, 2), Some("interval"));
         assert_eq!(closest("itnerval", known, 2), Some("interval"));
         assert_eq!(closest("timeout", known, 2), Some("timeouts"));
-        assert_eq!(closest("interval", known, 1), None);
+        assert_eq!(
+            closest("interval", known, 1),
+            Some("internal"),
+            "never the text itself"
+        );
+        assert_eq!(closest("intervallo", known, 1), None);
         assert_eq!(closest("zzz", known, 2), None);
     }
 }

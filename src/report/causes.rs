@@ -190,7 +190,13 @@ pub fn suggestions(text: &str) -> Vec<Cause> {
         .filter_map(|cause| closeness(&wanted, cause.id()).map(|rank| (rank, *cause)))
         .collect();
     ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().take(5).map(|(_, cause)| cause).collect()
+    // All of a group that was named; of what is merely similar, the nearest.
+    let group = ranked.iter().filter(|(rank, _)| *rank == 0).count();
+    ranked
+        .into_iter()
+        .take(group.max(5))
+        .map(|(_, cause)| cause)
+        .collect()
 }
 
 /// Smaller is closer; `None` is not close. Each part of what was written must resemble a part of the id, so that a part

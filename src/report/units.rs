@@ -66,6 +66,16 @@ pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
+/// "1 dependency on 1 host", "12 dependencies on 9 hosts".
+pub fn dependencies_on_hosts(dependencies: usize, hosts: usize) -> String {
+    let plural = if dependencies == 1 {
+        "dependency"
+    } else {
+        "dependencies"
+    };
+    format!("{dependencies} {plural} on {}", count(hosts, "host"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,7 +67,10 @@ pub fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
-    let (head, _) = split_at_width(text, columns.saturating_sub(1));
+    let room = columns.saturating_sub(1);
+    let (head, _) = split_at_width(text, room);
+    // A first character that is wider than the room is left out, too.
+    let head = if width(head) <= room { head } else { "" };
     format!("{head}…")
 }
 
@@ -140,6 +143,7 @@ mod tests {
         assert_eq!(width("日本"), 4);
         assert_eq!(width("e\u{301}"), 1);
         assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("日本", 2), "…");
         assert_eq!(cut("abc", 3), "abc");
     }
 

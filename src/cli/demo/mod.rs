@@ -21,7 +21,7 @@ mod table;
 
 pub use dependencies::{DemoLab, DemoLabError, ExpectedVerdict};
 pub use screen::Screen;
-pub use table::{Row, Standing, fixes, table};
+pub use table::{Row, Standing, fixes, low_table, table};
 
 /// What `whyd demo` was asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,7 +108,11 @@ pub async fn watch<W: Write>(
         tokio::select! {
             () = &mut stop => break,
             _ = ticks.tick(), if screen.is_live() => {
-                let text = picture(&rows(reader).await?, listening, screen);
+                let rows = rows(reader).await?;
+                let mut text = picture(&rows, listening, screen);
+                if !screen.has_room_for(text.lines().count()) {
+                    text = low_picture(&rows, listening, screen);
+                }
                 screen.draw(&text)?;
             }
         }
@@ -151,6 +155,16 @@ fn picture<W: Write>(rows: &[Row], listening: Option<SocketAddr>, screen: &Scree
         text.push_str(&format!(
             "metrics: http://{address}/metrics\nAPI: http://{address}/api/v1/dependencies\n"
         ));
+    }
+    text
+}
+
+/// What fits 24 rows while it is redrawn; the whole picture comes at the end.
+fn low_picture<W: Write>(rows: &[Row], listening: Option<SocketAddr>, screen: &Screen<W>) -> String {
+    let mut text = low_table(rows, screen.width(), screen.color);
+    text.push_str("(cause): it answers, and this was masked. What to do: at the end, after Ctrl-C.\n");
+    if let Some(address) = listening {
+        text.push_str(&format!("metrics: http://{address}/metrics\n"));
     }
     text
 }

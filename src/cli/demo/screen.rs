@@ -98,11 +98,14 @@ impl<W: Write> Screen<W> {
             drawn += rows(line);
             shown.extend([line, "\n"]);
         }
-        self.erase()?;
-        self.out.write_all(shown.as_bytes())?;
-        self.out.flush()?;
+        self.replace(&shown)?;
         self.drawn = drawn;
         Ok(())
+    }
+
+    /// Whether a text of so many lines can be drawn whole.
+    pub fn has_room_for(&self, lines: usize) -> bool {
+        !self.live || (self.size)().is_none_or(|size| lines < size.rows)
     }
 
     /// Prints text that stays, in the place of the last drawing.
@@ -110,18 +113,29 @@ impl<W: Write> Screen<W> {
     /// # Errors
     /// The output is closed or full.
     pub fn print(&mut self, text: &str) -> io::Result<()> {
-        self.erase()?;
-        self.out.write_all(text.as_bytes())?;
-        self.out.flush()
+        self.replace(text)
     }
 
-    /// Takes the last drawing away: up by its lines, then clear to the end of the screen.
-    fn erase(&mut self) -> io::Result<()> {
-        if self.drawn > 0 {
-            write!(self.out, "\x1b[{}A\r\x1b[J", self.drawn)?;
-            self.drawn = 0;
+    /// Writes over the last drawing, line by line, and clears what is left of it. Clearing it first would flicker, and
+    /// terminals that keep what is cleared would fill their history with it.
+    fn replace(&mut self, text: &str) -> io::Result<()> {
+        if self.drawn == 0 {
+            self.out.write_all(text.as_bytes())?;
+            return self.out.flush();
         }
-        Ok(())
+        let width = (self.size)().map_or(usize::MAX, |size| size.columns);
+        let mut over = format!("\x1b[{}A\r", self.drawn);
+        for line in text.lines() {
+            over.push_str(line);
+            // After a row that is full the cursor still stands on its last character, which must not be cleared.
+            let columns = columns(line);
+            let full = columns > 0 && columns.is_multiple_of(width);
+            over.push_str(if full { "\r\n" } else { "\x1b[K\n" });
+        }
+        over.push_str("\x1b[J");
+        self.drawn = 0;
+        self.out.write_all(over.as_bytes())?;
+        self.out.flush()
     }
 }
 
@@ -173,7 +187,7 @@ mod tests {
         screen.draw("c\n").unwrap();
         screen.print("final\n").unwrap();
         let out = String::from_utf8(screen.into_inner()).unwrap();
-        assert_eq!(out, "a\nb\n\x1b[2A\r\x1b[Jc\n\x1b[1A\r\x1b[Jfinal\n");
+        assert_eq!(out, "a\nb\n\x1b[2A\rc\x1b[K\n\x1b[J\x1b[1A\rfinal\x1b[K\n\x1b[J");
     }
 
     #[test]
@@ -182,7 +196,10 @@ mod tests {
         screen.draw("1\n2\n3\n4\n5\n").unwrap();
         screen.print("1\n2\n3\n4\n5\n").unwrap();
         let out = String::from_utf8(screen.into_inner()).unwrap();
-        assert_eq!(out, "1\n2\n… 3 more lines\n\x1b[3A\r\x1b[J1\n2\n3\n4\n5\n");
+        assert_eq!(
+            out,
+            "1\n2\n… 3 more lines\n\x1b[3A\r1\x1b[K\n2\x1b[K\n3\x1b[K\n4\x1b[K\n5\x1b[K\n\x1b[J"
+        );
     }
 
     #[test]
@@ -194,7 +211,16 @@ mod tests {
             .unwrap();
         screen.print("final\n").unwrap();
         let out = String::from_utf8(screen.into_inner()).unwrap();
-        assert!(out.ends_with("\x1b[3A\r\x1b[Jfinal\n"), "{out:?}");
+        assert!(out.ends_with("\x1b[3A\rfinal\x1b[K\n\x1b[J"), "{out:?}");
+    }
+
+    #[test]
+    fn a_full_row_keeps_its_last_character() {
+        let mut screen = Screen::new(Vec::new(), true, || Some(Size { columns: 3, rows: 9 }));
+        screen.draw("abc\n").unwrap();
+        screen.draw("abd\n").unwrap();
+        let out = String::from_utf8(screen.into_inner()).unwrap();
+        assert_eq!(out, "abc\n\x1b[1A\rabd\r\n\x1b[J");
     }
 
     #[test]

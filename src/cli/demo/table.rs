@@ -192,21 +192,36 @@ const YELLOW: &str = "\x1b[33m";
 const NONE: &str = "-";
 const HEADINGS: [&str; 7] = ["dependency", "verdict", "cause", "speed", "phase", "took", "r/s"];
 const CAUSE: usize = 2;
+const TOOK: usize = 5;
 /// The cause column is this wide where the names leave room: the widest piece of an id between two dots fits.
 const CAUSE_WIDTH: usize = 25;
 /// The least that names and causes get, and the least width for which the table is made.
 const NAME_MINIMUM: usize = 12;
 pub const WIDTH_MINIMUM: usize = 72;
 
+/// Which of the headings are shown.
+const ALL: &[usize] = &[0, 1, CAUSE, 3, 4, TOOK, 6];
+const ONE_LINE_EACH: &[usize] = &[0, 1, CAUSE, TOOK];
+
 /// The table, no line wider than `width` columns (which is taken as at least [`WIDTH_MINIMUM`]).
 ///
 /// A cause too long for its column is continued below, broken after a dot, so that no shorter id is ever shown for it.
 pub fn table(rows: &[Row], width: usize, color: bool) -> String {
+    lay_out(rows, ALL, CAUSE_WIDTH, width, color)
+}
+
+/// The same for a low terminal: fewer columns, so that in 80 of them every cause stands on one line.
+pub fn low_table(rows: &[Row], width: usize, color: bool) -> String {
+    lay_out(rows, ONE_LINE_EACH, usize::MAX, width, color)
+}
+
+fn lay_out(rows: &[Row], columns: &[usize], for_cause: usize, width: usize, color: bool) -> String {
     let cells: Vec<[String; 7]> = rows.iter().map(cells).collect();
-    let widths = widths(&cells, width.max(WIDTH_MINIMUM));
+    let widths = widths(&cells, columns, for_cause, width.max(WIDTH_MINIMUM));
     let mut text = String::new();
     let headings = HEADINGS.map(str::to_owned);
-    line(&mut text, &headings, &widths, &[if color { BOLD } else { "" }; 7]);
+    let bold = [if color { BOLD } else { "" }; 7];
+    line(&mut text, columns, &headings, &widths, &bold);
     for (row, mut cells) in rows.iter().zip(cells) {
         let mut styles = [""; 7];
         if color {
@@ -220,7 +235,7 @@ pub fn table(rows: &[Row], width: usize, color: bool) -> String {
                 cells = Default::default();
             }
             cells[CAUSE] = piece;
-            line(&mut text, &cells, &widths, &styles);
+            line(&mut text, columns, &cells, &widths, &styles);
         }
     }
     text
@@ -244,31 +259,33 @@ fn cells(row: &Row) -> [String; 7] {
 }
 
 /// Each column as wide as its content, but the names and the causes share what the others leave.
-fn widths(cells: &[[String; 7]], width: usize) -> [usize; 7] {
+fn widths(cells: &[[String; 7]], columns: &[usize], for_cause: usize, width: usize) -> [usize; 7] {
     let mut widths = HEADINGS.map(str::len);
     for row in cells {
         for (widest, cell) in widths.iter_mut().zip(row) {
             *widest = (*widest).max(cell.chars().count());
         }
     }
-    let separators = widths.len() - 1;
-    let others: usize = widths[1] + widths[3..].iter().sum::<usize>() + separators;
+    let separators = columns.len() - 1;
+    let fixed = columns.iter().filter(|column| ![0, CAUSE].contains(column));
+    let others: usize = fixed.map(|column| widths[*column]).sum::<usize>() + separators;
     let left = width.saturating_sub(others).max(NAME_MINIMUM + NAME_MINIMUM);
-    let for_cause = widths[CAUSE].min(CAUSE_WIDTH);
+    let for_cause = widths[CAUSE].min(for_cause);
     widths[0] = widths[0].min(left.saturating_sub(for_cause).max(NAME_MINIMUM));
     widths[CAUSE] = widths[CAUSE].min(left - widths[0]);
     widths
 }
 
-fn line(text: &mut String, cells: &[String; 7], widths: &[usize; 7], styles: &[&str; 7]) {
+fn line(text: &mut String, columns: &[usize], cells: &[String; 7], widths: &[usize; 7], styles: &[&str; 7]) {
     let start = text.len();
-    for (i, cell) in cells.iter().enumerate() {
+    for &i in columns {
+        let cell = &cells[i];
         if i > 0 {
             text.push(' ');
         }
         let padding = " ".repeat(widths[i].saturating_sub(cell.chars().count()));
         // Durations are numbers, and read best when their units stand below each other.
-        let (before, after) = if HEADINGS[i] == "took" {
+        let (before, after) = if i == TOOK {
             (&*padding, "")
         } else {
             ("", &*padding)

@@ -1,241 +1,308 @@
-//! The parts of an HTTP probe.
+//! HTTP probes: request, authentication, redirects.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::expand::typed;
-use crate::config::raw;
-use crate::model::dependency::{
-    Auth, ClientCredentials, Expect, HeaderExpect, HeaderIs, HttpVersion, JsonExpect, Redirects, StatusSet,
-};
+use super::super::mask;
+use super::super::raw::choices::{SecretText, VersionWord};
+use super::super::raw::{RawAuth, RawBasic, RawDependency, RawOauth2};
+use super::super::report::{Finding, Part, Place};
+use super::super::url_lint::{self, UserInfo};
+use super::layers::{Layers, Level};
+use super::network::{self, Meant};
+use super::{Context, DEFAULT_MAX_BODY, add_lints, default_user_agent, expect, secret};
+use crate::model::dependency::{Auth, ClientCredentials, HttpProbe, HttpUrl, HttpVersion, Redirects};
 use crate::model::secret::{Secret, SecretRef, Text};
 
-use super::credentials::{secret, text};
-use super::{Entry, url};
+pub fn lower(
+    context: &mut Context<'_>,
+    raw: &RawDependency,
+    layers: &Layers<'_>,
+    (url, user_info): (HttpUrl, Option<UserInfo>),
+) -> HttpProbe {
+    let place = layers.own_place;
+    let headers = headers(context, layers);
+    let auth = auth(context, raw, place, user_info);
+    if !matches!(auth, Auth::None)
+        && headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+    {
+        let finding = Finding::error(&place.key("auth"), "an `Authorization` header is given besides");
+        context.report.add(finding.expected("one of the two"));
+    }
+    let built_in = Redirects::default();
+    let user_agent = layers.pick(|shared| shared.user_agent.clone());
+    if let Some((text, level)) = &user_agent
+        && let Some(at) = layers.place(*level, "user_agent")
+    {
+        check_header_value(context, text, &at);
+    }
+    HttpProbe {
+        method: method(context, raw, place),
+        body: raw
+            .body
+            .as_ref()
+            .map(|text| text_of(context, text, &place.key("body"), false)),
+        headers,
+        auth,
+        version: match layers.value(|shared| shared.http_version) {
+            Some(VersionWord::Http1) => HttpVersion::Http1,
+            Some(VersionWord::Http2) => HttpVersion::Http2,
+            Some(VersionWord::Auto) | None => HttpVersion::Auto,
+        },
+        redirects: Redirects {
+            limit: layers
+                .value(|shared| shared.redirects.as_ref()?.limit)
+                .map_or(built_in.limit, |limit| u8::try_from(limit.0).unwrap_or(u8::MAX)),
+            allow_downgrade: layers
+                .value(|shared| shared.redirects.as_ref()?.allow_downgrade)
+                .unwrap_or(built_in.allow_downgrade),
+        },
+        proxy: network::proxy(
+            context,
+            layers,
+            &Meant {
+                scheme: url.scheme.id(),
+                endpoint: &url.endpoint,
+            },
+        ),
+        tls: network::tls(context, layers),
+        resolve: network::resolve(layers),
+        expect: expect::lower(context, raw, place),
+        max_body: layers
+            .value(|shared| shared.max_body)
+            .map_or(DEFAULT_MAX_BODY, |size| size.0),
+        user_agent: user_agent
+            .map_or_else(default_user_agent, |(text, _)| text)
+            .into(),
+        url,
+    }
+}
 
-type Dependency<'a> = Entry<'a, raw::Dependency>;
+fn method(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> Arc<str> {
+    let Some(method) = &raw.method else {
+        return if raw.body.is_some() {
+            "POST".into()
+        } else {
+            "GET".into()
+        };
+    };
+    let at = place.key("method");
+    if !is_token(method) {
+        context
+            .report
+            .add(Finding::error(&at, "this is not an HTTP method").expected("a word such as `GET`"));
+    } else if method.eq_ignore_ascii_case("CONNECT") {
+        context.report.error(&at, "CONNECT is for proxies");
+    }
+    method.to_ascii_uppercase().into()
+}
 
-pub fn method(entry: &Dependency<'_>) -> Arc<str> {
-    let default = if entry.raw.body.is_some() { "POST" } else { "GET" };
-    let method = entry.raw.method.as_deref().unwrap_or(default);
-    let upper = method.to_ascii_uppercase();
-    if http::Method::from_bytes(upper.as_bytes()).is_err() || upper == "CONNECT" {
-        entry.error(
-            "method",
-            format!("`{method}` is not a method that can be used"),
+/// RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// Headers of both layers; names compare without case, and the dependency's own ones win.
+pub fn headers(context: &mut Context<'_>, layers: &Layers<'_>) -> Arc<[(Arc<str>, Text)]> {
+    let mut all: BTreeMap<String, (Arc<str>, Text)> = BTreeMap::new();
+    for (level, shared) in [(Level::Defaults, layers.defaults), (Level::Own, layers.own)] {
+        let Some(place) = layers.place(level, "headers") else {
+            continue;
+        };
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for (name, value) in shared.headers.iter().flatten() {
+            let at = place.key(name);
+            check_header_name(context, name, &at);
+            check_header_is_ours_to_give(context, name, &at);
+            let lower = name.to_ascii_lowercase();
+            if let Some(first) = seen.insert(lower.clone(), name) {
+                let problem = format!("header names do not differ by case: `{first}` is there already");
+                context.report.add(Finding::error(&at, problem).at(Part::Key));
+            }
+            let value = text_of(context, value, &at, mask::is_secret_key(name));
+            if let Text::Plain(text) = &value {
+                check_header_value(context, text, &at);
+            }
+            all.insert(lower, (name.as_str().into(), value));
+        }
+    }
+    all.into_values().collect()
+}
+
+pub fn check_header_name(context: &mut Context<'_>, name: &str, place: &Place) {
+    if !is_token(name) {
+        let finding = Finding::error(place, "this is not a header name").at(Part::Key);
+        context
+            .report
+            .add(finding.expected("letters, digits and hyphens"));
+    }
+}
+
+fn check_header_is_ours_to_give(context: &mut Context<'_>, name: &str, place: &Place) {
+    const FRAMING: [&str; 4] = ["content-length", "transfer-encoding", "connection", "upgrade"];
+    if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
+        let finding = Finding::error(
+            place,
+            "this header belongs to the connection, which the probe makes itself",
+        );
+        context.report.add(finding.at(Part::Key));
+    }
+}
+
+fn check_header_value(context: &mut Context<'_>, value: &str, place: &Place) {
+    if value.chars().any(|c| c.is_control() && c != '\t') || value.trim() != value {
+        let finding = Finding::error(place, "this is not a header's value");
+        context
+            .report
+            .add(finding.expected("one line without control characters and outer blanks"));
+    }
+}
+
+/// A text is secret when its name says so, when it comes from a file, or when the environment had a part in it.
+fn text_of(context: &mut Context<'_>, text: &SecretText, place: &Place, secret_name: bool) -> Text {
+    match text {
+        SecretText::Inline(text) if secret_name || context.report.is_expanded(place) => {
+            Text::Secret(SecretRef::Inline(Secret::new(text.as_str())))
+        }
+        SecretText::Inline(text) => Text::Plain(text.as_str().into()),
+        SecretText::File(_) => Text::Secret(secret::lower(context, text, place)),
+    }
+}
+
+fn auth(context: &mut Context<'_>, raw: &RawDependency, place: &Place, user_info: Option<UserInfo>) -> Auth {
+    let at = place.key("auth");
+    match (&raw.auth, user_info) {
+        (None, None) => Auth::None,
+        (None, Some(info)) => {
+            if context.from == super::Origin::Files {
+                context.report.add(
+                    Finding::warning(&place.key("url"), "the URL holds a password")
+                        .suggest("a file is better: `auth: {basic: {user: NAME, password: {file: PATH}}}`"),
+                );
+            }
+            Auth::Basic {
+                user: info.user.into(),
+                password: SecretRef::Inline(Secret::new(info.password)),
+            }
+        }
+        (Some(_), Some(_)) => {
+            context.report.add(
+                Finding::error(&at, "the URL holds a user and a password besides").expected("one of the two"),
+            );
+            Auth::None
+        }
+        (
+            Some(RawAuth {
+                basic: Some(basic),
+                bearer: None,
+                oauth2: None,
+            }),
             None,
+        ) => self::basic(context, basic, &at.key("basic"))
+            .map_or(Auth::None, |(user, password)| Auth::Basic { user, password }),
+        (
+            Some(RawAuth {
+                basic: None,
+                bearer: Some(token),
+                oauth2: None,
+            }),
+            None,
+        ) => Auth::Bearer(secret::lower(context, token, &at.key("bearer"))),
+        (
+            Some(RawAuth {
+                basic: None,
+                bearer: None,
+                oauth2: Some(oauth2),
+            }),
+            None,
+        ) => self::oauth2(context, oauth2, &at.key("oauth2")),
+        (Some(_), None) => {
+            if !context
+                .report
+                .left_out
+                .iter()
+                .any(|out| out.file == at.file && out.path.starts_with(&at.path))
+            {
+                let finding = Finding::error(&at, "not exactly one way to authenticate");
+                context
+                    .report
+                    .add(finding.expected("one of `basic`, `bearer` and `oauth2`"));
+            }
+            Auth::None
+        }
+    }
+}
+
+/// A user and a password; `None` when one of them is missing.
+pub fn basic(context: &mut Context<'_>, raw: &RawBasic, place: &Place) -> Option<(Arc<str>, SecretRef)> {
+    if raw.user.is_none() {
+        context.report.missing(place, "user", "the user's name");
+    }
+    if raw.password.is_none() {
+        context
+            .report
+            .missing(place, "password", "the password, or `{file: PATH}`");
+    }
+    let (user, password) = (raw.user.as_ref()?, raw.password.as_ref()?);
+    if user.0.contains(':') {
+        // RFC 7617, section 2.
+        context.report.error(
+            &place.key("user"),
+            "a user's name for basic authentication has no colon",
         );
     }
-    upper.into()
+    Some((
+        user.0.as_str().into(),
+        secret::lower(context, password, &place.key("password")),
+    ))
 }
 
-pub fn headers(entry: &Dependency<'_>) -> Arc<[(Arc<str>, Text)]> {
-    let lower = |(name, value): (&String, &_)| {
-        let path = entry.path("headers").key(name);
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            entry
-                .source
-                .error(&path, format!("`{name}` is not the name of a header"), None);
+fn oauth2(context: &mut Context<'_>, raw: &RawOauth2, place: &Place) -> Auth {
+    let (Some(token_url), Some(client_id), Some(client_secret)) =
+        (&raw.token_url, &raw.client_id, &raw.client_secret)
+    else {
+        let required = [
+            ("token_url", raw.token_url.is_some(), "the token endpoint's URL"),
+            ("client_id", raw.client_id.is_some(), "the client's id"),
+            (
+                "client_secret",
+                raw.client_secret.is_some(),
+                "the client's secret, or `{file: PATH}`",
+            ),
+        ];
+        for (key, _, expected) in required.into_iter().filter(|(_, given, _)| !given) {
+            context.report.missing(place, key, expected);
         }
-        let value = text(entry, &path, Some(name), value);
-        let sendable = match &value {
-            Text::Plain(text) => http::HeaderValue::from_str(text).is_ok(),
-            Text::Secret(SecretRef::Inline(secret)) => http::HeaderValue::from_str(secret.expose()).is_ok(),
-            Text::Secret(SecretRef::File(_)) => true,
-        };
-        if !sendable {
-            entry
-                .source
-                .error(&path, "holds a character that a header cannot carry", None);
-        }
-        (Arc::from(name.as_str()), value)
-    };
-    entry.raw.headers.iter().map(lower).collect()
-}
-
-pub fn body(entry: &Dependency<'_>) -> Option<Text> {
-    entry
-        .raw
-        .body
-        .as_ref()
-        .map(|body| text(entry, &entry.path("body"), None, body))
-}
-
-/// The credentials: of `auth`, or of the URL's user info.
-pub fn auth(entry: &Dependency<'_>, user_info: Option<(String, String)>) -> Auth {
-    let raw = entry.raw.auth.clone().unwrap_or_default();
-    let given = [
-        raw.basic.is_some(),
-        raw.bearer.is_some(),
-        raw.oauth2.is_some(),
-        user_info.is_some(),
-    ];
-    match given.iter().filter(|given| **given).count() {
-        0 if entry.raw.auth.is_some() && !entry.is_pruned("auth") => {
-            entry.error("auth", "is empty; expected basic, bearer or oauth2", None);
-            return Auth::None;
-        }
-        0 | 1 => {}
-        _ => {
-            entry.error(
-                "auth",
-                "gives more than one kind of credentials; expected one",
-                None,
-            );
-            return Auth::None;
-        }
-    }
-    if let Some((user, password)) = user_info {
-        let help = "put them into auth.basic, with the password from a file".to_owned();
-        entry.warning("url", "carries a user name or password", Some(help));
-        return Auth::Basic {
-            user: user.into(),
-            password: SecretRef::Inline(Secret::new(password)),
-        };
-    }
-    match raw {
-        raw::Auth {
-            basic: Some(basic), ..
-        } => Auth::Basic {
-            user: basic.user.into(),
-            password: secret(&basic.password),
-        },
-        raw::Auth {
-            bearer: Some(token), ..
-        } => Auth::Bearer(secret(&token)),
-        raw::Auth {
-            oauth2: Some(oauth2), ..
-        } => client_credentials(entry, &oauth2),
-        raw::Auth {
-            basic: None,
-            bearer: None,
-            oauth2: None,
-        } => Auth::None,
-    }
-}
-
-fn client_credentials(entry: &Dependency<'_>, raw: &raw::Oauth2) -> Auth {
-    let Some(target) = url::http(entry, "auth.oauth2.token_url", &raw.token_url) else {
         return Auth::None;
     };
+    let url_place = place.key("token_url");
+    let (parsed, lints) = url_lint::parse_http(token_url);
+    add_lints(context.report, &url_place, lints);
+    let client_secret = secret::lower(context, client_secret, &place.key("client_secret"));
+    let Some((token_url, user_info)) = parsed else {
+        return Auth::None;
+    };
+    if user_info.is_some() {
+        let finding = Finding::error(&url_place, "the URL holds a user and a password");
+        context
+            .report
+            .add(finding.expected("`client_id` and `client_secret`"));
+    }
     Auth::ClientCredentials(Arc::new(ClientCredentials {
-        token_url: target.url,
-        client_id: raw.client_id.as_str().into(),
-        client_secret: secret(&raw.client_secret),
-        scopes: raw.scopes.iter().map(|scope| Arc::from(scope.as_str())).collect(),
-        audience: raw.audience.as_deref().map(Arc::from),
+        token_url,
+        client_id: client_id.0.as_str().into(),
+        client_secret,
+        scopes: raw
+            .scopes
+            .iter()
+            .flat_map(|many| &many.0)
+            .map(|scope| scope.as_str().into())
+            .collect(),
+        audience: raw.audience.as_deref().map(Into::into),
     }))
-}
-
-pub fn version(raw: Option<raw::HttpVersion>) -> HttpVersion {
-    match raw {
-        None | Some(raw::HttpVersion::Auto) => HttpVersion::Auto,
-        Some(raw::HttpVersion::Http1) => HttpVersion::Http1,
-        Some(raw::HttpVersion::Http2) => HttpVersion::Http2,
-    }
-}
-
-pub fn redirects(own: raw::Redirects, inherited: raw::Redirects) -> Redirects {
-    let default = Redirects::default();
-    Redirects {
-        limit: own.limit.or(inherited.limit).unwrap_or(default.limit),
-        allow_downgrade: own
-            .allow_downgrade
-            .or(inherited.allow_downgrade)
-            .unwrap_or(default.allow_downgrade),
-    }
-}
-
-pub fn expect(entry: &Dependency<'_>) -> Expect {
-    let raw = &entry.raw.expect;
-    let regex = |key: &str, source: &Option<String>| {
-        let source = source.as_deref()?;
-        check_regex(entry, &entry.path(key), source);
-        Some(Arc::from(source))
-    };
-    let texts = |texts: &[String]| texts.iter().map(|text| Arc::from(text.as_str())).collect();
-    if !raw.records.0.is_empty() {
-        entry.error("expect.records", "is for dns:// targets", None);
-    }
-    Expect {
-        status: raw
-            .status
-            .as_ref()
-            .map(|status| StatusSet(status.0.as_slice().into())),
-        headers: raw
-            .headers
-            .iter()
-            .map(|(name, is)| header(entry, name, is))
-            .collect(),
-        body_contains: texts(&raw.body_contains.0),
-        body_regex: regex("expect.body_regex", &raw.body_regex),
-        body_not_regex: regex("expect.body_not_regex", &raw.body_not_regex),
-        body_json: raw
-            .json
-            .iter()
-            .map(|(path, value)| json(entry, path, value))
-            .collect(),
-        latency: raw.latency.map(|span| span.0),
-    }
-}
-
-fn check_regex(entry: &Dependency<'_>, path: &crate::config::key_path::KeyPath, source: &str) {
-    if let Err(error) = regex::Regex::new(source) {
-        let message = error.to_string();
-        let short = message
-            .lines()
-            .last()
-            .unwrap_or("")
-            .trim_start_matches("error: ")
-            .to_owned();
-        entry
-            .source
-            .error(path, format!("is not a regular expression: {short}"), None);
-    }
-}
-
-fn header(entry: &Dependency<'_>, name: &str, raw: &raw::HeaderIs) -> HeaderExpect {
-    let path = entry.path("expect.headers").key(name);
-    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-        entry
-            .source
-            .error(&path, format!("`{name}` is not the name of a header"), None);
-    }
-    let is = match (&raw.is, &raw.matches) {
-        (Some(_), Some(_)) => {
-            entry
-                .source
-                .error(&path, "has both `is` and `matches`; expected one of them", None);
-            HeaderIs::Present
-        }
-        (Some(value), None) => HeaderIs::Equal(value.as_str().into()),
-        (None, Some(source)) => {
-            check_regex(entry, &path.key("matches"), source);
-            HeaderIs::Matching(source.as_str().into())
-        }
-        (None, None) => HeaderIs::Present,
-    };
-    HeaderExpect {
-        name: name.to_ascii_lowercase().into(),
-        is,
-    }
-}
-
-fn json(entry: &Dependency<'_>, path: &str, value: &serde_json::Value) -> JsonExpect {
-    // Any type is right here: what comes from the environment has that of what it looks like.
-    let expanded = entry.is_expanded(&entry.path("expect.json").key(path));
-    let typed = value.as_str().filter(|_| expanded).and_then(typed);
-    let typed = typed.and_then(|value| serde_json::to_value(value).ok());
-    let value = typed.as_ref().unwrap_or(value);
-    if let Err(error) = jsonpath_rust::parser::parse_json_path(path) {
-        let message = error.to_string();
-        let short = message.lines().next().unwrap_or("").to_owned();
-        let place = entry.path("expect.json").key(path);
-        entry
-            .source
-            .error_on_key(&place, format!("is not a JSON path (RFC 9535): {short}"), None);
-    }
-    JsonExpect {
-        path: path.into(),
-        equals: (!value.is_null()).then(|| value.to_string().into()),
-    }
 }

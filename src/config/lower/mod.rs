@@ -1,225 +1,406 @@
-//! From what was written to the plan: defaults filled in, rules checked, nothing left to parse.
+//! From the raw types to the plan: fills in defaults, checks what one type alone cannot, notes everything wrong.
 
 mod budgets;
-mod credentials;
-mod dependency;
+mod expect;
+mod graph;
 mod http;
+mod labels;
+mod layers;
+mod listen;
+mod network;
 mod otlp;
-mod proxy;
-mod tls;
-mod url;
+mod secret;
 
-use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use crate::model::dependency::Dependency;
-use crate::model::plan::{DEFAULT_LISTEN, Limits, Listen, ListenAuth, ListenTls, Plan};
+use std::time::Duration;
 
 use super::environment::Environment;
-use super::expand::Expanded;
-use super::key_path::KeyPath;
-use super::load::Sections;
-use super::raw;
-use super::source::Source;
+use super::raw::choices::ConfirmWord;
+use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp};
+use super::report::{Finding, Part, Place, Report};
+use super::url_lint::{self, Lint, Target};
+use crate::model::dependency::{
+    Confirm, Dependency, DnsProbe, HostKey, HttpUrl, Keepalive, Probe, TcpProbe, TlsProbe,
+};
+use crate::model::plan::{Limits, Plan};
+use layers::Layers;
 
-/// How this program introduces itself to those it asks.
-pub const USER_AGENT: &str = concat!(
-    "whyd/",
-    env!("CARGO_PKG_VERSION"),
-    " (+https://github.com/whyd-project/whyd)"
-);
+/// Time between two operations unless configured.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// A failure sooner than this is fast unless configured.
+pub const DEFAULT_FAST_BELOW: Duration = Duration::from_secs(1);
+/// Bytes of body read at most unless configured.
+pub const DEFAULT_MAX_BODY: u64 = 1 << 20;
 
-/// A part of a document that decoded, with its place.
-pub struct Entry<'a, T> {
-    pub source: &'a Source,
-    pub base: KeyPath,
-    pub raw: T,
-    pub pruned: Vec<KeyPath>,
-    pub expanded: Rc<Expanded>,
+/// How requests identify themselves unless configured.
+pub fn default_user_agent() -> String {
+    match env!("CARGO_PKG_REPOSITORY") {
+        "" => concat!("whyd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        repository => format!("whyd/{} (+{repository})", env!("CARGO_PKG_VERSION")),
+    }
 }
 
-impl<T> Entry<'_, T> {
-    /// A mistake at a key of this entry, written with dots.
-    pub fn error(&self, keys: &str, message: impl Into<String>, help: Option<String>) {
-        self.source.error(&self.path(keys), message, help);
-    }
+/// Everything decoded, from all files or from the command line.
+#[derive(Debug, Default)]
+pub struct RawPlan {
+    pub defaults: Option<(RawDefaults, Place)>,
+    pub dependencies: Vec<(RawDependency, Place)>,
+    pub limits: Option<RawLimits>,
+    pub listen: Option<(RawListen, Place)>,
+    pub otlp: Option<(RawOtlp, Place)>,
+    /// Where relative paths of each file start; a file beyond the end has none (the command line).
+    pub directories: Vec<PathBuf>,
+    pub from: Origin,
+}
 
-    pub fn warning(&self, keys: &str, message: impl Into<String>, help: Option<String>) {
-        self.source.warning(&self.path(keys), message, help);
-    }
+/// Where the plan comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    #[default]
+    Files,
+    /// One round, no exports, no listener; names are made from the targets.
+    CommandLine,
+}
 
-    pub fn path(&self, keys: &str) -> KeyPath {
-        if keys.is_empty() {
-            self.base.clone()
-        } else {
-            self.base.dotted(keys)
+/// What lowering needs besides the raw types.
+pub struct Context<'a> {
+    pub env: &'a dyn Environment,
+    pub report: &'a mut Report,
+    pub directories: &'a [PathBuf],
+    pub from: Origin,
+}
+
+/// Lowers everything. The plan is good only if no error was noted.
+pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan {
+    let nothing = (RawDefaults::default(), Place::root(0).key("defaults"));
+    let (defaults, defaults_place) = raw.defaults.as_ref().unwrap_or(&nothing);
+    let mut context = Context {
+        env,
+        report,
+        directories: &raw.directories,
+        from: raw.from,
+    };
+    if raw.defaults.is_some() {
+        check_defaults(&mut context, defaults, defaults_place);
+    }
+    let names = check_names(&mut context, raw);
+    let mut dependencies = Vec::with_capacity(raw.dependencies.len());
+    for (dependency, place) in &raw.dependencies {
+        let own = RawDefaults::from(dependency);
+        let layers = Layers {
+            own: &own,
+            own_place: place,
+            defaults,
+            defaults_place,
+        };
+        if let Some(lowered) = lower_dependency(&mut context, dependency, place, &layers) {
+            dependencies.push(Arc::new(lowered));
         }
     }
-
-    /// Whether something below that key was wrong and left out.
-    pub fn is_pruned(&self, key: &str) -> bool {
-        let prefix = KeyPath::root().dotted(key);
-        self.pruned.iter().any(|path| path.starts_with(&prefix))
-    }
-
-    /// Whether the value at that key came from the environment.
-    pub fn is_expanded(&self, path: &KeyPath) -> bool {
-        self.expanded.contains(path)
+    graph::check(&mut context, raw, &names);
+    dependencies.sort_by(|a, b| a.name.cmp(&b.name));
+    let served = raw.from == Origin::Files;
+    Plan {
+        dependencies,
+        limits: lower_limits(raw.limits.as_ref()),
+        one_round: !served,
+        otlp: if served {
+            otlp::lower(&mut context, raw.otlp.as_ref())
+        } else {
+            None
+        },
+        listen: if served {
+            listen::lower(&mut context, raw.listen.as_ref())
+        } else {
+            None
+        },
     }
 }
 
-/// The plan, or `None` when mistakes (which are noted at their sources) leave nothing to make one of.
-pub fn plan(sections: &Sections<'_>, env: &dyn Environment) -> Option<Plan> {
-    let none = raw::Defaults::default();
-    let defaults = sections.defaults.as_ref().map_or(&none, |entry| &entry.raw);
-    if let Some(entry) = &sections.defaults {
-        budgets::check_level(entry, entry.raw.interval, &entry.raw.timeouts);
+/// What is wrong with the defaults is told even when no dependency would meet it.
+fn check_defaults(context: &mut Context<'_>, defaults: &RawDefaults, place: &Place) {
+    let nothing = RawDefaults::default();
+    let own_place = place.key("");
+    let layers = Layers {
+        own: &nothing,
+        own_place: &own_place,
+        defaults,
+        defaults_place: place,
+    };
+    budgets::timeouts(context, &layers, None);
+    budgets::retry(context, &layers);
+    budgets::breaker(context, &layers);
+    labels::lower(context, &layers);
+    http::headers(context, &layers);
+    network::tls(context, &layers);
+    network::resolve(&layers);
+}
+
+/// Longest name, in characters: names are labels of every series.
+const LONGEST_NAME: usize = 128;
+
+/// Names are there, are fit, and are unique. Returns the place of each.
+fn check_names<'r>(context: &mut Context<'_>, raw: &'r RawPlan) -> HashMap<&'r str, &'r Place> {
+    let mut names: HashMap<&str, &Place> = HashMap::new();
+    for (dependency, place) in &raw.dependencies {
+        let Some(name) = dependency.name.as_ref().map(|name| name.0.as_str()) else {
+            context
+                .report
+                .missing(place, "name", "a name that is unique in the whole configuration");
+            continue;
+        };
+        let at = place.key("name");
+        let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= LONGEST_NAME;
+        let printable = !name.chars().any(|c| c.is_control());
+        if context.from == Origin::Files && !(fits && printable && !name.contains('/')) {
+            context
+                .report
+                .add(Finding::error(&at, "this name cannot be used").expected(format!(
+                    "1 to {LONGEST_NAME} characters without `/`, control characters or outer blanks"
+                )));
+        }
+        match names.get(name) {
+            Some(first) => context.report.add(
+                Finding::error(&at, format!("the name `{name}` is taken"))
+                    .see("first given", &first.key("name")),
+            ),
+            None => {
+                names.insert(name, place);
+            }
+        }
     }
-    let lowered: Vec<Option<Dependency>> = sections
-        .dependencies
-        .iter()
-        .map(|entry| dependency::lower(entry, defaults, sections.defaults.as_ref(), env))
-        .collect();
-    check_parents(sections);
-    let otlp = otlp::lower(sections.otlp.as_ref(), env);
-    let mut dependencies: Vec<Arc<Dependency>> = lowered
-        .into_iter()
-        .collect::<Option<Vec<_>>>()?
-        .into_iter()
-        .map(Arc::new)
-        .collect();
-    dependencies.sort_by(|a, b| a.name.cmp(&b.name));
-    Some(Plan {
-        dependencies,
-        limits: limits(sections.limits.as_ref()),
-        one_round: false,
-        otlp,
-        listen: listen(sections.listen.as_ref()),
+    names
+}
+
+fn lower_dependency(
+    context: &mut Context<'_>,
+    raw: &RawDependency,
+    place: &Place,
+    layers: &Layers<'_>,
+) -> Option<Dependency> {
+    let target = lower_url(context, raw, place);
+    let timeouts = budgets::timeouts(context, layers, raw.deadline.map(|text| text.0));
+    let probe = lower_probe(context, raw, layers, target);
+    let (timeouts, interval) = timeouts;
+    if let Some(limit) = raw.expect.as_ref().and_then(|expect| expect.latency)
+        && limit.0 > timeouts.attempt
+    {
+        let at = place.dotted("expect.latency");
+        context
+            .report
+            .warning(&at, "longer than `timeouts.attempt`: it can never fail");
+    }
+    let labels = labels::lower(context, layers);
+    let retry = budgets::retry(context, layers);
+    let breaker = budgets::breaker(context, layers);
+    let probe = probe?;
+    let endpoint = probe.endpoint();
+    let proxy = match &probe {
+        Probe::Http(http) => http.proxy.as_ref(),
+        Probe::Tcp(tcp) => tcp.proxy.as_ref(),
+        Probe::Tls(tls) => tls.proxy.as_ref(),
+        Probe::Dns(_) => None,
+    };
+    let host = HostKey {
+        name: endpoint.host.clone(),
+        port: endpoint.port,
+        proxy: proxy.map(|proxy| proxy.to_string().into()),
+    };
+    Some(Dependency {
+        name: raw.name.as_ref().map_or("?", |name| name.0.as_str()).into(),
+        labels,
+        host,
+        interval,
+        timeouts,
+        retry,
+        breaker,
+        confirm: match layers.value(|shared| shared.confirm) {
+            Some(ConfirmWord::Off) => Confirm::Off,
+            Some(ConfirmWord::Gentle) => Confirm::Gentle,
+            Some(ConfirmWord::Full) => Confirm::Full,
+            None => Confirm::default(),
+        },
+        keepalive: Keepalive {
+            reuse: layers
+                .value(|shared| shared.keepalive.as_ref()?.reuse)
+                .unwrap_or_default(),
+            discover: layers
+                .value(|shared| shared.keepalive.as_ref()?.discover)
+                .unwrap_or_default(),
+        },
+        fast_below: layers
+            .value(|shared| shared.fast_below)
+            .map_or(DEFAULT_FAST_BELOW, |text| text.0),
+        depends_on: raw
+            .depends_on
+            .iter()
+            .flat_map(|names| &names.0)
+            .map(|name| name.0.as_str().into())
+            .collect(),
+        probe,
     })
 }
 
-/// `depends_on` names dependencies that exist, and leads nowhere back.
-fn check_parents(sections: &Sections<'_>) {
-    let names: HashSet<&str> = sections
-        .dependencies
-        .iter()
-        .map(|entry| entry.raw.name.as_str())
-        .collect();
-    let parents: HashMap<&str, &[String]> = sections
-        .dependencies
-        .iter()
-        .map(|entry| (entry.raw.name.as_str(), entry.raw.depends_on.as_slice()))
-        .collect();
-    for entry in &sections.dependencies {
-        for (i, parent) in entry.raw.depends_on.iter().enumerate() {
-            if !names.contains(parent.as_str()) {
-                let near = crate::model::similar::closest(parent, names.iter().copied(), 3);
-                let help = near.map(|near| format!("did you mean `{near}`?"));
-                let path = entry.path("depends_on").index(i);
-                entry
-                    .source
-                    .error(&path, format!("there is no dependency `{parent}`"), help);
-            }
+/// Notes what the lint says of the URL at `place`; texts from the environment are not quoted.
+pub fn add_lints(report: &mut Report, place: &Place, lints: Vec<Lint>) {
+    let quoting = !report.is_expanded(place);
+    for lint in lints {
+        let mut finding = Finding::error(place, lint.message(quoting));
+        if quoting {
+            // The range is one of the expanded text: where that is not what stands in the file, it means nothing.
+            finding.part = Part::Within(lint.range.clone());
         }
-        if let Some(way) = way_back(&entry.raw.name, &parents) {
-            entry.error(
-                "depends_on",
-                format!("depends on itself: {}", way.join(" → ")),
-                None,
-            );
-        }
+        finding.severity = lint.severity;
+        finding.expected = lint.expected.map(str::to_owned);
+        finding.suggestion = lint.suggestion.filter(|_| quoting);
+        report.add(finding);
     }
 }
 
-/// The shortest way from a dependency over its parents back to itself.
-fn way_back<'a>(start: &'a str, parents: &HashMap<&'a str, &'a [String]>) -> Option<Vec<&'a str>> {
-    let mut reached: HashMap<&str, &str> = HashMap::new();
-    let mut edge = vec![start];
-    while let Some(name) = edge.pop() {
-        for parent in parents.get(name).copied().unwrap_or_default() {
-            if parent == start {
-                let mut way = vec![start, name];
-                while let Some(before) = way.last().and_then(|last| reached.get(last)) {
-                    way.push(before);
-                }
-                way.reverse();
-                if way.first() != Some(&start) {
-                    way.insert(0, start);
-                }
-                return Some(way);
-            }
-            if !reached.contains_key(parent.as_str()) && parents.contains_key(parent.as_str()) {
-                reached.insert(parent, name);
-                edge.push(parent);
-            }
-        }
-    }
-    None
+fn lower_url(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> Option<Target> {
+    let Some(text) = &raw.url else {
+        context
+            .report
+            .missing(place, "url", "a URL such as `https://host/path`");
+        return None;
+    };
+    let (target, lints) = url_lint::parse(text);
+    add_lints(context.report, &place.key("url"), lints);
+    target
 }
 
-fn limits(entry: Option<&Entry<'_, raw::Limits>>) -> Limits {
-    let default = Limits::default();
-    let Some(entry) = entry else { return default };
-    let raw = entry.raw;
-    for (key, value) in [
-        ("concurrency", raw.concurrency),
-        ("concurrency_per_host", raw.concurrency_per_host),
-    ] {
-        if value == Some(0) {
-            entry.error(
-                key,
-                "must be at least 1: with 0 nothing would ever be asked",
-                None,
-            );
-        }
+fn lower_probe(
+    context: &mut Context<'_>,
+    raw: &RawDependency,
+    layers: &Layers<'_>,
+    target: Option<Target>,
+) -> Option<Probe> {
+    let Some(target) = target else {
+        // The URL is no good, but the rest of the entry is looked at all the same.
+        network::tls(context, layers);
+        http::headers(context, layers);
+        expect::lower(context, raw, layers.own_place);
+        return None;
+    };
+    check_applies(context, raw, layers, &target);
+    if let Target::Http {
+        url: HttpUrl { endpoint, .. },
+        ..
     }
+    | Target::Tcp(endpoint)
+    | Target::Tls(endpoint) = &target
+    {
+        network::check_family(context, layers, endpoint);
+    }
+    Some(match target {
+        Target::Http { url, user_info } => {
+            Probe::Http(Box::new(http::lower(context, raw, layers, (url, user_info))))
+        }
+        Target::Tcp(endpoint) => Probe::Tcp(TcpProbe {
+            proxy: network::proxy(
+                context,
+                layers,
+                &network::Meant {
+                    scheme: "tcp",
+                    endpoint: &endpoint,
+                },
+            ),
+            resolve: network::resolve(layers),
+            endpoint,
+        }),
+        Target::Tls(endpoint) => Probe::Tls(TlsProbe {
+            proxy: network::proxy(
+                context,
+                layers,
+                &network::Meant {
+                    scheme: "tls",
+                    endpoint: &endpoint,
+                },
+            ),
+            resolve: network::resolve(layers),
+            tls: network::tls(context, layers),
+            endpoint,
+        }),
+        Target::Dns {
+            server,
+            name,
+            record,
+            transport,
+        } => Probe::Dns(DnsProbe {
+            server,
+            name: name.into(),
+            record,
+            transport,
+            expect: expect::records(raw),
+        }),
+    })
+}
+
+/// A key that a dependency gives itself and that has no meaning for its scheme is a mistake; an inherited one is not.
+fn check_applies(context: &mut Context<'_>, raw: &RawDependency, layers: &Layers<'_>, target: &Target) {
+    if context.from == Origin::CommandLine {
+        // One set of options serves all targets there.
+        return;
+    }
+    let own = layers.own;
+    let scheme = match target {
+        Target::Http { .. } => "http",
+        Target::Tcp(_) => "tcp",
+        Target::Tls(_) => "tls",
+        Target::Dns { .. } => "dns",
+    };
+    let only = |allowed: &[&str]| !allowed.contains(&scheme);
+    let expect = raw.expect.as_ref();
+    let http_expectation = expect.is_some_and(|e| {
+        e.status.is_some()
+            || e.headers.is_some()
+            || e.body_contains.is_some()
+            || e.body_regex.is_some()
+            || e.body_not_regex.is_some()
+            || e.json.is_some()
+            || e.latency.is_some()
+    });
+    let given = [
+        ("method", raw.method.is_some() && only(&["http"])),
+        ("body", raw.body.is_some() && only(&["http"])),
+        ("auth", raw.auth.is_some() && only(&["http"])),
+        ("headers", own.headers.is_some() && only(&["http"])),
+        ("keepalive", own.keepalive.is_some() && only(&["http"])),
+        ("redirects", own.redirects.is_some() && only(&["http"])),
+        ("http_version", own.http_version.is_some() && only(&["http"])),
+        ("max_body", own.max_body.is_some() && only(&["http"])),
+        ("user_agent", own.user_agent.is_some() && only(&["http"])),
+        ("tls", own.tls.is_some() && only(&["http", "tls"])),
+        ("proxy", own.proxy.is_some() && only(&["http", "tcp", "tls"])),
+        ("resolve", own.resolve.is_some() && only(&["http", "tcp", "tls"])),
+        ("expect", http_expectation && only(&["http"])),
+        (
+            "expect.records",
+            expect.is_some_and(|e| e.records.is_some()) && only(&["dns"]),
+        ),
+    ];
+    for (key, _) in given.into_iter().filter(|(_, wrong)| *wrong) {
+        let at = layers.own_place.dotted(key);
+        let finding = Finding::error(&at, format!("this key is not for {scheme}:// URLs"));
+        context.report.add(finding.at(Part::Key));
+    }
+}
+
+fn lower_limits(raw: Option<&RawLimits>) -> Limits {
+    let built_in = Limits::default();
+    let Some(raw) = raw else { return built_in };
     Limits {
-        concurrency: raw.concurrency.unwrap_or(default.concurrency),
-        concurrency_per_host: raw.concurrency_per_host.unwrap_or(default.concurrency_per_host),
+        concurrency: raw.concurrency.map_or(built_in.concurrency, |n| n.0),
+        concurrency_per_host: raw
+            .concurrency_per_host
+            .map_or(built_in.concurrency_per_host, |n| n.0),
         confirmations_per_host: raw
             .confirmations_per_host
-            .unwrap_or(default.confirmations_per_host),
+            .map_or(built_in.confirmations_per_host, |n| n.0),
     }
 }
 
-fn listen(entry: Option<&Entry<'_, raw::Listen>>) -> Option<Listen> {
-    let Some(entry) = entry else {
-        return Some(Listen {
-            address: DEFAULT_LISTEN,
-            tls: None,
-            auth: None,
-        });
-    };
-    let raw = &entry.raw;
-    if raw.disabled {
-        return None;
-    }
-    let auth = raw
-        .auth
-        .as_ref()
-        .and_then(|auth| match (&auth.basic, &auth.bearer) {
-            (Some(_), Some(_)) => {
-                entry.error("auth", "has both basic and bearer; expected one of them", None);
-                None
-            }
-            (Some(basic), None) => Some(ListenAuth::Basic {
-                user: basic.user.as_str().into(),
-                password: credentials::secret(&basic.password),
-            }),
-            (None, Some(token)) => Some(ListenAuth::Bearer(credentials::secret(token))),
-            (None, None) => {
-                entry.error("auth", "is empty; expected basic or bearer", None);
-                None
-            }
-        });
-    let tls = raw.tls.as_ref().map(|tls| ListenTls {
-        cert: tls.cert.clone(),
-        key: tls.key.clone(),
-    });
-    Some(Listen {
-        address: raw.address.unwrap_or(DEFAULT_LISTEN),
-        tls,
-        auth,
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -1,197 +1,390 @@
-//! OTLP: what the file says, filled in from the standard environment variables.
+//! OTLP export: the file first, then the standard variables.
 //!
-//! Names and rules: OpenTelemetry specification, "OpenTelemetry Protocol Exporter" and "Environment Variable
-//! Specification". The variables of the metrics signal win over the general ones, and the file over both.
+//! The variables and their meaning are those of the OpenTelemetry specification, "OTLP Exporter Configuration": the
+//! metrics ones win over the general ones, a general endpoint gets the signal's path, a signal's own is used as it is.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::environment::Environment;
-use crate::config::raw;
+use super::super::raw::RawOtlp;
+use super::super::raw::choices::{CompressionWord, HistogramWord, ProtocolWord, SecretText, TracesSetting};
+use super::super::report::{Finding, Part, Place};
+use super::super::url_lint;
+use super::{Context, add_lints, http, network, secret};
 use crate::model::dependency::{ClientCert, TlsSettings};
 use crate::model::plan::{Otlp, OtlpProtocol};
 use crate::model::secret::{Secret, SecretRef, Text};
 
-use super::{Entry, credentials, tls};
-
+/// The specification's defaults.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
-pub fn lower(entry: Option<&Entry<'_, raw::Otlp>>, env: &dyn Environment) -> Option<Otlp> {
-    let signal = |name: &str| {
-        let set = |name: String| env.var(&name).filter(|value| !value.is_empty());
-        set(format!("OTEL_EXPORTER_OTLP_METRICS_{name}"))
-            .or_else(|| set(format!("OTEL_EXPORTER_OTLP_{name}")))
-    };
-    if entry.is_none() && signal("ENDPOINT").is_none() {
+const METRICS_PATH: &str = "/v1/metrics";
+const TRACES_PATH: &str = "/v1/traces";
+
+pub fn lower(context: &mut Context<'_>, raw: Option<&(RawOtlp, Place)>) -> Option<Otlp> {
+    let nothing = (RawOtlp::default(), Place::root(0).key("otlp"));
+    let endpoint_from_env = signal_var(context, "ENDPOINT");
+    if raw.is_none() && endpoint_from_env.is_none() {
         return None;
     }
-    let raw = entry.map(|entry| entry.raw.clone()).unwrap_or_default();
-    let protocol = protocol(&raw, signal("PROTOCOL").as_deref());
-    let Some(endpoint) = raw.endpoint.clone().or_else(|| endpoint_from(env, protocol)) else {
-        if let Some(entry) = entry {
-            let help = "or set OTEL_EXPORTER_OTLP_ENDPOINT".to_owned();
-            entry.error("", "`endpoint` is missing", Some(help));
-        }
-        return None;
-    };
-    check_endpoint(entry, "endpoint", &endpoint);
-    if let Some(traces) = &raw.traces_endpoint {
-        check_endpoint(entry, "traces_endpoint", traces);
-    }
-    let interval = raw
-        .interval
-        .map(|span| span.0)
-        .or_else(|| millis(env.var("OTEL_METRIC_EXPORT_INTERVAL")));
-    let timeout = raw
-        .timeout
-        .map(|span| span.0)
-        .or_else(|| millis(signal("TIMEOUT")));
-    Some(Otlp {
-        endpoint: endpoint.into(),
-        protocol,
-        headers: headers(entry, &raw, signal("HEADERS")),
-        gzip: match raw.compression {
-            Some(compression) => matches!(compression, raw::Compression::Gzip),
-            None => signal("COMPRESSION").is_some_and(|text| text == "gzip"),
+    let (raw, place) = raw.unwrap_or(&nothing);
+    let base = match (&raw.endpoint, endpoint_from_env) {
+        (Some(text), _) => Base {
+            text: text.clone(),
+            from: Where::File,
         },
-        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        interval: interval.unwrap_or(DEFAULT_INTERVAL),
-        tls: tls_settings(entry, &raw, &signal),
-        resource: resource(&raw, env),
-        exponential_histograms: false,
-        traces_endpoint: raw.traces_endpoint.as_deref().map(Arc::from),
-    })
-}
-
-fn protocol(raw: &raw::Otlp, from_env: Option<&str>) -> OtlpProtocol {
-    match (raw.protocol, from_env) {
-        (Some(raw::OtlpProtocol::HttpProtobuf), _) | (None, Some("http/protobuf")) => {
-            OtlpProtocol::HttpProtobuf
+        (None, Some((name, text))) => Base {
+            text,
+            from: Where::Variable(name),
+        },
+        (None, None) => Base {
+            text: String::new(),
+            from: Where::BuiltIn,
+        },
+    };
+    let protocol = protocol(context, raw, place, &base);
+    let base = base.complete(context, protocol);
+    let endpoint = endpoint(context, place, &base, protocol);
+    let traces_endpoint = traces(context, raw, place, (endpoint.as_deref(), protocol));
+    let headers = headers(context, raw, place);
+    let gzip = gzip(context, raw, place);
+    let timeout = match raw.timeout {
+        Some(text) => text.0,
+        None => millis(context, place, signal_var(context, "TIMEOUT")).unwrap_or(DEFAULT_TIMEOUT),
+    };
+    let interval = match raw.interval {
+        Some(text) => text.0,
+        None => {
+            let name = "OTEL_METRIC_EXPORT_INTERVAL";
+            let set = context.env.var(name).filter(|text| !text.is_empty());
+            millis(context, place, set.map(|text| (name.to_owned(), text))).unwrap_or(DEFAULT_INTERVAL)
         }
-        (Some(raw::OtlpProtocol::Grpc), _) | (None, _) => OtlpProtocol::Grpc,
-    }
-}
-
-/// A general endpoint gets the signal's path appended over HTTP; one of the signal is used as it is.
-fn endpoint_from(env: &dyn Environment, protocol: OtlpProtocol) -> Option<String> {
-    let set = |name: &str| env.var(name).filter(|value| !value.is_empty());
-    if let Some(own) = set("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") {
-        return Some(own);
-    }
-    let general = set("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-    Some(match protocol {
-        OtlpProtocol::Grpc => general,
-        OtlpProtocol::HttpProtobuf => format!("{}/v1/metrics", general.trim_end_matches('/')),
-    })
-}
-
-fn check_endpoint(entry: Option<&Entry<'_, raw::Otlp>>, key: &str, text: &str) {
-    let good = url::Url::parse(text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
-    if let Some(entry) = entry.filter(|_| !good) {
-        let help = Some("write http://collector:4317, say".to_owned());
-        entry.error(key, "is not an http:// or https:// URL", help);
-    }
-    let has_user_info = url::Url::parse(text).is_ok_and(|url| !url.username().is_empty());
-    if let Some(entry) = entry.filter(|_| has_user_info) {
-        entry.error(
-            key,
-            "carries a user name or password",
-            Some("put them into headers, from a file".into()),
+    };
+    if timeout > interval && raw.timeout.is_some() && raw.interval.is_some() {
+        context.report.add(
+            Finding::error(
+                &place.key("timeout"),
+                "an export may take longer than the time between two of them",
+            )
+            .see("`interval` given", &place.key("interval")),
         );
     }
+    Some(Otlp {
+        endpoint: endpoint?.into(),
+        protocol,
+        headers,
+        gzip,
+        timeout: timeout.min(interval),
+        interval,
+        tls: tls(context, raw, place),
+        resource: resource(context, raw, place),
+        exponential_histograms: raw.histograms == Some(HistogramWord::Exponential),
+        traces_endpoint,
+    })
 }
 
-fn millis(text: Option<String>) -> Option<Duration> {
-    text.and_then(|text| text.trim().parse().ok())
-        .filter(|millis| *millis > 0)
-        .map(Duration::from_millis)
-}
-
-fn headers(
-    entry: Option<&Entry<'_, raw::Otlp>>,
-    raw: &raw::Otlp,
-    from_env: Option<String>,
-) -> Arc<[(Arc<str>, Text)]> {
-    let mut headers: BTreeMap<Arc<str>, Text> = pairs(&from_env.unwrap_or_default())
-        .into_iter()
-        .map(|(name, value)| {
-            (
-                name.to_ascii_lowercase().into(),
-                Text::Secret(SecretRef::Inline(Secret::new(value))),
-            )
-        })
-        .collect();
-    if let Some(entry) = entry {
-        for (name, value) in &raw.headers {
-            let path = entry.path("headers").key(name);
-            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-                entry
-                    .source
-                    .error(&path, format!("`{name}` is not the name of a header"), None);
+fn gzip(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> bool {
+    match raw.compression {
+        Some(word) => word == CompressionWord::Gzip,
+        None => match signal_var(context, "COMPRESSION") {
+            Some((_, text)) if text == "gzip" => true,
+            Some((name, text)) if text != "none" => {
+                warn(
+                    context,
+                    place,
+                    &name,
+                    "has a value that is neither `gzip` nor `none`",
+                );
+                false
             }
-            let value = credentials::text(entry, &path, Some(name), value);
-            headers.insert(name.to_ascii_lowercase().into(), value);
+            _ => false,
+        },
+    }
+}
+
+enum Where {
+    File,
+    Variable(String),
+    BuiltIn,
+}
+
+struct Base {
+    text: String,
+    from: Where,
+}
+
+impl Base {
+    fn complete(mut self, context: &Context<'_>, protocol: OtlpProtocol) -> Self {
+        match (&self.from, protocol) {
+            (Where::BuiltIn, OtlpProtocol::Grpc) => self.text = "http://localhost:4317".into(),
+            (Where::BuiltIn, OtlpProtocol::HttpProtobuf) => self.text = "http://localhost:4318".into(),
+            // For gRPC, the specification lets the variable be `host:port`; it is secure unless said otherwise.
+            (Where::Variable(_), OtlpProtocol::Grpc) if !self.text.contains("://") => {
+                let insecure = signal_var(context, "INSECURE")
+                    .is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"));
+                self.text = format!("{}://{}", if insecure { "http" } else { "https" }, self.text);
+            }
+            _ => {}
+        }
+        self
+    }
+
+    fn is_signal_specific(&self) -> bool {
+        matches!(&self.from, Where::Variable(name) if name.contains("_METRICS_"))
+    }
+}
+
+/// `OTEL_EXPORTER_OTLP_METRICS_X` or else `OTEL_EXPORTER_OTLP_X`, with its name; an empty one counts as not set.
+fn signal_var(context: &Context<'_>, what: &str) -> Option<(String, String)> {
+    [
+        format!("OTEL_EXPORTER_OTLP_METRICS_{what}"),
+        format!("OTEL_EXPORTER_OTLP_{what}"),
+    ]
+    .into_iter()
+    .find_map(|name| {
+        context
+            .env
+            .var(&name)
+            .filter(|text| !text.is_empty())
+            .map(|text| (name, text))
+    })
+}
+
+fn warn(context: &mut Context<'_>, place: &Place, name: &str, problem: &str) {
+    context.report.warning(
+        place,
+        format!("the environment variable `{name}` {problem}; it is passed over"),
+    );
+}
+
+fn millis(context: &mut Context<'_>, place: &Place, var: Option<(String, String)>) -> Option<Duration> {
+    let (name, text) = var?;
+    match text.trim().parse::<u64>() {
+        Ok(millis) if millis > 0 => Some(Duration::from_millis(millis)),
+        _ => {
+            warn(context, place, &name, "is not a number of milliseconds");
+            None
         }
     }
-    headers.into_iter().collect()
 }
 
-/// `key=value,key=value` with percent-encoded values, as W3C Baggage writes them.
-fn pairs(text: &str) -> Vec<(String, String)> {
-    let decode = |value: &str| {
-        url::form_urlencoded::parse(format!("x={}", value.replace('+', "%2B")).as_bytes())
-            .next()
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default()
+fn protocol(context: &mut Context<'_>, raw: &RawOtlp, place: &Place, base: &Base) -> OtlpProtocol {
+    let given = raw.protocol.or_else(|| {
+        let (name, text) = signal_var(context, "PROTOCOL")?;
+        match text.as_str() {
+            "grpc" => Some(ProtocolWord::Grpc),
+            "http/protobuf" => Some(ProtocolWord::HttpProtobuf),
+            _ => {
+                warn(
+                    context,
+                    place,
+                    &name,
+                    "names a protocol that is neither `grpc` nor `http/protobuf`",
+                );
+                None
+            }
+        }
+    });
+    let authority = base
+        .text
+        .split_once("://")
+        .map_or(base.text.as_str(), |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or("");
+    match given {
+        Some(ProtocolWord::Grpc) => {
+            if authority.ends_with(":4318") {
+                context.report.warning(
+                    &place.key("endpoint"),
+                    "port 4318 usually speaks `http/protobuf`, not `grpc`",
+                );
+            }
+            OtlpProtocol::Grpc
+        }
+        Some(ProtocolWord::HttpProtobuf) => {
+            if authority.ends_with(":4317") {
+                context.report.warning(
+                    &place.key("endpoint"),
+                    "port 4317 usually speaks `grpc`, not `http/protobuf`",
+                );
+            }
+            OtlpProtocol::HttpProtobuf
+        }
+        None if authority.ends_with(":4317") => OtlpProtocol::Grpc,
+        None => OtlpProtocol::HttpProtobuf,
+    }
+}
+
+/// The URL to send metrics to.
+fn endpoint(context: &mut Context<'_>, place: &Place, base: &Base, protocol: OtlpProtocol) -> Option<String> {
+    let at = place.key("endpoint");
+    if let Where::Variable(_) = base.from {
+        // The finding has no text of its own in the file; nothing of the variable's value is quoted.
+        context.report.expanded.insert(at.clone());
+    }
+    let (scheme_authority, path) = collector(context, &base.text, &at)?;
+    Some(match protocol {
+        OtlpProtocol::Grpc => scheme_authority,
+        OtlpProtocol::HttpProtobuf if base.is_signal_specific() || path.ends_with(METRICS_PATH) => {
+            format!("{scheme_authority}{path}")
+        }
+        OtlpProtocol::HttpProtobuf => {
+            format!("{scheme_authority}{}{METRICS_PATH}", path.trim_end_matches('/'))
+        }
+    })
+}
+
+/// Scheme and authority, and the path, of a collector's URL.
+fn collector(context: &mut Context<'_>, text: &str, at: &Place) -> Option<(String, String)> {
+    let (parsed, lints) = url_lint::parse_http(text);
+    add_lints(context.report, at, lints);
+    let (url, user_info) = parsed?;
+    if user_info.is_some() || url.query.is_some() {
+        let finding = Finding::error(at, "an endpoint has no user info and no query");
+        context.report.add(finding.expected("credentials in `headers`"));
+    }
+    Some((
+        format!("{}://{}", url.scheme.id(), url.endpoint),
+        url.path.to_string(),
+    ))
+}
+
+fn traces(
+    context: &mut Context<'_>,
+    raw: &RawOtlp,
+    place: &Place,
+    (endpoint, protocol): (Option<&str>, OtlpProtocol),
+) -> Option<Arc<str>> {
+    match raw.traces.as_ref()? {
+        TracesSetting::Switch(false) => None,
+        TracesSetting::Switch(true) => {
+            let own = context
+                .env
+                .var("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+                .filter(|text| !text.is_empty());
+            if let Some(own) = own {
+                return Some(own.into());
+            }
+            let endpoint = endpoint?;
+            Some(match protocol {
+                OtlpProtocol::Grpc => endpoint.into(),
+                OtlpProtocol::HttpProtobuf => {
+                    let base = endpoint.strip_suffix(METRICS_PATH).unwrap_or(endpoint);
+                    format!("{}{TRACES_PATH}", base.trim_end_matches('/')).into()
+                }
+            })
+        }
+        TracesSetting::Url(text) => {
+            let (base, path) = collector(context, text, &place.key("traces"))?;
+            Some(match protocol {
+                OtlpProtocol::Grpc => base.into(),
+                OtlpProtocol::HttpProtobuf if path == "/" => format!("{base}{TRACES_PATH}").into(),
+                OtlpProtocol::HttpProtobuf => format!("{base}{path}").into(),
+            })
+        }
+    }
+}
+
+/// The file's headers, and those of the environment whose names the file does not give. All of them may be secret.
+fn headers(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> Arc<[(Arc<str>, Text)]> {
+    let mut all: Vec<(Arc<str>, Text)> = Vec::new();
+    for (name, value) in raw.headers.iter().flatten() {
+        let at = place.key("headers").key(name);
+        http::check_header_name(context, name, &at);
+        all.push((
+            name.as_str().into(),
+            Text::Secret(lower_header(context, value, &at)),
+        ));
+    }
+    if let Some((variable, text)) = signal_var(context, "HEADERS") {
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some((name, value)) if !name.trim().is_empty() => {
+                    let name = name.trim();
+                    if !all.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                        let value = Secret::new(url_lint::decode_percent(value.trim()));
+                        all.push((name.into(), Text::Secret(SecretRef::Inline(value))));
+                    }
+                }
+                _ => warn(context, place, &variable, "has a part that is not `name=value`"),
+            }
+        }
+    }
+    all.into()
+}
+
+fn lower_header(context: &mut Context<'_>, value: &SecretText, at: &Place) -> SecretRef {
+    match value {
+        SecretText::Inline(text) => SecretRef::Inline(Secret::new(text.as_str())),
+        SecretText::File(_) => secret::lower(context, value, at),
+    }
+}
+
+fn tls(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> TlsSettings {
+    let mut tls = match &raw.tls {
+        Some(tls) => network::tls_alone(context, tls, &place.key("tls")),
+        None => TlsSettings::default(),
     };
-    text.split(',')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(key, value)| (key.trim().to_owned(), decode(value.trim())))
-        .filter(|(key, _)| !key.is_empty())
-        .collect()
+    if tls.ca.is_empty()
+        && let Some((_, file)) = signal_var(context, "CERTIFICATE")
+    {
+        tls.ca = Arc::from([PathBuf::from(file)]);
+    }
+    if tls.client_cert.is_none()
+        && let Some((_, chain)) = signal_var(context, "CLIENT_CERTIFICATE")
+    {
+        let key = signal_var(context, "CLIENT_KEY").map_or_else(|| chain.clone(), |(_, key)| key);
+        tls.client_cert = Some(ClientCert {
+            chain: chain.into(),
+            key: key.into(),
+        });
+    }
+    tls
 }
 
-fn resource(raw: &raw::Otlp, env: &dyn Environment) -> Arc<[(Arc<str>, Arc<str>)]> {
-    let mut all: BTreeMap<String, String> = pairs(&env.var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default())
-        .into_iter()
-        .collect();
-    if let Some(name) = env.var("OTEL_SERVICE_NAME").filter(|name| !name.is_empty()) {
-        all.insert("service.name".into(), name);
+/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` (`key=value`, percent-encoded) fill what the file leaves out.
+fn resource(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> Arc<[(Arc<str>, Arc<str>)]> {
+    let mut all: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    for (name, value) in raw.resource.iter().flatten() {
+        if name.trim().is_empty() {
+            let at = place.key("resource").key(name);
+            context
+                .report
+                .add(Finding::error(&at, "an attribute without a name").at(Part::Key));
+        }
+        all.push((name.as_str().into(), value.0.as_str().into()));
     }
-    all.extend(
-        raw.resource
-            .iter()
-            .map(|(key, value)| (key.clone(), value.0.clone())),
-    );
-    all.into_iter()
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect()
-}
-
-fn tls_settings(
-    entry: Option<&Entry<'_, raw::Otlp>>,
-    raw: &raw::Otlp,
-    signal: &dyn Fn(&str) -> Option<String>,
-) -> TlsSettings {
-    if let Some(entry) = entry.filter(|_| raw.tls.is_some()) {
-        return tls::lower(entry, raw.tls.as_ref());
+    let add = |all: &mut Vec<(Arc<str>, Arc<str>)>, name: &str, value: String| {
+        if !all.iter().any(|(known, _)| **known == *name) {
+            all.push((name.into(), value.into()));
+        }
+    };
+    if let Some(name) = context
+        .env
+        .var("OTEL_SERVICE_NAME")
+        .filter(|name| !name.is_empty())
+    {
+        add(&mut all, "service.name", name);
     }
-    let chain = signal("CLIENT_CERTIFICATE").map(PathBuf::from);
-    let key = signal("CLIENT_KEY").map(PathBuf::from);
-    TlsSettings {
-        ca: signal("CERTIFICATE")
-            .map(PathBuf::from)
-            .into_iter()
-            .collect::<Vec<_>>()
-            .into(),
-        client_cert: chain.map(|chain| ClientCert {
-            key: key.unwrap_or_else(|| chain.clone()),
-            chain,
-        }),
-        ..TlsSettings::default()
+    let attributes = context.env.var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    for pair in attributes
+        .split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+    {
+        match pair.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => {
+                add(&mut all, name.trim(), url_lint::decode_percent(value.trim()));
+            }
+            _ => warn(
+                context,
+                place,
+                "OTEL_RESOURCE_ATTRIBUTES",
+                "has a part that is not `key=value`",
+            ),
+        }
     }
+    all.sort();
+    all.into()
 }

@@ -162,7 +162,7 @@ fn tls(found: &Found, scene: &Scene<'_>) -> Option<String> {
             format!("enable TLS 1.2 or newer, with current ciphers, at {peer}")
         }
         Cause::TlsClientCertRequired => {
-            format!("give whyd a client certificate for {peer} (tls.client_cert)")
+            format!("give whyd a client certificate for {peer} (tls.client_cert or --client-cert)")
         }
         Cause::TlsClientCertRejected => match text(found, "alert_name") {
             Some(alert) => format!("give a client certificate that {peer} accepts: it says {alert}"),
@@ -219,13 +219,15 @@ fn certificate(found: &Found, scene: &Scene<'_>) -> Option<String> {
         },
         Cause::TlsCertUnknownRoot => match text(found, "issuer") {
             Some(issuer) => {
-                format!("trust the CA of {name} (tls.ca; issuer {issuer}), never turn verification off")
+                format!(
+                    "trust the CA of {name} (tls.ca or --ca; issuer {issuer}), never turn verification off"
+                )
             }
-            None => format!("trust the CA of {name} (tls.ca), never turn verification off"),
+            None => format!("trust the CA of {name} (tls.ca or --ca), never turn verification off"),
         },
         Cause::TlsCertSelfSigned => {
             format!(
-                "give {name} a certificate from a CA, or trust this one by tls.ca, never turn verification off"
+                "give {name} a certificate from a CA, or trust this one (tls.ca or --ca), never turn verification off"
             )
         }
         Cause::TlsCertMissingIntermediate => {
@@ -374,7 +376,7 @@ fn time(found: &Found, scene: &Scene<'_>) -> Option<String> {
                 format!("look at the way to {peer}: the request was not acknowledged{budget}")
             }
             _ => format!(
-                "profile {}: {peer} took the request and sent nothing back{budget}",
+                "find what {peer} is busy with for {}: it took the request and sent nothing back{budget}",
                 path(scene)
             ),
         },

@@ -28,11 +28,17 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
 /// The first bytes say more than the parser's complaint about them.
 fn other_protocol(scene: &Scene<'_>) -> Option<Cause> {
     let spoken = recognise(scene.first_bytes())?;
-    match spoken {
-        Spoken::Tls if scene.is_plain_http() => Some(Cause::HttpTlsPeer),
-        Spoken::Http2 => Some(Cause::HttpVersionMismatch),
+    match (spoken, scene.speaks_h2()) {
+        (Spoken::Tls, _) if scene.is_plain_http() => Some(Cause::HttpTlsPeer),
+        (Spoken::Http2, false) | (Spoken::Http1, true) => Some(Cause::HttpVersionMismatch),
         _ => None,
     }
+}
+
+/// A peer that answered in another protocol before it ended the connection: that explains the end, however it came.
+pub fn spoke_otherwise(scene: &Scene<'_>) -> Option<Found> {
+    let cause = other_protocol(scene)?;
+    Some(with_response(Found::observed(cause), scene))
 }
 
 fn broken(scene: &Scene<'_>, trouble: &HttpTrouble) -> Found {
@@ -56,21 +62,11 @@ fn broken(scene: &Scene<'_>, trouble: &HttpTrouble) -> Found {
             Found::observed(cause).with("reason", &**reason)
         }
         HttpTrouble::Protocol(reason) => {
-            let cause = match recognise(scene.first_bytes()) {
-                // An HTTP/1 answer to an HTTP/2 preface.
-                Some(Spoken::Http1) if speaks_h2(scene) => Cause::HttpVersionMismatch,
-                _ => other_protocol(scene).unwrap_or(Cause::HttpProtocolError),
-            };
+            let cause = other_protocol(scene).unwrap_or(Cause::HttpProtocolError);
             Found::observed(cause).with("reason", &**reason)
         }
     };
     with_response(found, scene)
-}
-
-fn speaks_h2(scene: &Scene<'_>) -> bool {
-    scene
-        .hop
-        .is_some_and(|hop| hop.protocol == Some(crate::model::attempt::Protocol::Http2))
 }
 
 fn with_response(mut found: Found, scene: &Scene<'_>) -> Found {

@@ -11,6 +11,7 @@ use crate::model::failure::Confidence;
 use crate::model::phase::Phase;
 
 use super::Context;
+use super::recognise::{Spoken, recognise};
 
 /// One stop with everything around it: the attempt's own, or that of one address that another one replaced.
 #[derive(Clone, Copy)]
@@ -69,11 +70,13 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Whether the hop's peer is a proxy that forwards plain requests (absolute form, no CONNECT): then the response may
-    /// be the proxy's own.
+    /// Whether the request went to a proxy that forwards plain requests (absolute form, no CONNECT): then the response
+    /// may be the proxy's own.
     pub fn is_forwarded(&self) -> bool {
-        self.hop
-            .is_some_and(|hop| hop.role == Role::Proxy && hop.phases.get(Phase::Proxy).is_none())
+        self.proxy().is_some()
+            && self
+                .hop
+                .is_some_and(|hop| hop.role != Role::Proxy && hop.url.starts_with("http://"))
     }
 
     /// The DNS probe, when the dependency is a nameserver.
@@ -96,16 +99,22 @@ impl<'a> Scene<'a> {
         self.hop.map_or(&[], |hop| &hop.first_bytes)
     }
 
+    pub fn speaks_h2(&self) -> bool {
+        self.hop.is_some_and(|hop| hop.protocol == Some(Protocol::Http2))
+    }
+
     /// Whether any part of a response was seen on this use of the connection. With TLS or HTTP/2, bytes received are no
     /// sign of that: a close_notify, a session ticket or a SETTINGS frame counts among them.
     pub fn response_begun(&self) -> bool {
-        self.hop.is_some_and(|hop| {
-            hop.status.is_some()
-                || !hop.first_bytes.is_empty()
-                || (hop.received > 0
-                    && hop.url.starts_with("http://")
-                    && hop.protocol != Some(Protocol::Http2))
-        })
+        let Some(hop) = self.hop else { return false };
+        let framed = hop.tls.is_some() || self.speaks_h2();
+        let received = !hop.first_bytes.is_empty() || (!framed && hop.received > 0);
+        let only_frames = match &*hop.first_bytes {
+            // Records of TLS: alert, handshake, and application data that held nothing of the application.
+            [0x14..=0x17, 0x03, ..] => hop.tls.is_some(),
+            bytes => self.speaks_h2() && recognise(bytes) == Some(Spoken::Http2),
+        };
+        hop.status.is_some() || (received && !only_frames)
     }
 
     /// Time in the phase in which it stopped, on the hop where it stopped. For what was found wrong with a whole answer

@@ -7,6 +7,7 @@ use crate::model::cause::Cause;
 use crate::model::phase::Phase;
 
 use super::errno;
+use super::http;
 use super::scene::{Found, Scene};
 
 /// A refusal of our own routing table comes back within the call. A router's takes at least a link.
@@ -20,7 +21,11 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             call: call @ (Call::Connect | Call::Socket | Call::Bind),
             errno,
         } => Some(connecting(scene, call, errno)),
-        Trouble::Io { errno, .. } => established(scene, errno),
+        Trouble::Io { errno, .. } => {
+            let waits_for_head = matches!(scene.phase(), Some(Phase::Request | Phase::FirstByte));
+            let other = waits_for_head.then(|| http::spoke_otherwise(scene)).flatten();
+            other.or_else(|| established(scene, errno))
+        }
         Trouble::TimedOut(_) if scene.phase() == Some(Phase::Connect) => Some(silence(scene)),
         Trouble::TimedOut(_) if matches!(scene.phase(), Some(Phase::Request | Phase::FirstByte)) => {
             unacknowledged(scene)

@@ -199,7 +199,7 @@ fn the_other_events_are_plain_sentences() {
         "{text}"
     );
     assert!(
-        lines[3].starts_with("<6>configuration in force: 2 dependencies added"),
+        lines[3].starts_with("<6>configuration in force: dependencies: 2 added"),
         "{text}"
     );
     assert_eq!(lines.len(), 5);

@@ -74,6 +74,7 @@ pub(crate) async fn ask(run: &mut Run<'_>, ask: &Ask<'_>) -> Result<Answer, Halt
     }
     let (io, hop) = connect(run, ask).await?;
     let protocol = protocol(run, hop, ask)?;
+    run.hop(hop).protocol = Some(protocol);
     let wire = io.wire.clone();
     let began = Instant::now();
     let deadline = run.end.phase(began, run.timeouts().first_byte);
@@ -104,6 +105,10 @@ async fn on_parked(run: &mut Run<'_>, ask: &Ask<'_>) -> Option<Result<Answer, Ha
     let at = run.hop(hop);
     at.reused = true;
     at.idle_before = Some(since.elapsed());
+    at.protocol = Some(match link.is_h2() {
+        true => Protocol::Http2,
+        false => Protocol::Http11,
+    });
     at.address = ask.proxy.is_none().then_some(link.wire.peer);
     link.wire.begin_use();
     let wire = link.wire.clone();

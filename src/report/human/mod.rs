@@ -1,6 +1,7 @@
 //! A diagnosis as text: the verdict first, then the cause in plain words, where the time went, what was seen, and what
 //! to do. No line is wider than the style says.
 
+mod evidence;
 mod sections;
 
 use crate::model::attempt::Attempt;
@@ -103,8 +104,8 @@ fn answered_after_retry(record: &OperationRecord, style: &Style) -> Vec<String> 
     let mut sections = Sections::new(style);
     sections.attempts(&record.attempts, record.dependency.retry.attempts);
     if let Some(failure) = masked {
-        sections.evidence(&failure.evidence);
-        sections.errors(&failure.chain);
+        sections.evidence(failure, &target(record));
+        sections.errors(failure);
         sections.alternatives(&failure.alternatives);
     }
     sections.findings(&record.findings);
@@ -126,7 +127,7 @@ fn not_answered(record: &OperationRecord, style: &Style) -> Vec<String> {
     let mut verdict = format!("{word} {}", duration(record.elapsed));
     if let Some(failure) = &record.failure {
         verdict.push_str(&format!(
-            " ({}, {})",
+            " ({}, fault: {})",
             failure.speed.id(),
             failure.cause.fault().id()
         ));
@@ -144,8 +145,8 @@ fn not_answered(record: &OperationRecord, style: &Style) -> Vec<String> {
     lines.extend(bars(record.attempts.last(), failure, style));
     lines.push(String::new());
     let mut sections = Sections::new(style);
-    sections.evidence(&failure.evidence);
-    sections.errors(&failure.chain);
+    sections.evidence(failure, &target(record));
+    sections.errors(failure);
     sections.second_looks(&record.confirmations);
     sections.mistaken_for(failure.cause);
     sections.alternatives(&failure.alternatives);

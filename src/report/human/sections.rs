@@ -2,11 +2,11 @@
 
 use crate::model::attempt::ConfirmationResult;
 use crate::model::cause::Cause;
-use crate::model::evidence::{Evidence, Value};
 use crate::model::failure::{AttemptRecord, ConfirmationRecord, Failure, Finding};
 
+use super::evidence::{self, Entry};
 use crate::report::style::{Style, Tone};
-use crate::report::units::{duration, value};
+use crate::report::units::duration;
 use crate::report::words;
 use crate::report::wrap::{cut, pad, pad_left, width, wrap};
 
@@ -56,16 +56,16 @@ impl<'a> Sections<'a> {
         }
     }
 
-    pub fn evidence(&mut self, evidence: &Evidence) {
-        if !evidence.is_empty() {
-            let entries: Vec<_> = evidence.iter().collect();
-            let lines = entry_lines(&entries, self.room(), self.style);
-            self.push("evidence", lines);
-        }
+    /// What was seen of a failure of `target`, as the headline shows that.
+    pub fn evidence(&mut self, failure: &Failure, target: &str) {
+        let entries = evidence::for_people(failure, target);
+        let lines = entry_lines(&entries, self.room(), self.style);
+        self.push("evidence", lines);
     }
 
     /// The error chain, outermost first, each link below the one that it explains.
-    pub fn errors(&mut self, chain: &[Box<str>]) {
+    pub fn errors(&mut self, failure: &Failure) {
+        let chain = evidence::errors_for_people(failure);
         let mut lines = Vec::new();
         for (depth, link) in chain.iter().enumerate() {
             // Beyond a few links the indent would only cost room.
@@ -111,14 +111,20 @@ impl<'a> Sections<'a> {
         self.push("could also be", lines);
     }
 
-    /// Each attempt with its duration, its cause where there are several, and why it was or was not followed by another.
+    /// Each attempt with its duration, its cause where they differ, and why it was or was not followed by another.
     pub fn attempts(&mut self, attempts: &[AttemptRecord], allowed: u8) {
+        if allowed == 1 && attempts.iter().all(|record| record.attempt.stale_found.is_none()) {
+            // One attempt was asked for and one was made: the headline has said all of it.
+            return;
+        }
         let several = attempts.len() > 1;
+        let cause = |record: &AttemptRecord| record.failure.as_ref().map(|failure| failure.cause);
+        let differ = attempts.windows(2).any(|two| cause(&two[0]) != cause(&two[1]));
         let mut lines = Vec::new();
         for record in attempts {
             let mut parts = Vec::new();
-            if several && let Some(failure) = &record.failure {
-                parts.push(failure.cause.id().to_owned());
+            if differ && let Some(cause) = cause(record) {
+                parts.push(cause.id().to_owned());
             }
             parts.push(words::retry_reason(&record.decision));
             if let Some(stale) = stale_text(record) {
@@ -142,7 +148,7 @@ impl<'a> Sections<'a> {
         let mut lines = Vec::new();
         for finding in findings {
             lines.push(cut(finding.id.id(), self.room()));
-            let entries: Vec<_> = finding.evidence.iter().collect();
+            let entries = evidence::whole(&finding.evidence);
             let inner = entry_lines(&entries, self.room() - 2, self.style);
             lines.extend(inner.into_iter().map(|line| format!("  {line}")));
             if !finding.fix.is_empty() {
@@ -175,21 +181,17 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// Names and values in two columns. A list of maps has one entry a line.
-fn entry_lines(entries: &[(&str, &Value)], room: usize, style: &Style) -> Vec<String> {
+/// Names and texts in two columns.
+fn entry_lines(entries: &[Entry], room: usize, style: &Style) -> Vec<String> {
     let keys = entries.iter().map(|(key, _)| width(key)).max().unwrap_or(0);
     let column = keys.min(KEY_MAX).min(room / 2);
     let mut lines = Vec::new();
-    for (key, entry) in entries {
+    for (key, texts) in entries {
         let shown = cut(key, room);
         let beside = width(&shown) <= column;
-        let texts = values(entry).into_iter().flat_map(|text| {
-            let text = if text.is_empty() {
-                "(empty)".to_owned()
-            } else {
-                text
-            };
-            hanging(&text, room - column - 2)
+        let texts = texts.iter().flat_map(|text| {
+            let text = if text.is_empty() { "(empty)" } else { text };
+            hanging(text, room - column - 2)
         });
         if !beside {
             lines.push(style.paint(Tone::Faint, &shown));
@@ -200,16 +202,6 @@ fn entry_lines(entries: &[(&str, &Value)], room: usize, style: &Style) -> Vec<St
         }
     }
     lines
-}
-
-/// The texts of a value, one for each line that it begins.
-fn values(entry: &Value) -> Vec<String> {
-    match entry {
-        Value::List(entries) if entries.iter().any(|inner| matches!(inner, Value::Map(_))) => {
-            entries.iter().map(value).collect()
-        }
-        other => vec![value(other)],
-    }
 }
 
 /// Text in a column beside its lead; below it where the line has no room for a column.

@@ -78,6 +78,21 @@ new             waiting    -                          -     -              - 0/0
 }
 
 #[test]
+fn on_a_low_terminal_every_dependency_has_one_line() {
+    let expected = "\
+dependency      verdict    cause                                          took
+healthy         ok         -                                             0.4ms
+stale-keepalive ok         (tcp.closed.stale)                            1.24s
+flaky-503       retried_ok (http.error.503)                              0.4ms
+expired-cert    failed     tls.cert.date_invalid.expired                 0.4ms
+truncated-body  failed     http.response.invalid.content_length_mismatch 0.4ms
+slow-first-byte failed     http.timed_out.first_byte                     0.4ms
+new             waiting    -                                                 -
+";
+    assert_eq!(low_table(&samples(), 80, false), expected);
+}
+
+#[test]
 fn with_room_no_cause_is_broken() {
     let text = table(&samples(), 110, false);
     assert!(

@@ -232,7 +232,10 @@ fn proxies() {
     let answered = |trouble| case(Phase::Proxy, Trouble::Proxy(trouble)).proxied(true);
     let status = |code| answered(ProxyTrouble::Status(code));
     let nxdomain = vec![answer("10.0.0.2:53", A, rcode(3))];
-    let forwarded = |code: u16| super::status(code).proxied(false);
+    let forwarded = |code: u16| {
+        let case = super::status(code).proxied(false);
+        case.hop(|hop| hop.role = Role::Target)
+    };
     check(vec![
         (
             "its name",

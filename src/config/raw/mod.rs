@@ -1,0 +1,457 @@
+//! The configuration as users write it: what serde reads, what the JSON Schema and the reference are made from, and
+//! what `dump` writes. Everything is optional here; `lower` knows what is required and what the defaults are.
+//!
+//! The doc comments of the keys are the user's documentation.
+
+pub mod choices;
+pub mod lists;
+pub mod values;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use choices::{
+    CompressionWord, ConfirmWord, FamilyWord, HeaderSetting, HistogramWord, ProtocolWord, ProxySetting,
+    SecretText, TlsVersionWord, TracesSetting, VersionWord,
+};
+use lists::{OneOrMany, Statuses};
+use values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
+
+/// A mapping of which every key is optional and no other key is taken.
+macro_rules! section {
+    (
+        $(#[$meta:meta])*
+        $title:literal $name:ident {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, rename = $title)]
+        pub struct $name {
+            $(
+                $(#[$field_meta])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            )*
+        }
+    };
+}
+
+/// A mapping that has, besides its own keys, all those that `defaults` may give.
+macro_rules! shared_section {
+    (
+        $(#[$meta:meta])*
+        $title:literal $name:ident {
+            $($(#[$own_meta:meta])* $own:ident: $own_type:ty,)*
+        }
+    ) => {
+        section! {
+            $(#[$meta])*
+            $title $name {
+                $($(#[$own_meta])* $own: $own_type,)*
+                /// Time from the start of one operation to the start of the next.
+                interval: DurationText,
+                /// Budgets. Inherited ones are lowered to fit those that are given more closely.
+                timeouts: RawTimeouts,
+                /// Whether and when a failed attempt is made again.
+                retry: RawRetry,
+                /// When retries and second looks are suppressed for a dependency that keeps failing.
+                breaker: RawBreaker,
+                /// How far second looks may go after a failure: `off`, `gentle` or `full`.
+                confirm: ConfirmWord,
+                /// Whether the connection is kept between operations.
+                keepalive: RawKeepalive,
+                /// A failure that came back sooner than this, without using up a timeout, is called fast.
+                fast_below: DurationText,
+                /// Labels on this dependency's metrics; merged with those of `defaults`.
+                labels: BTreeMap<String, Word>,
+                /// Request headers; merged with those of `defaults`.
+                headers: BTreeMap<String, SecretText>,
+                /// What is trusted and what is shown to the peer.
+                tls: RawTls,
+                /// The HTTP proxy to go through; nothing is taken from the environment unless this says `environment`.
+                proxy: ProxySetting,
+                /// How names become addresses.
+                resolve: RawResolve,
+                /// What happens to redirects.
+                redirects: RawRedirects,
+                /// `auto` (HTTP/1.1, or what TLS agrees upon), `1.1`, or `2` (with prior knowledge where there is no TLS).
+                http_version: VersionWord,
+                /// How much of a body is read at most.
+                max_body: ByteSize,
+                /// The User-Agent that requests carry.
+                user_agent: String,
+            }
+        }
+
+        /// The keys that `defaults` may give too.
+        impl From<&$name> for RawDefaults {
+            fn from(raw: &$name) -> Self {
+                RawDefaults {
+                    interval: raw.interval,
+                    timeouts: raw.timeouts.clone(),
+                    retry: raw.retry.clone(),
+                    breaker: raw.breaker.clone(),
+                    confirm: raw.confirm,
+                    keepalive: raw.keepalive.clone(),
+                    fast_below: raw.fast_below,
+                    labels: raw.labels.clone(),
+                    headers: raw.headers.clone(),
+                    tls: raw.tls.clone(),
+                    proxy: raw.proxy.clone(),
+                    resolve: raw.resolve.clone(),
+                    redirects: raw.redirects.clone(),
+                    http_version: raw.http_version,
+                    max_body: raw.max_body,
+                    user_agent: raw.user_agent.clone(),
+                }
+            }
+        }
+    };
+}
+
+section! {
+    /// The configuration of whyd. Keys that begin with `x-` are passed over; YAML anchors may live there.
+    "Config" RawConfig {
+        /// What every dependency has unless it says otherwise.
+        defaults: RawDefaults,
+        /// What is watched.
+        #[schemars(required)]
+        dependencies: Vec<RawDependency>,
+        /// How much may be under way at once.
+        limits: RawLimits,
+        /// The one listener: metrics, API and health.
+        listen: RawListen,
+        /// Where metrics are pushed. What is left out is taken from the standard `OTEL_*` variables.
+        otlp: RawOtlp,
+    }
+}
+
+shared_section! {
+    /// What every dependency has unless it says otherwise.
+    "Defaults" RawDefaults {}
+}
+
+shared_section! {
+    /// One dependency.
+    "Dependency" RawDependency {
+        /// Its name, unique in the whole configuration.
+        #[schemars(required)]
+        name: Word,
+        /// What to ask: `https://host/path`, `http://…`, `tcp://host:port`, `tls://host:port`, or
+        /// `dns://server[:port]/name?type=A` (with `&transport=tcp` if wanted).
+        #[schemars(required)]
+        url: String,
+        /// Names of dependencies that this one needs.
+        depends_on: OneOrMany<Word>,
+        /// How long the caller that relies on this dependency waits: `timeouts.total` must be within it.
+        deadline: DurationText,
+        /// The HTTP method: GET, or POST when there is a body.
+        method: String,
+        /// The request's body.
+        body: SecretText,
+        /// How to authenticate: one of `basic`, `bearer` and `oauth2`.
+        auth: RawAuth,
+        /// What the answer must be.
+        expect: RawExpect,
+    }
+}
+
+section! {
+    /// Budgets: no phase exceeds `attempt`, `attempt` not `total`, `total` not the interval.
+    "Timeouts" RawTimeouts {
+        /// From the name to addresses.
+        resolve: DurationText,
+        /// The TCP handshake, and the CONNECT to a proxy.
+        connect: DurationText,
+        /// The TLS handshake.
+        tls: DurationText,
+        /// From the first byte of the request to the response's head.
+        first_byte: DurationText,
+        /// The longest gap between two reads of the body.
+        body: DurationText,
+        /// One attempt.
+        attempt: DurationText,
+        /// The operation with all its attempts and the pauses between them.
+        total: DurationText,
+    }
+}
+
+section! {
+    /// Retries.
+    "Retry" RawRetry {
+        /// Attempts in all; 1 means no retry.
+        attempts: Whole<1, 20>,
+        /// The pauses between attempts.
+        backoff: RawBackoff,
+    }
+}
+
+section! {
+    /// The n-th pause is drawn between 0 and the smaller of `max` and `initial` · 2ⁿ.
+    "Backoff" RawBackoff {
+        /// The first pause at most.
+        initial: DurationText,
+        /// Any pause at most.
+        max: DurationText,
+    }
+}
+
+section! {
+    /// The breaker. It never suppresses the scheduled first attempt unless `refuse` says so.
+    "Breaker" RawBreaker {
+        /// The share of failed operations from which it acts.
+        failure_share: Share,
+        /// How many of the last operations the share is taken over.
+        window: Whole<1, 32>,
+        /// Fewest operations before it may act.
+        minimum: Whole<1, 32>,
+        /// How long it suppresses before an operation may use retries again.
+        pause: DurationText,
+        /// Whether the scheduled attempt is left out too while it acts.
+        refuse: bool,
+    }
+}
+
+section! {
+    /// Connections between operations.
+    "Keepalive" RawKeepalive {
+        /// Keep the connection between operations and use it again.
+        reuse: bool,
+        /// Measure after how long the peer closes an idle connection.
+        discover: bool,
+    }
+}
+
+section! {
+    /// TLS.
+    "Tls" RawTls {
+        /// PEM files whose certificates are trusted besides the system's.
+        ca: OneOrMany<String>,
+        /// Whether the system's own roots are left out.
+        only_given_ca: bool,
+        /// PEM file with the client's certificate chain, and its key unless `client_key` is given.
+        client_cert: String,
+        /// PEM file with the client's key.
+        client_key: String,
+        /// Name for SNI and verification, in place of the URL's host.
+        server_name: String,
+        /// The lowest version to accept: `1.2` or `1.3`.
+        min_version: TlsVersionWord,
+        /// Protocols that a `tls://` dependency offers (ALPN).
+        alpn: OneOrMany<String>,
+    }
+}
+
+section! {
+    /// An HTTP proxy and how to authenticate there.
+    "ProxyParts" RawProxy {
+        /// `http://host:port`, or `https://host:port` when the connection to the proxy itself is TLS.
+        #[schemars(required)]
+        url: String,
+        /// The user's name.
+        user: Word,
+        /// The password.
+        password: SecretText,
+    }
+}
+
+section! {
+    /// Name resolution.
+    "Resolve" RawResolve {
+        /// Nameservers to ask in place of the system's own resolution.
+        servers: OneOrMany<Nameserver>,
+        /// `any`, `ipv4` or `ipv6`.
+        family: FamilyWord,
+        /// Fixed addresses that stand for the name; nothing is looked up.
+        addresses: OneOrMany<Address>,
+    }
+}
+
+section! {
+    /// Redirects.
+    "Redirects" RawRedirects {
+        /// How many are followed; 0 takes the redirect itself for the answer.
+        limit: Whole<0, 50>,
+        /// Whether one from https to http is followed.
+        allow_downgrade: bool,
+    }
+}
+
+section! {
+    /// Authentication: exactly one of these.
+    "Auth" RawAuth {
+        /// A user's name and password.
+        basic: RawBasic,
+        /// A bearer token.
+        bearer: SecretText,
+        /// An OAuth 2.0 token by client credentials (RFC 6749, section 4.4).
+        oauth2: RawOauth2,
+    }
+}
+
+section! {
+    /// Basic authentication.
+    "Basic" RawBasic {
+        /// The user's name.
+        #[schemars(required)]
+        user: Word,
+        /// The password.
+        #[schemars(required)]
+        password: SecretText,
+    }
+}
+
+section! {
+    /// OAuth 2.0 client credentials.
+    "Oauth2" RawOauth2 {
+        /// Where the token is had.
+        #[schemars(required)]
+        token_url: String,
+        /// The client's id.
+        #[schemars(required)]
+        client_id: Word,
+        /// The client's secret.
+        #[schemars(required)]
+        client_secret: SecretText,
+        /// The scopes to ask for.
+        scopes: OneOrMany<String>,
+        /// The audience to ask for, where the server wants one.
+        audience: String,
+    }
+}
+
+section! {
+    /// Expectations. One that fails is `assert.*`.
+    "Expect" RawExpect {
+        /// The statuses that are good; 2xx unless given.
+        status: Statuses,
+        /// Headers that the answer must have.
+        headers: BTreeMap<String, HeaderSetting>,
+        /// Texts that the body must contain.
+        body_contains: OneOrMany<String>,
+        /// A regular expression that the body must match.
+        body_regex: String,
+        /// A regular expression that the body must not match.
+        body_not_regex: String,
+        /// JSON paths (RFC 9535) that the body must have.
+        json: OneOrMany<RawJsonExpect>,
+        /// The longest time to the end of the body.
+        latency: DurationText,
+        /// Values of which each must be among the answers of a `dns://` dependency.
+        records: OneOrMany<Word>,
+    }
+}
+
+section! {
+    /// What a header must be: one of these.
+    "HeaderParts" RawHeaderExpect {
+        /// It must be there, whatever it says.
+        present: bool,
+        /// It must be exactly this.
+        equal: Word,
+        /// It must match this regular expression.
+        matching: String,
+    }
+}
+
+section! {
+    /// What a JSON path must give.
+    "JsonExpectation" RawJsonExpect {
+        /// The path, such as `$.status`.
+        #[schemars(required)]
+        path: String,
+        /// What at least one node must equal; without it the path must match something.
+        #[serde(default, deserialize_with = "given")]
+        equals: serde_json::Value,
+    }
+}
+
+section! {
+    /// A file with a secret.
+    "File" RawFile {
+        /// The file's path, from the configuration's directory unless absolute. It is read again when it changes.
+        #[schemars(required)]
+        file: String,
+    }
+}
+
+section! {
+    /// Bulkheads.
+    "Limits" RawLimits {
+        /// Operations in flight in all.
+        concurrency: Whole<1, 100000>,
+        /// Operations in flight per host.
+        concurrency_per_host: Whole<1, 10000>,
+        /// Second looks per host and minute.
+        confirmations_per_host: Whole<0, 1000>,
+    }
+}
+
+section! {
+    /// The listener.
+    "Listen" RawListen {
+        /// Its address and port.
+        address: ListenAddress,
+        /// Its certificate and key; without them it speaks plain HTTP.
+        tls: RawListenTls,
+        /// Who may ask; without it, everyone.
+        auth: RawListenAuth,
+    }
+}
+
+section! {
+    /// The listener's TLS.
+    "ListenTls" RawListenTls {
+        /// PEM file with the certificate chain.
+        #[schemars(required)]
+        cert: String,
+        /// PEM file with the key.
+        #[schemars(required)]
+        key: String,
+    }
+}
+
+section! {
+    /// The listener's authentication: exactly one of these.
+    "ListenAuth" RawListenAuth {
+        /// A user's name and password.
+        basic: RawBasic,
+        /// A bearer token.
+        bearer: SecretText,
+    }
+}
+
+section! {
+    /// OTLP export.
+    "Otlp" RawOtlp {
+        /// The collector: `http://host:4317`. For `http/protobuf`, `/v1/metrics` is appended unless it is there.
+        endpoint: String,
+        /// `grpc` or `http/protobuf`; unless given, `grpc` for port 4317 and `http/protobuf` otherwise.
+        protocol: ProtocolWord,
+        /// Headers (gRPC metadata) to send along.
+        headers: BTreeMap<String, SecretText>,
+        /// `gzip` or `none`.
+        compression: CompressionWord,
+        /// How long one export may take.
+        timeout: DurationText,
+        /// Time between two exports.
+        interval: DurationText,
+        /// What is trusted and what is shown to the collector.
+        tls: RawTls,
+        /// Attributes of the resource, such as `deployment.environment.name`.
+        resource: BTreeMap<String, Word>,
+        /// `explicit` buckets or `exponential` ones.
+        histograms: HistogramWord,
+        /// Whether operations are sent as traces: `true` for the same collector, or a URL.
+        traces: TracesSetting,
+    }
+}
+
+/// `equals: null` is given, and is null.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,15 @@
+//! The daemon as a whole, from outside: the real binary with a configuration file, servers of the lab on loopback, its
+//! listener, its signals, its log and its exit status.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod figures;
+mod listener;
+mod log;
+mod otlp;
+mod reload;
+mod secrets;
+mod stop;
+mod swap;
+mod web;
