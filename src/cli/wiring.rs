@@ -91,7 +91,7 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
 /// Asks every dependency once by the daemon's own loop and hands over each operation as it concludes. Ctrl-C ends it
 /// early; what had not concluded by then is not handed over.
 pub fn run_round(plan: Plan, global: &Global, on: impl FnMut(Arc<OperationRecord>)) -> Result<(), String> {
-    start_logging(global, "warn")?;
+    let _logging = start_logging(global, "warn")?;
     in_runtime(async {
         let interrupted = async {
             // Without a handler for the signal, its default ends the process, which will do.
@@ -110,7 +110,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
         config: args.config.clone(),
         listen: args.listen,
     };
-    let ran = start_logging(global, "info").map(|()| daemon::run(options));
+    let ran = start_logging(global, "info").map(|_logging| daemon::run(options));
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
@@ -119,7 +119,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
 
 pub fn run_demo(args: &DemoArgs, global: &Global) -> ExitCode {
     let options = demo::DemoOptions { for_: args.for_ };
-    let ran = start_logging(global, "error").and_then(|()| in_runtime(demo::run(options)));
+    let ran = start_logging(global, "error").and_then(|_logging| in_runtime(demo::run(options)));
     match ran {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -162,7 +162,7 @@ pub fn schema() -> serde_json::Value {
     config::schema()
 }
 
-fn start_logging(global: &Global, default_level: &str) -> Result<(), String> {
+fn start_logging(global: &Global, default_level: &str) -> Result<log::Logging, String> {
     let format = match global.log_format {
         LogFormat::Text => log::LogFormat::Text,
         LogFormat::Json => log::LogFormat::Json,

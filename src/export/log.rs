@@ -1,5 +1,7 @@
 //! Events as log lines: a state change is one line that names the cause in plain words; a healthy probe is not one.
 
+mod writer;
+
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
@@ -13,6 +15,8 @@ use crate::model::event::Event;
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
 
 use super::process::wall_now;
+
+pub use writer::Logging;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub enum LogError {
     },
     #[error("logging is set up already")]
     Twice,
+    #[error("logging has no thread to write with: {0}")]
+    Thread(std::io::Error),
 }
 
 /// Crates whose own chatter says little about what is watched: errors and warnings only, unless asked for by name.
@@ -42,14 +48,23 @@ const QUIET: &str = "hyper=warn,hyper_util=warn,h2=warn,tonic=warn,tower=warn,re
                      hickory_resolver=warn,hickory_net=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn";
 
 /// Sets up logging to standard error for the whole process. `RUST_LOG`, where it is set, is taken in place of `level`;
-/// both have the form of `tracing_subscriber::EnvFilter`'s directives.
-pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
+/// both have the form of `tracing_subscriber::EnvFilter`'s directives. Lines are written by a thread of their own, and
+/// the last of them while what is returned is dropped.
+pub fn init_logging(format: LogFormat, level: &str) -> Result<Logging, LogError> {
     let filter = filter(std::env::var("RUST_LOG").ok().as_deref(), level)?;
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let lost = match format {
+        LogFormat::Text => |count| format!("{} {}", wall_now(), lost_words(count)),
+        LogFormat::Json => {
+            |count| serde_json::json!({"level": "WARN", "message": lost_words(count)}).to_string()
+        }
+        LogFormat::Journald => |count| format!("<{}>{}", priority(Level::WARN), lost_words(count)),
+    };
+    let queue = writer::Queue::start(std::io::stderr(), lost).map_err(LogError::Thread)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(queue.clone());
     let done = match format {
         LogFormat::Text => builder
             .with_ansi(colours)
@@ -66,7 +81,11 @@ pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LogError> {
             .event_format(Lines { journald: true })
             .try_init(),
     };
-    done.map_err(|_| LogError::Twice)
+    done.map(|()| Logging::new(queue)).map_err(|_| LogError::Twice)
+}
+
+fn lost_words(count: u64) -> String {
+    format!("{count} lines of this log are lost: they could not be written as fast as they came")
 }
 
 fn filter(environment: Option<&str>, level: &str) -> Result<EnvFilter, LogError> {
