@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::args::{CheckArgs, ConnectionArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
 use super::demo;
 use super::output::complain;
@@ -93,10 +95,13 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
 pub fn run_round(plan: Plan, global: &Global, on: impl FnMut(Arc<OperationRecord>)) -> Result<(), String> {
     let _logging = start_logging(global, "warn")?;
     in_runtime(async {
+        // The handler is there before the first question goes out, so that no interrupt comes too early for it.
+        // Without one, the signal's default ends the process, which will do.
+        let handler = signal(SignalKind::interrupt());
         let interrupted = async {
-            // Without a handler for the signal, its default ends the process, which will do.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
+            match handler {
+                Ok(mut handler) => drop(handler.recv().await),
+                Err(_) => std::future::pending().await,
             }
         };
         daemon::run_once(plan, interrupted, on)
