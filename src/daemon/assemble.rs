@@ -87,7 +87,7 @@ impl Daemon {
         let clock = Clock::start();
         let (inputs, input_ends) = mpsc::channel(INPUT_QUEUE);
         let (reader, reads) = Reader::new(READ_QUEUE);
-        let (events, event_ends) = mpsc::channel(EVENT_QUEUE);
+        let (events, event_ends) = mpsc::channel(event_queue(&plan));
         let (shutdown, shutdown_seen) = watch::channel(false);
         let (drained, drained_seen) = watch::channel(false);
         let process = Arc::new(ProcessFigures::new(clock.now().wall));
@@ -151,6 +151,15 @@ impl Daemon {
         };
         running.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(running)
+    }
+}
+
+/// One round tells a few events of each dependency and then that it is done, none of which may be lost.
+fn event_queue(plan: &Plan) -> usize {
+    if plan.one_round {
+        EVENT_QUEUE.max(4 * plan.dependencies.len())
+    } else {
+        EVENT_QUEUE
     }
 }
 

@@ -117,9 +117,10 @@ impl Engine {
         out: &mut Vec<Output>,
     ) {
         self.cancel(index, now, out);
-        let Some(slot) = self.tables.slot_mut(index) else {
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
+        host.budget.make_room_for(dependency.retry.attempts);
         let rescheduled = slot.dependency.interval != dependency.interval;
         slot.dependency = Arc::clone(dependency);
         slot.suggestion = None;
