@@ -59,7 +59,6 @@ defaults:
   interval: 60s
   retry: {attempts: 1}
   fast_below: 5s
-listen: {disabled: true}
 dependencies:
 ";
 
