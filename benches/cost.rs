@@ -8,6 +8,9 @@
 //!
 //! Options after `--`: `cost` `reuse` `scale` `export` choose parts; `seconds=20` the length of each.
 
+// What is measured here is what happens while time passes.
+#![allow(clippy::disallowed_methods)]
+
 #[path = "cost/child.rs"]
 mod child;
 #[path = "cost/floor.rs"]

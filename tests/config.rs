@@ -162,3 +162,32 @@ fn a_dump_loads_and_dumps_the_same() {
     }
     let _ = fs::remove_dir_all(&directory);
 }
+
+/// What the README and the documents show as a configuration is one.
+#[test]
+fn what_the_documents_show_loads() {
+    let directory = std::env::temp_dir().join(format!("whyd-documents-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("can be made");
+    let mut loaded = 0;
+    for document in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "ARCHITECTURE.md",
+        "docs/configuration.md",
+        "docs/cli.md",
+    ] {
+        let text = fs::read_to_string(root().join(document)).expect("is there");
+        for block in text
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next())
+        {
+            let path = directory.join("shown.yaml");
+            fs::write(&path, block).expect("can be written");
+            config::load(&path, &environment()).unwrap_or_else(|wrong| panic!("{document}: {wrong}"));
+            loaded += 1;
+        }
+    }
+    assert!(loaded > 0, "no document shows a configuration");
+    let _ = fs::remove_dir_all(&directory);
+}

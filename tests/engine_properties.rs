@@ -108,6 +108,11 @@ impl World {
         let view = self.engine.view();
         // A smaller cap takes effect as what is under way ends; until then it may be exceeded, but not by a new start.
         assert!(view.in_flight as usize >= self.under_way.len());
+        assert!(
+            view.in_flight > 0 || view.waiting == 0,
+            "{} wait although every place is free",
+            view.waiting
+        );
         let deadline = self.engine.next_deadline();
         assert!(
             deadline.is_none_or(|at| at > self.now),
@@ -243,7 +248,7 @@ fn dependency(i: u8, variant: u8) -> Dependency {
         host: Arc::clone(&host),
         port: 80,
     };
-    let label: Arc<str> = if variant == 1 && i % 2 == 0 {
+    let label: Arc<str> = if variant == 1 && i.is_multiple_of(2) {
         "b".into()
     } else {
         "a".into()
@@ -272,12 +277,12 @@ fn dependency(i: u8, variant: u8) -> Dependency {
             ..RetryPolicy::default()
         },
         breaker: BreakerPolicy {
-            refuse: i % 4 == 0,
+            refuse: i.is_multiple_of(4),
             ..BreakerPolicy::default()
         },
         confirm: Confirm::Gentle,
         keepalive: Keepalive {
-            reuse: i % 2 == 0,
+            reuse: i.is_multiple_of(2),
             discover: false,
         },
         fast_below: Duration::from_secs(1),

@@ -15,6 +15,9 @@ pub enum Severity {
 }
 
 /// One mistake, or one thing that is probably not meant.
+/// What stands for a file's name where there is none.
+pub const COMMAND_LINE: &str = "command line";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
@@ -75,7 +78,10 @@ impl Diagnostic {
                 );
             }
             _ => {
-                group = group.element(Level::NOTE.message(format!("in {}", self.file)));
+                // Of the command line the person who typed it needs not be told.
+                if self.file != COMMAND_LINE {
+                    group = group.element(Level::NOTE.message(format!("in {}", self.file)));
+                }
                 if let Some(expected) = &self.expected {
                     group = group.element(Level::NOTE.message(format!("expected {expected}")));
                 }
@@ -205,7 +211,7 @@ fn place_one(finding: &Finding, sources: &[Source]) -> Diagnostic {
     }
     Diagnostic {
         severity: finding.severity,
-        file: source.map_or_else(|| "command line".to_owned(), |source| source.name.clone()),
+        file: source.map_or_else(|| COMMAND_LINE.to_owned(), |source| source.name.clone()),
         position,
         source_line,
         key: finding.place.path.to_string(),

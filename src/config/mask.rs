@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::source::{Kind, Node};
-use super::suggest;
+use crate::model::similar;
 
 const STAND_IN: char = '*';
 
@@ -59,7 +59,7 @@ pub fn is_secret_key(key: &str) -> bool {
     SECRET_PARTS.iter().any(|part| key.contains(part))
         || SECRET_KEYS.iter().any(|known| {
             let near = if known.len() > 5 { 2 } else { 1 };
-            suggest::distance(&key, known) <= near
+            similar::distance(&key, known) <= near
         })
 }
 

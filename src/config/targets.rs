@@ -101,6 +101,9 @@ pub fn plan_for_targets(
     let mut order: Vec<Arc<str>> = Vec::new();
     let mut dependencies = Vec::new();
     for (i, text) in targets.iter().enumerate() {
+        if targets[..i].contains(text) {
+            continue;
+        }
         let url = understood(text, &mut notes);
         let mut name = name_of(&url).unwrap_or_else(|| format!("target {}", i + 1));
         let count = taken.entry(name.clone()).or_default();
@@ -146,7 +149,7 @@ const OPTIONS: &str = "options";
 const TARGETS: &str = "targets";
 
 /// What each key is called on the command line.
-const FLAGS: [(&str, &str); 25] = [
+const FLAGS: [(&str, &str); 26] = [
     ("redirects", "--max-redirects"),
     ("timeouts.total", "--timeout"),
     ("timeouts.attempt", "--attempt-timeout"),
@@ -168,6 +171,7 @@ const FLAGS: [(&str, &str); 25] = [
     ("tls.client_cert", "--client-cert"),
     ("tls.server_name", "--server-name"),
     ("resolve.addresses", "--address"),
+    ("resolve.family", "--ipv4 or --ipv6"),
     ("resolve", "--resolver"),
     ("http_version", "--http"),
     ("user_agent", "--user-agent"),
@@ -200,7 +204,7 @@ fn key_on_the_command_line(key: &str, targets: &[String]) -> String {
 
 /// The target as a URL. What has no scheme is taken for something, which is said.
 fn understood(text: &str, notes: &mut Vec<String>) -> String {
-    let begins_like_url = ["http:", "https:", "//", "/"]
+    let begins_like_url = ["http:", "https:", "http//", "https//", "//", "/"]
         .iter()
         .any(|start| text.starts_with(start));
     if text.contains("://") || begins_like_url || text.trim().is_empty() {

@@ -15,6 +15,7 @@ use crate::model::time::{Moment, Now};
 use super::breaker::Admission;
 use super::operation::{Operation, Stage};
 use super::schedule::{self, Alarm};
+use super::table::Tables;
 use super::{Engine, Output};
 
 impl Engine {
@@ -176,29 +177,42 @@ impl Engine {
         self.start_waiting(host_index, now, out);
     }
 
-    /// Starts what waits and now finds a place.
+    /// Starts what waits and now finds a place. Those whose host has room again wait with all others, behind those that
+    /// came before them: a host whose queue never empties would otherwise keep every place that it frees.
     pub(super) fn start_waiting(&mut self, host_index: u32, now: Now, out: &mut Vec<Output>) {
-        let per_host = self.limits.concurrency_per_host;
-        while self.in_flight < self.limits.concurrency {
-            let Some(host) = self.tables.hosts.get_mut(host_index) else {
-                break;
-            };
-            if host.in_flight >= per_host {
-                break;
-            }
-            let Some(index) = host.waiting.pop_front() else {
-                break;
-            };
-            self.waiting_count -= 1;
-            self.start(index, now, out);
+        if let Some(host) = self.tables.hosts.get_mut(host_index) {
+            let room = self.limits.concurrency_per_host.saturating_sub(host.in_flight) as usize;
+            let freed = host.waiting.len().min(room);
+            self.waiting.extend(host.waiting.drain(..freed));
         }
         while self.in_flight < self.limits.concurrency {
             let Some(index) = self.waiting.pop_front() else {
                 break;
             };
-            self.waiting_count -= 1;
-            // Its host may have filled up since; then it waits there.
-            self.start_or_wait(index, now, out);
+            let Some((_, host)) = self.tables.pair_mut(index) else {
+                continue;
+            };
+            if host.in_flight < self.limits.concurrency_per_host {
+                self.waiting_count -= 1;
+                self.start(index, now, out);
+            } else {
+                self.wait_for_host(index);
+            }
+        }
+    }
+
+    /// Its host has filled up while it waited for a place among all: it goes on waiting there, behind those only that
+    /// have waited longer.
+    fn wait_for_host(&mut self, index: DependencyIndex) {
+        let Tables { slots, hosts, .. } = &mut self.tables;
+        let since = |index: DependencyIndex| slots.get(index.0).and_then(|slot| slot.waiting_since);
+        if let Some(slot) = slots.get(index.0)
+            && let Some(host) = hosts.get_mut(slot.host)
+        {
+            let place = host
+                .waiting
+                .partition_point(|other| since(*other) <= since(index));
+            host.waiting.insert(place, index);
         }
     }
 
@@ -206,6 +220,12 @@ impl Engine {
     pub(super) fn leave_queues(&mut self) {
         self.waiting.clear();
         self.waiting_count = 0;
+        let places: Vec<u32> = self.tables.slots.iter().map(|(place, _)| place).collect();
+        for place in places {
+            if let Some(slot) = self.tables.slots.get_mut(place) {
+                slot.waiting_since = None;
+            }
+        }
         let hosts: Vec<u32> = self.tables.hosts.iter().map(|(place, _)| place).collect();
         for place in hosts {
             if let Some(host) = self.tables.hosts.get_mut(place) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::model::attempt::{Attempt, Confirmation, Outcome, Trouble};
+use crate::model::cause::Cause;
 use crate::model::dependency::{Confirm, Dependency, DependencyIndex};
 use crate::model::event::{BreakerState, Event, SuppressReason};
 use crate::model::failure::{
@@ -399,9 +400,13 @@ impl Engine {
         let sample = sample(&operation, verdict);
         let record = Arc::new(record(*operation, &slot.dependency, verdict, failure, now));
         slot.tally.count_operation(verdict, record.elapsed);
-        slot.keep(&record);
-        slot.conclusive = verdict != Verdict::Inconclusive;
-        if slot.conclusive {
+        let conclusive = verdict != Verdict::Inconclusive;
+        if !is_refused(&record) {
+            // Where nothing was asked, the last verdict stands, and there is no evidence that could replace the outage's.
+            slot.keep(&record);
+            slot.conclusive = conclusive;
+        }
+        if conclusive {
             host.windows.record(sample, now.moment);
             conclude_breaker(slot, verdict, now, out);
             slot.findings = record.findings.clone();
@@ -420,6 +425,12 @@ impl Engine {
     }
 }
 
+/// Whether the breaker refused the question itself.
+fn is_refused(record: &OperationRecord) -> bool {
+    let cause = record.failure.as_ref().map(|failure| failure.cause);
+    cause == Some(Cause::CircuitOpen)
+}
+
 fn conclude_breaker(slot: &mut Slot, verdict: Verdict, now: Now, out: &mut Vec<Output>) {
     let from: BreakerState = slot.breaker.state();
     slot.breaker
@@ -435,12 +446,29 @@ fn verdict(operation: &Operation, failure: Option<&Failure>) -> Verdict {
     match failure {
         Some(failure) if failure.cause.is_ours() => Verdict::Inconclusive,
         Some(_) => Verdict::Failed,
-        None if operation.attempts.len() > 1 => Verdict::RetriedOk,
+        None if theirs(operation) > 1 => Verdict::RetriedOk,
         None => Verdict::Ok,
     }
 }
 
+/// How many attempts say something of the dependency: a failure of ours (out of descriptors, say) is no failed attempt
+/// of its, so that a retry after it masks nothing.
+fn theirs(operation: &Operation) -> usize {
+    let is_ours = |record: &AttemptRecord| {
+        record
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.cause.is_ours())
+    };
+    operation
+        .attempts
+        .iter()
+        .filter(|record| !is_ours(record))
+        .count()
+}
+
 fn sample(operation: &Operation, verdict: Verdict) -> Sample {
+    let attempts = theirs(operation);
     let mut stale = [0; 3];
     for record in &operation.attempts {
         let after_send = record
@@ -454,9 +482,9 @@ fn sample(operation: &Operation, verdict: Verdict) -> Sample {
     }
     Sample {
         succeeded: matches!(verdict, Verdict::Ok | Verdict::RetriedOk),
-        retried: operation.attempts.len() > 1,
+        retried: attempts > 1,
         masked: verdict == Verdict::RetriedOk,
-        attempts: u32::try_from(operation.attempts.len()).unwrap_or(u32::MAX),
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         stale,
     }
 }

@@ -85,16 +85,23 @@ impl Tally {
         if let Some(status) = attempt.status() {
             self.last_status = Some(status);
         }
-        if let Some(tcp) = attempt.hops.iter().rev().find_map(|hop| hop.tcp) {
+        // Zero stands where no handshake came so far as to measure one.
+        if let Some(tcp) = attempt
+            .hops
+            .iter()
+            .rev()
+            .find_map(|hop| hop.tcp)
+            .filter(|tcp| !tcp.rtt.is_zero())
+        {
             self.last_rtt = Some(tcp.rtt);
         }
-        let last_chain = attempt
+        let mut chains = attempt
             .hops
             .iter()
             .rev()
             .filter_map(|hop| hop.tls.as_ref())
             .map(|tls| &tls.chain);
-        if let Some(chain) = last_chain.filter(|chain| !chain.is_empty()).next() {
+        if let Some(chain) = chains.find(|chain| !chain.is_empty()) {
             self.not_after = chain.iter().map(|certificate| certificate.not_after).min();
         }
     }

@@ -16,6 +16,12 @@ pub fn closest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>, ma
     best.map(|(_, candidate)| candidate)
 }
 
+/// Edits between two texts, counted as in [`closest`].
+pub fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
+    distance_within(&a, b, usize::MAX).unwrap_or(usize::MAX)
+}
+
 /// Optimal string alignment distance (Damerau–Levenshtein without repeated edits), `None` when above `max`.
 fn distance_within(a: &[char], b: &str, max: usize) -> Option<usize> {
     let b: Vec<char> = b.chars().collect();
@@ -60,5 +66,6 @@ mod tests {
         );
         assert_eq!(closest("intervallo", known, 1), None);
         assert_eq!(closest("zzz", known, 2), None);
+        assert_eq!((distance("abcd", "abdc"), distance("", "abc")), (1, 3));
     }
 }

@@ -201,6 +201,7 @@ async fn read_token(run: &mut Run<'_>, mut answer: Answer, secret: Secret) -> Re
         max: MAX_ANSWER,
         keep: MAX_ANSWER as usize,
         gap: run.timeouts().body,
+        within: None,
         looked_at: true,
     };
     let headers = &answer.parts.headers;

@@ -96,10 +96,14 @@ async fn not_found_variants(world: &World, order: &AttemptOrder) -> Confirmation
     if !matches!(&*probe.method, "GET" | "HEAD") {
         return not_done("the method is not safe");
     }
+    let end = Instant::now() + order.budget;
     let mut found = Vec::new();
     for url in variants(&probe.url) {
         let shown = url.to_string().into();
-        if let Some(status) = status_of(world, order, (&order.dependency, probe), url).await {
+        // They share the budget: one that stalls leaves nothing for the next.
+        let mut order = order.clone();
+        order.budget = end.saturating_duration_since(Instant::now());
+        if let Some(status) = status_of(world, &order, (&order.dependency, probe), url).await {
             found.push((shown, status));
         }
     }

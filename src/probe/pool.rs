@@ -62,8 +62,9 @@ impl Pool {
         })
     }
 
-    /// Keeps a connection that came to the end of a complete answer.
-    pub fn park(&self, dependency: Arc<str>, way: Way, mut link: Link) {
+    /// Keeps a connection that came to the end of a complete answer, unless something was forgotten since `as_of` (see
+    /// [`forgotten`](Self::forgotten)): it may have been that very dependency.
+    pub fn park(&self, dependency: Arc<str>, way: Way, mut link: Link, as_of: u64) {
         link.detach();
         let parked = Parked {
             way,
@@ -71,6 +72,9 @@ impl Pool {
             since: Instant::now(),
         };
         let mut pool = self.lock();
+        if self.forgotten() != as_of {
+            return;
+        }
         if pool.len() < MAX_PARKED || pool.contains_key(&dependency) {
             let replaced = pool.insert(dependency, parked);
             drop(pool);
@@ -81,8 +85,11 @@ impl Pool {
 
     /// Closes the dependency's connection, and lets attempts that are under way keep none.
     pub fn forget(&self, dependency: &str) {
+        let mut pool = self.lock();
+        // Counted under the lock, so that none is parked between the count and the removal.
         self.forgotten.fetch_add(1, Ordering::Relaxed);
-        let forgotten = self.lock().remove(dependency);
+        let forgotten = pool.remove(dependency);
+        drop(pool);
         drop(forgotten);
     }
 

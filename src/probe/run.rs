@@ -76,11 +76,8 @@ impl<'a> Run<'a> {
 
     /// Keeps the connection, unless its dependency may have been removed or changed meanwhile.
     pub fn park(&self, way: Way, link: Link) {
-        if self.world.pool.forgotten() == self.forgotten {
-            self.world
-                .pool
-                .park(self.order.dependency.name.clone(), way, link);
-        }
+        let name = self.order.dependency.name.clone();
+        self.world.pool.park(name, way, link, self.forgotten);
     }
 
     pub fn add_hop(&mut self, url: Arc<str>, role: Role) -> HopIndex {

@@ -1,6 +1,7 @@
 //! The reference of all causes: docs/causes.md, and what `whyd explain` prints.
 
 use crate::model::cause::Cause;
+use crate::model::similar;
 
 use super::style::{Style, Tone};
 use super::units::count;
@@ -210,7 +211,7 @@ fn closeness(wanted: &str, id: &str) -> Option<usize> {
     }
     let mut distance = 2;
     for part in wanted.split('.') {
-        let nearest = id.split('.').map(|other| edit_distance(part, other)).min()?;
+        let nearest = id.split('.').map(|other| similar::distance(part, other)).min()?;
         // A third of the letters may be wrong; more is another word.
         if nearest > (part.chars().count() / 3).min(4) {
             return None;
@@ -218,22 +219,6 @@ fn closeness(wanted: &str, id: &str) -> Option<usize> {
         distance += nearest;
     }
     Some(distance)
-}
-
-/// Levenshtein's distance: insertions, deletions and replacements of characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

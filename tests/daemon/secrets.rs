@@ -223,7 +223,7 @@ async fn no_secret_shows_in_logs_metrics_exports_or_the_api() {
     world.files.write(
         "whyd.yaml",
         &text
-            .replace("name: ", "nam: x, name: ")
+            .replace("{name: ", "{nam: x, name: ")
             .replace("x-otel:", "x otel:"),
     );
     let refused = daemon.hangup().await;
@@ -260,7 +260,7 @@ async fn no_secret_shows_in_what_validate_prints() {
     let text = std::fs::read_to_string(&path).expect("written above");
     world
         .files
-        .write("whyd.yaml", &text.replace("name: ", "nam: x, name: "));
+        .write("whyd.yaml", &text.replace("{name: ", "{nam: x, name: "));
     let mut process = validate(&[]);
     let status = process.exit_within(LIMIT).await;
     let text = process.written().text();

@@ -22,7 +22,7 @@ use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
 use crate::model::dependency::{
-    Confirm, Dependency, DnsProbe, HostKey, Keepalive, Probe, TcpProbe, TlsProbe,
+    Confirm, Dependency, DnsProbe, HostKey, HttpUrl, Keepalive, Probe, TcpProbe, TlsProbe,
 };
 use crate::model::plan::{Limits, Plan};
 use layers::Layers;
@@ -285,6 +285,15 @@ fn lower_probe(
         return None;
     };
     check_applies(context, raw, layers, &target);
+    if let Target::Http {
+        url: HttpUrl { endpoint, .. },
+        ..
+    }
+    | Target::Tcp(endpoint)
+    | Target::Tls(endpoint) = &target
+    {
+        network::check_family(context, layers, endpoint);
+    }
     Some(match target {
         Target::Http { url, user_info } => {
             Probe::Http(Box::new(http::lower(context, raw, layers, (url, user_info))))

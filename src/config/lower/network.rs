@@ -36,6 +36,28 @@ pub fn resolve(layers: &Layers<'_>) -> ResolveSettings {
     }
 }
 
+/// An address that the chosen family leaves out could never be asked.
+pub fn check_family(context: &mut Context<'_>, layers: &Layers<'_>, endpoint: &Endpoint) {
+    let Some((family, level)) = layers.pick(|shared| shared.resolve.as_ref()?.family) else {
+        return;
+    };
+    let (admitted, name) = match family {
+        FamilyWord::Ipv4 => (Family::Ipv4, "ipv4"),
+        FamilyWord::Ipv6 => (Family::Ipv6, "ipv6"),
+        FamilyWord::Any => return,
+    };
+    let left_out = endpoint
+        .address()
+        .is_some_and(|address| !admitted.admits(address));
+    if let Some(place) = layers.place(level, "resolve.family").filter(|_| left_out) {
+        let problem = format!(
+            "the target is the address {}, which is not of the family {name}",
+            endpoint.host
+        );
+        context.report.error(&place, problem);
+    }
+}
+
 /// TLS settings, key by key from the closest layer; a client certificate and its key come from the same layer.
 pub fn tls(context: &mut Context<'_>, layers: &Layers<'_>) -> TlsSettings {
     let mut merged = RawTls::default();

@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     pub keep: usize,
     /// Longest gap between two reads.
     pub gap: Duration,
+    /// For the whole of it, where it is read as a courtesy only: whoever drips must not use up the attempt.
+    pub within: Option<Duration>,
     /// Whether the decoded text matters: then a coding that nobody asked for is a trouble.
     pub looked_at: bool,
 }
@@ -81,11 +83,13 @@ pub(crate) async fn read(
         let trouble = HttpTrouble::Decoding(format!("{coding}: not asked for").into());
         return Err(reader.fail(Trouble::Http(trouble), Vec::new()));
     }
+    let whole = wanted.within.map(|within| run.deadline(within));
     loop {
         if is_end(stream) {
             break;
         }
-        let deadline = run.deadline(wanted.gap);
+        let gap = run.deadline(wanted.gap);
+        let deadline = whole.map_or(gap, |whole| gap.min(whole));
         let piece = match deadline.bound(link.next(stream)).await {
             Err(budget) => return Err(reader.fail(Trouble::TimedOut(budget), Vec::new())),
             Ok(piece) => piece,

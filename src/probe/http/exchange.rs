@@ -50,7 +50,7 @@ impl Ask<'_> {
     }
 
     /// A proxy that is asked for the URL itself, without a tunnel.
-    fn is_by_proxy(&self) -> bool {
+    pub fn is_by_proxy(&self) -> bool {
         self.proxy.is_some() && !self.target.is_https()
     }
 }
@@ -115,7 +115,13 @@ async fn on_parked(run: &mut Run<'_>, ask: &Ask<'_>) -> Option<Result<Answer, Ha
     match exchange(run, hop, ask, link, Instant::now()).await {
         Ok(answer) => Some(Ok(answer)),
         Err(lost) => {
-            let unsent = wire.traffic().app_sent == 0 && !matches!(lost.stop.trouble, Trouble::TimedOut(_));
+            // What is no fault of the connection (time is up, or our own request cannot be made) would be the same on
+            // a fresh one.
+            let unsent = wire.traffic().app_sent == 0
+                && !matches!(
+                    lost.stop.trouble,
+                    Trouble::TimedOut(_) | Trouble::Credentials(_) | Trouble::UrlInvalid(_)
+                );
             if !unsent {
                 return Some(Err(lost.stop));
             }

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::model::attempt::Protocol;
 use crate::probe::stream::{Io, Wire};
@@ -232,17 +233,18 @@ impl Link {
         }
     }
 
-    /// Whether the connection can take another request, after a complete answer.
-    pub async fn settles(&mut self) -> bool {
+    /// Whether the connection can take another request, after a complete answer, and says so before `end`.
+    pub async fn settles(&mut self, end: Instant) -> bool {
+        let end = end.min(Instant::now() + SETTLE);
         let settled = match &mut self.sender {
             Sender::H1(sender) => {
                 let ready = async { sender.ready().await.is_ok() };
-                tokio::time::timeout(SETTLE, self.driver.drive(ready)).await
+                tokio::time::timeout_at(end, self.driver.drive(ready)).await
             }
             Sender::H2 { sender, .. } => {
                 let waiting = sender.clone().ready();
                 let ready = async { waiting.await.is_ok() };
-                tokio::time::timeout(SETTLE, self.driver.drive(ready)).await
+                tokio::time::timeout_at(end, self.driver.drive(ready)).await
             }
         };
         settled.unwrap_or(false) && !self.has_ended()

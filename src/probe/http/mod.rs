@@ -9,9 +9,10 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::model::attempt::{ProxyTrouble, ResponseFacts, Role, Stop, Trouble, Unexpected};
-use crate::model::dependency::{Auth, HttpProbe, ResolveSettings, TlsSettings};
+use crate::model::dependency::{Auth, HttpProbe, HttpUrl, ResolveSettings, TlsSettings};
 use crate::model::order::Connection;
 use crate::model::phase::Phase;
+use crate::model::secret::Text;
 
 use super::auth;
 use super::expect;
@@ -71,7 +72,7 @@ pub(crate) async fn attempt(run: &mut Run<'_>, probe: &HttpProbe) -> Result<(), 
         let answer = ask(run, &next).await?;
         let facts = response_facts(&answer.parts.headers);
         let status = answer.parts.status;
-        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && next.proxy.is_some() {
+        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && next.is_by_proxy() {
             let trouble = Trouble::Proxy(ProxyTrouble::Status(status.as_u16()));
             let hop = answer.hop;
             courtesy(run, &next, answer, facts).await;
@@ -82,6 +83,11 @@ pub(crate) async fn attempt(run: &mut Run<'_>, probe: &HttpProbe) -> Result<(), 
         }
         let from = (&next.target.url, &next.method);
         let onward = trail.next(from, status, &answer.parts.headers);
+        if let Ok((url, method)) = &onward
+            && would_leak(probe, &prepared, &next, url, method)
+        {
+            return judge(run, probe, &prepared, &next, answer, facts).await;
+        }
         let hop = answer.hop;
         if run.order.dependency.keepalive.reuse && run.is_home(&next.target.url) {
             drain(run, &next, answer).await;
@@ -93,6 +99,21 @@ pub(crate) async fn attempt(run: &mut Run<'_>, probe: &HttpProbe) -> Result<(), 
             onward.map_err(|trouble| halt(Phase::FirstByte, hop, Trouble::Redirect(trouble)))?;
         next = follow(run, probe, &prepared, next, Arc::new(Target::new(url)?), method);
     }
+}
+
+/// Whether following the redirect would take a secret body to another origin. Sending the request without its body
+/// would ask for something else, so such a redirect is not followed: it is the answer.
+fn would_leak(
+    probe: &HttpProbe,
+    prepared: &Prepared,
+    last: &Ask<'_>,
+    url: &HttpUrl,
+    method: &Method,
+) -> bool {
+    let home = &prepared.target.url;
+    let is_elsewhere = url.scheme != home.scheme || url.endpoint != home.endpoint;
+    let is_secret = matches!(probe.body, Some(Text::Secret(_))) && !last.body.is_empty();
+    is_elsewhere && is_secret && *method == last.method
 }
 
 /// The next request of a redirect. What is secret stays with the dependency's own origin.
@@ -191,6 +212,7 @@ async fn judge(
         max: probe.max_body,
         keep,
         gap: run.timeouts().body,
+        within: None,
         looked_at: probe.expect.wants_body(),
     };
     let head = answer.parts.headers.clone();
@@ -290,7 +312,7 @@ async fn read_body(
                 && ask.only.is_none()
                 && run.order.dependency.keepalive.reuse
                 && run.is_home(&ask.target.url)
-                && answer.link.settles().await;
+                && answer.link.settles(run.end.at).await;
             if keep {
                 run.park(ask.way(), answer.link);
             }
@@ -309,7 +331,8 @@ async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: R
     let wanted = Wanted {
         max: DRAIN_BYTES,
         keep: EXCERPT_BYTES,
-        gap: run.timeouts().body.min(COURTESY),
+        gap: run.timeouts().body,
+        within: Some(COURTESY),
         looked_at: false,
     };
     let (kept, bytes) = match read_body(run, ask, answer, wanted).await {
@@ -328,7 +351,8 @@ async fn drain(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer) {
     let wanted = Wanted {
         max: DRAIN_BYTES,
         keep: 0,
-        gap: run.timeouts().body.min(COURTESY),
+        gap: run.timeouts().body,
+        within: Some(COURTESY),
         looked_at: false,
     };
     let _ = read_body(run, ask, answer, wanted).await;

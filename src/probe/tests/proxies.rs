@@ -171,3 +171,60 @@ async fn a_plain_target_is_asked_for_by_its_whole_url() {
         Trouble::Proxy(ProxyTrouble::Status(407)),
     );
 }
+
+#[tokio::test]
+async fn a_407_from_behind_the_tunnel_is_the_targets() {
+    let identity = Identity::new(&[]);
+    let acceptor = identity.acceptor.clone();
+    let server = Server::start(move |mut stream, _| {
+        let acceptor = acceptor.clone();
+        async move {
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            read_head(&mut stream).await;
+            let answer = b"HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.ok();
+        }
+    })
+    .await;
+    let mut probe = https(server.address, "/", &identity);
+    probe.url.endpoint.host = "localhost".into();
+    probe.proxy = through(server.address);
+    let attempt = get(probe).await;
+    assert!(
+        matches!(stop(&attempt).trouble, Trouble::Unexpected(_)),
+        "{attempt:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_password_that_cannot_be_read_is_no_stale_connection() {
+    let server = Server::start(|mut stream, _| async move {
+        while !read_head(&mut stream).await.is_empty() {
+            stream
+                .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    let mut probe = http(url("10.9.9.9:8080".parse().unwrap(), "/x"));
+    probe.proxy = through(server.address);
+    let mut kept = dependency(Probe::Http(Box::new(probe.clone())));
+    kept.keepalive.reuse = true;
+    let prober = Prober::new();
+    assert_eq!(prober.attempt(&order(kept.clone())).await.stop(), None);
+    assert_eq!(prober.parked(), 1);
+    if let Some(proxy) = &mut probe.proxy {
+        proxy.auth = Some(("u".into(), SecretRef::File("/nonexistent/password".into())));
+    }
+    kept.probe = Probe::Http(Box::new(probe));
+    let attempt = prober.attempt(&order(kept)).await;
+    assert!(
+        matches!(stop(&attempt).trouble, Trouble::Credentials(_)),
+        "{attempt:?}"
+    );
+    assert_eq!(attempt.stale_found, None);
+}

@@ -121,3 +121,26 @@ async fn secrets_stay_at_home() {
     assert!(head.contains("x-open: open") && head.contains(&format!("host: {}", other.address)));
     assert!(!head.contains("hunter2") && !head.contains("content-"), "{head}");
 }
+
+#[tokio::test]
+async fn a_secret_body_does_not_follow_to_another_origin() {
+    let other = Server::answering("HTTP/1.1 204 No Content\r\n\r\n").await;
+    let home = Server::answering(format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n",
+        other.address
+    ))
+    .await;
+    let mut probe = http(url(home.address, "/"));
+    probe.method = "POST".into();
+    probe.body = Some(Text::Secret(SecretRef::Inline(Secret::new("hunter2"))));
+    let attempt = get(probe.clone()).await;
+    assert!(
+        matches!(stop(&attempt).trouble, Trouble::Unexpected(_)),
+        "{attempt:?}"
+    );
+    assert_eq!((attempt.status(), other.count()), (Some(307), 0));
+    // An open one does, as the redirect asks.
+    probe.body = Some(Text::Plain("open".into()));
+    assert_eq!(get(probe).await.stop(), None);
+    assert_eq!(other.count(), 1);
+}

@@ -252,3 +252,26 @@ async fn tls_connections_are_kept_too() {
     }
     assert_eq!(server.count(), 2);
 }
+
+#[tokio::test]
+async fn a_connection_from_before_a_forgetting_is_not_parked() {
+    let (_end, ended) = tokio::sync::watch::channel(false);
+    let server = keeping(ended, close).await;
+    let prober = Prober::new();
+    let order = kept(server.address);
+    prober.attempt(&order).await;
+    let pool = &prober.0.pool;
+    let way = super::super::pool::Way {
+        scheme: Scheme::Http,
+        endpoint: order.dependency.probe.endpoint().clone(),
+        proxy: None,
+    };
+    let as_of = pool.forgotten();
+    let Some(super::super::pool::Taken::Alive(link, _)) = pool.take("it", &way) else {
+        panic!("the connection is alive");
+    };
+    // Between an attempt's look at the count and its parking, the dependency is removed.
+    pool.forget("it");
+    pool.park("it".into(), way, *link, as_of);
+    assert_eq!(prober.parked(), 0);
+}

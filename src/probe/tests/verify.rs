@@ -241,3 +241,31 @@ fn attempts_can_be_spawned() {
     let order = order(dependency(Probe::Http(Box::new(http(url(address, "/"))))));
     is_send(&prober.attempt(&order));
 }
+
+#[tokio::test]
+async fn a_dripping_error_page_does_not_use_up_the_attempt() {
+    let server = Server::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        let head = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 1000\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        let mut drip = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            drip.tick().await;
+            if stream.write_all(b"x").await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    // Well below the attempt's budget of 10 s: the status has decided, and the page is evidence only.
+    let attempt = get_from(&server).await;
+    assert!(matches!(stop(&attempt).trouble, Trouble::Unexpected(_)));
+    assert_eq!(attempt.status(), Some(500));
+    let response = attempt.hops[0].response.as_ref().unwrap();
+    assert!(
+        response
+            .body_excerpt
+            .as_deref()
+            .is_some_and(|page| page.starts_with("xx"))
+    );
+}
