@@ -7,6 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
@@ -56,7 +57,7 @@ pub struct ServerTls(TlsAcceptor);
 
 impl ServerTls {
     /// `chain` is PEM, leaf first; `key` is the leaf's in PEM. Nothing is checked of the certificates but that they
-    /// belong to the key: serving bad ones is what this is for.
+    /// belong to the key, and not even that where they cannot be read: serving bad ones is what this is for.
     ///
     /// # Errors
     /// Something is not PEM, or key and certificate do not go together.
@@ -74,11 +75,16 @@ impl ServerTls {
                     roots.add(authority)?;
                 }
                 builder.with_client_cert_verifier(
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?,
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?,
                 )
             }
         };
-        let mut config = builder.with_single_cert(chain, key)?;
+        let certified = CertifiedKey::new(chain, provider.key_provider.load_private_key(key)?);
+        match certified.keys_match() {
+            Ok(()) | Err(rustls::Error::InvalidCertificate(_)) => {}
+            Err(err) => return Err(err.into()),
+        }
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = options.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(ServerTls(TlsAcceptor::from(Arc::new(config))))
     }

@@ -49,6 +49,9 @@ pub struct CertificateFault {
     pub kind: CertificateFaultKind,
     /// The verifier's own words.
     pub detail: Box<str>,
+    /// Of a missing intermediate: the subjects of those that another peer presented and that complete the chain, which
+    /// is the proof. Empty where it is only supposed.
+    pub completes_with: Box<[Box<str>]>,
 }
 
 /// In the order in which browsers let one explain the others (CAUSES.md, precedence).

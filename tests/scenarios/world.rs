@@ -446,6 +446,7 @@ fn facts(answer: &Answer, order: &AttemptOrder, taken: Duration, started: Wall) 
                 position: Some(0),
                 kind: CertificateFaultKind::Expired,
                 detail: "".into(),
+                completes_with: Box::default(),
             };
             hop.tls = Some(Box::new(TlsFacts {
                 faults: vec![fault],

@@ -3,6 +3,7 @@
 use crate::model::attempt::{CertificateFault, TlsFacts, TlsTrouble, Trouble};
 use crate::model::cause::Cause;
 use crate::model::evidence::Value;
+use crate::model::failure::Confidence;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
@@ -117,7 +118,13 @@ fn certificate(scene: &Scene<'_>) -> Found {
     };
     let found = match cause {
         // Proved only when the chain completes with a certificate from elsewhere.
-        Cause::TlsCertMissingIntermediate => Found::likely(cause, &[Cause::TlsCertUnknownRoot]),
+        Cause::TlsCertMissingIntermediate if fault.completes_with.is_empty() => {
+            Found::likely(cause, &[Cause::TlsCertUnknownRoot])
+        }
+        Cause::TlsCertMissingIntermediate => Found {
+            confidence: Confidence::Confirmed,
+            ..Found::observed(cause).with("completes_with", texts(&fault.completes_with))
+        },
         _ => Found::observed(cause),
     };
     describe(found, scene, tls, fault)

@@ -21,7 +21,7 @@ use crate::probe::tcp::{Dial, dial};
 
 use super::link::{BodyStream, Link, LinkError};
 use super::prepared::Target;
-use super::trouble::{self, is_send_failure, no_head, phase_of};
+use super::trouble::{self, has_answered, is_send_failure, no_head, phase_of};
 
 /// A request, and how its server is reached.
 pub(crate) struct Ask<'a> {
@@ -273,7 +273,8 @@ impl Failed {
         };
         let still_writing = match &self {
             Failed::Late(_) => traffic.asked.is_none() || traffic.write_waits,
-            Failed::Link(_) => traffic.write_waits || is_send_failure(&trouble),
+            // A peer that answered did not wait for the rest of the request, and often resets it.
+            Failed::Link(_) => traffic.write_waits || (is_send_failure(&trouble) && !has_answered(&traffic)),
         };
         let now = Instant::now();
         let phase = if still_writing {

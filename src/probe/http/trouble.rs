@@ -141,6 +141,12 @@ pub(crate) fn is_send_failure(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Io { call: Call::Send, .. })
 }
 
+/// Whether the peer said anything but how its HTTP/2 connection is to be used.
+pub(crate) fn has_answered(traffic: &Traffic) -> bool {
+    let first = traffic.app_first_bytes();
+    !first.is_empty() && !looks_like_h2(first)
+}
+
 fn has_eof(err: &hyper::Error) -> bool {
     let mut next = err.source();
     while let Some(err) = next {

@@ -154,6 +154,7 @@ fn fault(position: Option<usize>, kind: CertificateFaultKind, detail: &str) -> C
         position: position.map(|position| u8::try_from(position).unwrap_or(u8::MAX)),
         kind,
         detail: foreign_text(detail.as_bytes(), MAX_DETAIL),
+        completes_with: Box::default(),
     }
 }
 
@@ -276,8 +277,8 @@ impl Auditor<'_> {
                 let detail = format!(
                     "{subject} was issued by {issuer}, which is neither presented nor trusted{namesake}"
                 );
-                let (kind, detail) = self.without_issuer(head, detail);
-                self.add(Some(last), kind, &detail);
+                let found = self.without_issuer(head, last, detail);
+                self.faults.push(found);
             }
         }
     }
@@ -288,22 +289,31 @@ impl Auditor<'_> {
     /// roots out, so that what lacks above an intermediate is its root. Above a lone leaf it is an intermediate when
     /// the leaf says where to fetch its issuer, as those of public authorities must, or when the user named
     /// authorities for this peer, to which it should then lead.
-    fn without_issuer(&self, head: &Certificate<'_>, detail: String) -> (CertificateFaultKind, String) {
+    fn without_issuer(&self, head: &Certificate<'_>, last: usize, detail: String) -> CertificateFault {
         let now = seconds(self.question.now);
         if let Some(subjects) = path::complete(head, self.trust, self.seen, now) {
             let detail = format!(
                 "{detail}; the chain completes with {}, seen at another peer",
                 subjects.join(" and ")
             );
-            return (CertificateFaultKind::MissingIntermediate, detail);
+            let missing = fault(Some(last), CertificateFaultKind::MissingIntermediate, &detail);
+            let subjects = subjects
+                .iter()
+                .map(|subject| foreign_text(subject.as_bytes(), MAX_DETAIL));
+            return CertificateFault {
+                completes_with: subjects.collect(),
+                ..missing
+            };
         }
         let lone = self.path.positions.len() == 1;
         let led_elsewhere = path::trusts_the_name(head, self.trust);
-        if lone && !led_elsewhere && (head.says_issuer_location || !self.trust.given().is_empty()) {
-            (CertificateFaultKind::MissingIntermediate, detail)
+        let kind = if lone && !led_elsewhere && (head.says_issuer_location || !self.trust.given().is_empty())
+        {
+            CertificateFaultKind::MissingIntermediate
         } else {
-            (CertificateFaultKind::UnknownRoot, detail)
-        }
+            CertificateFaultKind::UnknownRoot
+        };
+        fault(Some(last), kind, &detail)
     }
 
     /// What is wrong with single certificates. Where there is a path, those beside it are not looked at: they are

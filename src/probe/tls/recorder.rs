@@ -129,6 +129,7 @@ impl Recorder {
             position: Some(0),
             kind,
             detail: foreign_text(detail.as_bytes(), 400),
+            completes_with: Box::default(),
         });
         result
     }

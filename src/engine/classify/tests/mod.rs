@@ -152,6 +152,7 @@ fn fault(kind: CertificateFaultKind) -> CertificateFault {
         position: Some(0),
         kind,
         detail: "the verifier's words".into(),
+        completes_with: Box::default(),
     }
 }
 

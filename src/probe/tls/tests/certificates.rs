@@ -281,17 +281,16 @@ async fn missing_intermediate_is_supposed_and_then_proved() {
     let lone = || Server::presenting(&leaf, vec![leaf.der.clone()]);
     let failure = world.failure(lone(), "a.test").await;
     assert_eq!(kinds(&failure), [(Kind::MissingIntermediate, Some(0))]);
-    assert!(
-        !failure.facts.faults[0].detail.contains("completes with"),
-        "{failure:?}"
-    );
+    assert!(failure.facts.faults[0].completes_with.is_empty(), "{failure:?}");
 
     // Another peer serves the intermediate: now there is proof.
     let neighbour = world.middle.issue(CertSpec::named(["b.test"])).unwrap();
     world.facts(Server::of(&neighbour), "b.test").await;
     let failure = world.failure(lone(), "a.test").await;
     assert_eq!(kinds(&failure), [(Kind::MissingIntermediate, Some(0))]);
-    let detail = &failure.facts.faults[0].detail;
+    let fault = &failure.facts.faults[0];
+    assert_eq!(*fault.completes_with, ["CN=Test Intermediate".into()]);
+    let detail = &fault.detail;
     assert!(
         detail.ends_with("the chain completes with CN=Test Intermediate, seen at another peer"),
         "{detail}"
