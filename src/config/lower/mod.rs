@@ -72,6 +72,9 @@ pub struct Context<'a> {
     pub from: Origin,
 }
 
+/// What is said of a key that is reserved.
+const NOT_IN_THIS_VERSION: &str = "this is accepted, and does nothing in this version";
+
 /// Lowers everything. The plan is good only if no error was noted.
 pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan {
     let nothing = (RawDefaults::default(), Place::root(0).key("defaults"));
@@ -226,9 +229,7 @@ fn lower_dependency(
             reuse: layers
                 .value(|shared| shared.keepalive.as_ref()?.reuse)
                 .unwrap_or_default(),
-            discover: layers
-                .value(|shared| shared.keepalive.as_ref()?.discover)
-                .unwrap_or_default(),
+            discover: discover(context, layers),
         },
         fast_below: layers
             .value(|shared| shared.fast_below)
@@ -336,6 +337,17 @@ fn lower_probe(
             expect: expect::records(raw),
         }),
     })
+}
+
+/// Accepted, so that files need not change for the version that measures; said, so that nobody waits for figures.
+fn discover(context: &mut Context<'_>, layers: &Layers<'_>) -> bool {
+    let Some((true, level)) = layers.pick(|shared| shared.keepalive.as_ref()?.discover) else {
+        return false;
+    };
+    if let Some(place) = layers.place(level, "keepalive.discover") {
+        context.report.warning(&place, NOT_IN_THIS_VERSION);
+    }
+    true
 }
 
 /// A key that a dependency gives itself and that has no meaning for its scheme is a mistake; an inherited one is not.

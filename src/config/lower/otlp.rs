@@ -71,6 +71,11 @@ pub fn lower(context: &mut Context<'_>, raw: Option<&(RawOtlp, Place)>) -> Optio
             .see("`interval` given", &place.key("interval")),
         );
     }
+    if raw.histograms == Some(HistogramWord::Exponential) {
+        context
+            .report
+            .warning(&place.key("histograms"), super::NOT_IN_THIS_VERSION);
+    }
     Some(Otlp {
         endpoint: endpoint?.into(),
         protocol,

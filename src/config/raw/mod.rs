@@ -221,7 +221,7 @@ section! {
     "Keepalive" RawKeepalive {
         /// Keep the connection between operations and use it again.
         reuse: bool,
-        /// Measure after how long the peer closes an idle connection.
+        /// Measure after how long the peer closes an idle connection. Accepted, and not done in this version.
         discover: bool,
     }
 }
