@@ -368,7 +368,17 @@ dependencies:
             "an inherited budget is lowered to fit"
         );
         assert_eq!(payments.timeouts.resolve.as_secs(), 2);
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let keys: Vec<&str> = loaded
+            .warnings
+            .iter()
+            .map(|warning| warning.key.as_str())
+            .collect();
+        assert_eq!(
+            keys,
+            ["dependencies[0].keepalive.discover"],
+            "{:?}",
+            loaded.warnings
+        );
     }
 
     #[test]
