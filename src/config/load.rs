@@ -375,7 +375,7 @@ dependencies:
             .collect();
         assert_eq!(
             keys,
-            ["dependencies[0].keepalive.discover"],
+            ["dependencies[1].keepalive.discover"],
             "{:?}",
             loaded.warnings
         );
