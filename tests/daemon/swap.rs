@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use whyd::cli::demo::{DemoLab, Row, rows, table};
+use whyd::cli::demo::{DemoLab, Row, Standing, rows, table};
 use whyd::config::{self, ProcessEnvironment};
 use whyd::daemon::{Daemon, Options};
 use whyd::net::reader::Reader;
@@ -48,5 +48,32 @@ async fn swapping_two_servers_swaps_the_printed_causes() {
     wait_for(&reader, limited, slow).await;
     assert!(lab.swap("rate-limited", "slow-first-byte"));
     wait_for(&reader, slow, limited).await;
+    running.stop().await;
+}
+
+/// Each dependency of the lab comes to show what its server was told to do, which only the lab and this test know.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_dependency_of_the_lab_comes_to_its_cause() {
+    let lab = DemoLab::start().await.expect("the lab starts");
+    let path = lab.write_config().expect("its file can be written");
+    let loaded = config::load(&path, &ProcessEnvironment).expect("its file is good");
+    let running = Daemon::start(loaded.plan, Options::default())
+        .await
+        .expect("the daemon starts");
+    let reader = running.reader();
+    let mut waited_for: BTreeMap<_, _> = lab.expected().into_iter().collect();
+    assert!(waited_for.len() >= 12, "{} dependencies", waited_for.len());
+    eventually("every dependency shows its cause", async || {
+        // Once is enough: a server that fails now and then is well in between.
+        for row in rows(&reader).await.expect("the engine runs") {
+            let shown = waited_for.get(row.name.as_str());
+            if shown.is_some_and(|e| row.standing == Standing::Is(e.verdict) && row.cause == e.cause) {
+                waited_for.remove(row.name.as_str());
+            }
+        }
+        println!("still waited for: {waited_for:?}");
+        waited_for.is_empty().then_some(())
+    })
+    .await;
     running.stop().await;
 }
