@@ -189,15 +189,25 @@ impl Engine {
             let Some(index) = self.waiting.pop_front() else {
                 break;
             };
-            let Some((_, host)) = self.tables.pair_mut(index) else {
+            let Some((slot, host)) = self.tables.pair_mut(index) else {
                 continue;
             };
             if host.in_flight < self.limits.concurrency_per_host {
+                let (place, before) = (slot.host, host.in_flight);
                 self.waiting_count -= 1;
                 self.start(index, now, out);
+                self.pass_on_unused_place(place, before);
             } else {
                 self.wait_for_host(index);
             }
+        }
+    }
+
+    /// What the breaker refuses takes no place: the next one that waits for the host may have it.
+    fn pass_on_unused_place(&mut self, host_index: u32, in_flight_before: u32) {
+        let host = self.tables.hosts.get_mut(host_index);
+        if let Some(host) = host.filter(|host| host.in_flight == in_flight_before) {
+            self.waiting.extend(host.waiting.pop_front());
         }
     }
 
