@@ -99,7 +99,7 @@ impl Daemon {
             answers: inputs.clone(),
             reads,
             events,
-            dropped,
+            dropped: Arc::clone(&dropped),
         };
         let seed = options.seed.unwrap_or_else(random_seed);
         let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels);
@@ -135,6 +135,7 @@ impl Daemon {
             listener: Some(listener),
             traces,
             logging: options.logging,
+            dropped,
         };
         let running = Running {
             inputs,

@@ -1,8 +1,9 @@
-//! The one place where the daemon reads a clock.
+//! Both clocks, read together for the engine.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::model::time::{Moment, Now, Wall, nanos};
+use crate::model::time::{Moment, Now, nanos};
+use crate::net::wall;
 
 /// Both clocks of this process. Monotonic time counts from the clock's making.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +21,7 @@ impl Clock {
     pub fn now(&self) -> Now {
         Now {
             moment: Moment::from_nanos(nanos(self.start.elapsed())),
-            wall: wall(),
+            wall: wall::now(),
         }
     }
 
@@ -28,12 +29,4 @@ impl Clock {
     pub fn instant(&self, moment: Moment) -> tokio::time::Instant {
         (self.start + Duration::from_nanos(moment.as_nanos())).into()
     }
-}
-
-fn wall() -> Wall {
-    let nanos = match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_nanos()).unwrap_or(i64::MAX),
-    };
-    Wall::from_unix_nanos(nanos)
 }

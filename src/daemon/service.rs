@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{Diagnostics, Loaded};
 use crate::model::plan::{Listen, Plan};
+use crate::net::wall;
 use crate::report::units::dependencies_on_hosts;
 use crate::web::ReloadRequest;
 
@@ -203,9 +204,7 @@ impl Service {
             Ok(Err(diagnostics)) => Err(plain(&diagnostics)),
             Err(panicked) => Err(format!("reading the configuration failed: {panicked}")),
         };
-        self.running
-            .process()
-            .reloaded(outcome.is_ok(), super::clock::Clock::start().now().wall);
+        self.running.process().reloaded(outcome.is_ok(), wall::now());
         match &outcome {
             Ok(said) => info!("reloaded {}: {said}", self.source.path().display()),
             Err(said) => error!("reload refused, the old configuration stays in force:\n{said}"),

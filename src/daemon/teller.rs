@@ -1,6 +1,9 @@
 //! Tells the world what happened: the log, traces, and whoever asked to listen. It runs beside the loop, behind a
 //! bounded queue, so that a slow terminal or pipe delays nobody's probe.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::{mpsc, watch};
 
 use crate::export::log;
@@ -17,12 +20,21 @@ pub struct Teller {
     pub traces: watch::Receiver<Option<TraceSender>>,
     /// Whether events are logged; `check` prints instead.
     pub logging: bool,
+    /// Events that found the queue full; said with the next one that did not.
+    pub dropped: Arc<AtomicU64>,
 }
 
 impl Teller {
     /// Runs until the loop has gone and everything it said is told.
     pub async fn run(mut self) {
         while let Some(event) = self.events.recv().await {
+            let dropped = self.dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                tracing::warn!(
+                    dropped,
+                    "{dropped} events were lost for the log and for traces: more came than could be told"
+                );
+            }
             if self.logging {
                 log::log_event(&event);
             }

@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::model::event::Event;
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
 
-use super::process::wall_now;
+use crate::net::wall::now as wall_now;
 
 pub use writer::Logging;
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::model::time::Wall;
+use crate::net::wall::now as wall_now;
 
 use super::random::instance_id;
 
@@ -126,12 +126,6 @@ impl Default for ProcessFigures {
     fn default() -> Self {
         ProcessFigures::new(wall_now())
     }
-}
-
-/// The system's clock, for time stamps that leave the process.
-pub fn wall_now() -> Wall {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wall::from_unix_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::model::page::{DependencyView, EngineView, HostView, WindowFigures};
 use crate::model::time::Wall;
 use crate::net::reader::{Reader, Stopped};
 
-use super::process::{ProcessFigures, ProcessView, wall_now};
+use super::process::{ProcessFigures, ProcessView};
+use crate::net::wall::now as wall_now;
 
 /// Dependencies or hosts asked for at a time, so that the engine's loop is never held for long.
 pub const PAGE: usize = 256;

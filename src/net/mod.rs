@@ -7,3 +7,4 @@ pub mod sanitize;
 pub mod secret;
 pub mod stamp;
 pub mod trust;
+pub mod wall;

@@ -17,12 +17,12 @@ use crate::model::attempt::{
 use crate::model::dependency::{DnsProbe, DnsTransport, RecordType, ResolveSettings};
 use crate::model::order::{AttemptOrder, Connection};
 use crate::model::phase::Phase;
+use crate::net::wall;
 
 use super::budget::{AttemptEnd, Deadline};
 use super::resolve::Resolver;
 use super::resolve::exchange::{Answered, Question, Times, ask};
 use super::resolve::names::absolute;
-use super::run::wall_now;
 
 /// At most so many addresses of the server's name are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -32,7 +32,7 @@ const TXT: RecordType = RecordType(16);
 
 /// Makes the attempt. An address of the server that cannot be reached is left for the next, as a hop of its own.
 pub(crate) async fn attempt(probe: &DnsProbe, order: &AttemptOrder, resolver: &Resolver) -> Attempt {
-    let started = wall_now();
+    let started = wall::now();
     let began = Instant::now();
     let mut asking = Asking {
         probe,

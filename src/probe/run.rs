@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::model::order::AttemptOrder;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 use crate::net::sanitize::{error_chain, foreign_text};
+use crate::net::wall;
 
 use super::World;
 use super::budget::{AttemptEnd, Deadline};
@@ -49,7 +50,7 @@ impl<'a> Run<'a> {
             hops: Vec::with_capacity(1),
             stale_found: None,
             forgotten: world.pool.forgotten(),
-            started: wall_now(),
+            started: wall::now(),
         }
     }
 
@@ -158,12 +159,4 @@ pub(crate) fn halt_nowhere(trouble: Trouble, text: &str) -> Halt {
         trouble,
         chain: vec![text.into()],
     })
-}
-
-/// The wall clock.
-pub(crate) fn wall_now() -> Wall {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    Wall::from_unix_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

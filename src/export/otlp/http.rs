@@ -11,10 +11,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::{Client, Url, redirect};
 
-use crate::export::process::{VERSION, wall_now};
+use crate::export::process::VERSION;
 use crate::model::dependency::TlsSettings;
 use crate::model::time::Wall;
 use crate::net::sanitize::foreign_text;
+use crate::net::wall::now as wall_now;
 
 use super::grpc::chain;
 use super::transport::{BuildError, SendError};
