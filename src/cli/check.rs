@@ -22,10 +22,7 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
     }
     let targets = match wiring::plan_for_targets(args, data, stderr_color(global.color)) {
         Ok(targets) => targets,
-        Err(diagnostics) => {
-            say(diagnostics.trim_end());
-            return super::USAGE.into();
-        }
+        Err(refused) => return usage_refused(&refused, args.output),
     };
     for note in &targets.notes {
         say(&format!("note: {note}"));
@@ -39,6 +36,19 @@ pub fn run(args: &CheckArgs, global: &Global) -> ExitCode {
         complain(&why);
     }
     printer.output.exit(exit_code(&printer.verdicts))
+}
+
+/// A target that is no URL was not asked: the mistake goes to standard error, as any other on the command line, and where
+/// a program reads the output it gets the same as an object.
+fn usage_refused(refused: &wiring::Refused, format: OutputFormat) -> ExitCode {
+    say(&refused.text);
+    let mut output = Output::stdout();
+    if format == OutputFormat::Json {
+        for (target, reason, fix) in &refused.targets {
+            output.write(&format!("{}\n", json::url_invalid(target, reason, fix)));
+        }
+    }
+    output.exit(super::USAGE)
 }
 
 /// The body to send: the text itself, or the content of the file (`-`: standard input) after an `@`.

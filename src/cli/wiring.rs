@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{CheckArgs, ConnectionArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
 use super::demo;
 use super::output::complain;
-use crate::config::{self, ProcessEnvironment, TargetOptions};
+use crate::config::{self, Diagnostic, ProcessEnvironment, TargetOptions};
 use crate::daemon;
 use crate::export::log;
 use crate::model::failure::OperationRecord;
@@ -42,8 +42,19 @@ pub fn check_certificates(args: &ConnectionArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// `Err` is the rendered diagnostics.
-pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> Result<Targets, String> {
+/// Why nothing was asked.
+pub struct Refused {
+    /// The rendered diagnostics.
+    pub text: String,
+    /// The targets that are at fault: each with what is wrong with it and what to write instead.
+    pub targets: Vec<(String, String, String)>,
+}
+
+/// The plan of one round that the arguments ask for.
+///
+/// # Errors
+/// When an option or a target cannot be used.
+pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> Result<Targets, Refused> {
     let path = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
     let options = TargetOptions {
         method: args.request.method.clone(),
@@ -74,20 +85,32 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
         ..TargetOptions::default()
     };
     let made = config::plan_for_targets(&args.targets, &options, &ProcessEnvironment);
-    let made = made.map_err(|diagnostics| {
-        diagnostics
-            .0
-            .iter()
-            .map(|diagnostic| diagnostic.render(color))
-            .collect::<String>()
-            .trim_end()
-            .to_owned()
-    })?;
+    let made = made.map_err(|diagnostics| refused(&diagnostics.0, &args.targets, color))?;
     Ok(Targets {
         plan: made.plan,
         notes: made.notes,
         order: made.order,
     })
+}
+
+fn refused(diagnostics: &[Diagnostic], targets: &[String], color: bool) -> Refused {
+    let rendered: String = diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.render(color))
+        .collect();
+    let about = |target: &String| {
+        let shown = config::shown_target(target);
+        let wrong = diagnostics.iter().find(|diagnostic| diagnostic.key == shown)?;
+        let fix = wrong
+            .suggestion
+            .clone()
+            .unwrap_or_else(|| "correct the URL".to_owned());
+        Some((shown, wrong.problem.clone(), fix))
+    };
+    Refused {
+        text: rendered.trim_end().to_owned(),
+        targets: targets.iter().filter_map(about).collect(),
+    }
 }
 
 /// Asks every dependency once by the daemon's own loop and hands over each operation as it concludes. Ctrl-C ends it

@@ -420,6 +420,20 @@ fn targets_that_cannot_be_meant_are_usage_errors_with_a_hint() {
 }
 
 #[test]
+fn a_target_that_is_no_url_is_an_object_too() {
+    let output = whyd(&["check", "http://u:secret@1.2.3/", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said: serde_json::Value = serde_json::from_str(stdout(&output).trim()).expect("one object");
+    assert_eq!(said["verdict"], "failed");
+    assert_eq!(said["cause"], "config.url_invalid");
+    assert_eq!(said["phase"], serde_json::Value::Null);
+    assert_eq!(said["fault"], "config");
+    assert!(!stdout(&output).contains("secret"), "{}", stdout(&output));
+    let reason = said["evidence"]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("1.2.3"), "{reason}");
+}
+
+#[test]
 fn options_that_cannot_work_are_usage_errors_in_the_options_own_names() {
     let mistakes: [(&[&str], &str); 3] = [
         (&["-4", "http://[::1]:1/"], "--ipv4"),

@@ -11,8 +11,9 @@ pub use dependency::{dependency, detail};
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::StaleConnection;
+use crate::model::cause::{Cause, Speed};
 use crate::model::failure::{AttemptRecord, ConfirmationRecord, Failure, Finding};
-use crate::model::failure::{OperationRecord, RetryDecision};
+use crate::model::failure::{Confidence, OperationRecord, RetryDecision, Verdict};
 use crate::model::order::ConfirmationKind;
 use scalar::{evidence, option_id, phases, seconds, text};
 
@@ -51,6 +52,31 @@ pub fn operation(record: &OperationRecord) -> Json {
     );
     put("findings", record.findings.iter().map(finding).collect());
     Json::Object(object)
+}
+
+/// The object of a target that could not be asked at all, because its URL is none: `config.url_invalid`, with no attempt.
+pub fn url_invalid(target: &str, reason: &str, fix: &str) -> Json {
+    let cause = Cause::ConfigUrlInvalid;
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "target": target,
+        "verdict": Verdict::Failed.id(),
+        "cause": cause.id(),
+        "phase": null,
+        "speed": Speed::Fast.id(),
+        "fault": cause.fault().id(),
+        "retryable": cause.retryable().id(),
+        "confidence": Confidence::Observed.id(),
+        "alternatives": [],
+        "fix": fix,
+        "evidence": {"reason": reason},
+        "chain": [],
+        "started": null,
+        "elapsed": 0.0,
+        "attempts": [],
+        "confirmations": [],
+        "findings": [],
+    })
 }
 
 fn alternatives(failure: &Failure) -> Json {
