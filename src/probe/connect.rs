@@ -9,9 +9,11 @@ use crate::model::attempt::{Role, Trouble};
 use crate::model::dependency::{Endpoint, Proxy, ResolveSettings, TcpProbe, TlsProbe, TlsSettings};
 use crate::model::order::Connection;
 use crate::model::phase::Phase;
+use crate::net::wall;
 
+use super::expect;
 use super::proxy::{Through, tunnel};
-use super::run::{Halt, HopIndex, Run, halt_by};
+use super::run::{Halt, HopIndex, Run, halt, halt_by};
 use super::secure::{Secure, secure};
 use super::stream::Io;
 use super::tcp::{Dial, dial};
@@ -60,9 +62,16 @@ pub(crate) async fn tls(run: &mut Run<'_>, probe: &TlsProbe) -> Result<(), Halt>
         return Err(refused);
     }
     run.note_wire(hop, &io.wire);
+    let unexpected = probe.cert.as_ref().and_then(|wanted| {
+        let chain = &run.hop(hop).tls.as_ref()?.chain;
+        expect::certificates(wanted, chain, wall::now())
+    });
     // Saying goodbye is a courtesy: whether it is heard does not matter.
     let _ = tokio::time::timeout(CLOSE_WAIT, io.shutdown()).await;
-    Ok(())
+    match unexpected {
+        Some(unexpected) => Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected))),
+        None => Ok(()),
+    }
 }
 
 fn asked_for_a_certificate(run: &mut Run<'_>, hop: HopIndex) -> bool {
