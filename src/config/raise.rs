@@ -9,15 +9,17 @@ use super::raw::choices::{
     SecretText, TlsVersionWord, TracesSetting, VersionWord,
 };
 use super::raw::lists::{OneOrMany, Statuses};
-use super::raw::values::{Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word};
+use super::raw::values::{
+    Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word,
+};
 use super::raw::{
-    RawAuth, RawBackoff, RawBasic, RawBreaker, RawCertExpect, RawConfig, RawDependency, RawExpect, RawHeaderExpect,
-    RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls, RawOauth2, RawOtlp,
-    RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls,
+    RawAuth, RawBackoff, RawBasic, RawBreaker, RawCertExpect, RawConfig, RawDependency, RawExpect,
+    RawHeaderExpect, RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls,
+    RawOauth2, RawOtlp, RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls,
 };
 use crate::model::dependency::{
-    Auth, CertExpect, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe, HttpUrl,
-    HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
+    Auth, CertExpect, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe,
+    HttpUrl, HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
 };
 use crate::model::plan::{Limits, Listen, ListenAuth, Otlp, OtlpProtocol, Plan};
 use crate::model::secret::{SecretRef, Text};
@@ -373,7 +375,10 @@ fn otlp(otlp: &Otlp) -> RawOtlp {
         }),
         timeout: Some(DurationText(otlp.timeout)),
         interval: Some(DurationText(otlp.interval)),
-        tls: Some(tls(&otlp.tls)),
+        tls: Some(RawTls {
+            aia: None,
+            ..tls(&otlp.tls)
+        }),
         resource: pairs(&otlp.resource),
         histograms: Some(if otlp.exponential_histograms {
             HistogramWord::Exponential

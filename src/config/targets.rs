@@ -12,8 +12,8 @@ use super::raw::choices::{ConfirmWord, FamilyWord, ProxySetting, SecretText, Ver
 use super::raw::lists::{OneOrMany, Statuses};
 use super::raw::values::{Address, DurationText, FromScalar, Nameserver, Whole, Word};
 use super::raw::{
-    RawAuth, RawBasic, RawCertExpect, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve, RawRetry,
-    RawTimeouts, RawTls,
+    RawAuth, RawBasic, RawCertExpect, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve,
+    RawRetry, RawTimeouts, RawTls,
 };
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Target};

@@ -10,7 +10,8 @@ use super::phase::{Phase, Phases};
 use super::time::Wall;
 
 pub use super::tls::{
-    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing, TlsFacts,
+    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
+    TlsFacts,
 };
 
 /// One request with all its hops. It has exactly one outcome.

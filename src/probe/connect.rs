@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::model::attempt::{Role, Trouble};
 use crate::model::dependency::{Endpoint, Proxy, ResolveSettings, TcpProbe, TlsProbe, TlsSettings};
@@ -62,6 +63,7 @@ pub(crate) async fn tls(run: &mut Run<'_>, probe: &TlsProbe) -> Result<(), Halt>
         return Err(refused);
     }
     run.note_wire(hop, &io.wire);
+    let began = Instant::now();
     let unexpected = probe.cert.as_ref().and_then(|wanted| {
         let chain = &run.hop(hop).tls.as_ref()?.chain;
         expect::certificates(wanted, chain, wall::now())
@@ -69,7 +71,10 @@ pub(crate) async fn tls(run: &mut Run<'_>, probe: &TlsProbe) -> Result<(), Halt>
     // Saying goodbye is a courtesy: whether it is heard does not matter.
     let _ = tokio::time::timeout(CLOSE_WAIT, io.shutdown()).await;
     match unexpected {
-        Some(unexpected) => Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected))),
+        Some(unexpected) => {
+            run.spent(hop, Phase::Verify, began);
+            Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected)))
+        }
         None => Ok(()),
     }
 }
@@ -83,7 +88,7 @@ fn asked_for_a_certificate(run: &mut Run<'_>, hop: HopIndex) -> bool {
 
 /// Listens briefly for an alert that takes the handshake back.
 async fn late_alert(run: &mut Run<'_>, hop: HopIndex, io: &mut Io) -> Option<Halt> {
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let deadline = run.deadline(ALERT_WAIT);
     let mut byte = [0];
     let read = deadline.bound(io.read(&mut byte)).await;

@@ -156,7 +156,12 @@ pub(crate) fn certificates(wanted: &CertExpect, chain: &[CertificateFacts], now:
             certificate: Box::new(chain.get(position)?.clone()),
         })
     };
-    let needed = || chain.iter().enumerate().filter(|(_, certificate)| certificate.needed);
+    let needed = || {
+        chain
+            .iter()
+            .enumerate()
+            .filter(|(_, certificate)| certificate.needed)
+    };
     if let Some(days) = wanted.days_left {
         let left = |certificate: &CertificateFacts| certificate.not_after.seconds_since(now);
         let soonest = needed().min_by_key(|(_, certificate)| left(certificate));
@@ -172,8 +177,16 @@ pub(crate) fn certificates(wanted: &CertExpect, chain: &[CertificateFacts], now:
         }
     }
     let leaf = chain.first()?;
-    if let Some(issuer) = wanted.issuer.as_deref().filter(|text| !leaf.issuer.contains(*text)) {
-        return unexpected(0, format!("an issuer with {issuer}"), format!("the issuer {}", leaf.issuer));
+    if let Some(issuer) = wanted
+        .issuer
+        .as_deref()
+        .filter(|text| !leaf.issuer.contains(*text))
+    {
+        return unexpected(
+            0,
+            format!("an issuer with {issuer}"),
+            format!("the issuer {}", leaf.issuer),
+        );
     }
     let pinned = |certificate: &CertificateFacts| {
         let mut wanted = wanted.fingerprints.iter();

@@ -131,7 +131,10 @@ fn unexpected_answer(unexpected: &Unexpected) -> String {
             certificate,
             ..
         } => {
-            format!("the certificate {} has {got} where {wanted} is expected", certificate.subject)
+            format!(
+                "the certificate {} has {got} where {wanted} is expected",
+                certificate.subject
+            )
         }
         Unexpected::Record { wanted, got } => format!("{wanted} is not among [{}]", got.join(", ")),
     }

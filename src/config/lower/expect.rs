@@ -58,20 +58,12 @@ pub fn lower(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> E
 }
 
 /// What a `tls://` dependency's certificates must be.
-pub fn cert_alone(
-    context: &mut Context<'_>,
-    raw: &RawDependency,
-    place: &Place,
-) -> Option<Arc<CertExpect>> {
+pub fn cert_alone(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> Option<Arc<CertExpect>> {
     let cert = raw.expect.as_ref().and_then(|expect| expect.cert.as_ref());
     self::cert(context, cert, &place.dotted("expect.cert"))
 }
 
-fn cert(
-    context: &mut Context<'_>,
-    raw: Option<&RawCertExpect>,
-    place: &Place,
-) -> Option<Arc<CertExpect>> {
+fn cert(context: &mut Context<'_>, raw: Option<&RawCertExpect>, place: &Place) -> Option<Arc<CertExpect>> {
     let raw = raw?;
     if *raw == RawCertExpect::default() {
         let finding = Finding::error(place, "nothing is expected of the certificates");

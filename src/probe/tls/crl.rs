@@ -165,7 +165,9 @@ impl Crl {
         }
         let no_proof = |why: &str| Some(Standing::NoProof(why.into()));
         if self.scope == Scope::Other {
-            return no_proof("the list is of a kind that is not supported (delta, indirect or for attributes)");
+            return no_proof(
+                "the list is of a kind that is not supported (delta, indirect or for attributes)",
+            );
         }
         match self.signed_by(issuer_key) {
             Link::Signed => {}

@@ -64,10 +64,7 @@ struct Search {
 
 impl Search {
     fn of(at: Option<i64>) -> Search {
-        Search {
-            links: MAX_LINKS,
-            at,
-        }
+        Search { links: MAX_LINKS, at }
     }
 }
 

@@ -47,7 +47,9 @@ impl Revocation<'_> {
                 if place == 0 && !self.staple.is_empty() {
                     let why = "the OCSP response's issuer is not there to verify it by";
                     let standing = Standing::NoProof(why.into());
-                    looked.facts.push(self.staple_says(certificate, standing, (None, None)));
+                    looked
+                        .facts
+                        .push(self.staple_says(certificate, standing, (None, None)));
                 }
                 continue;
             };
@@ -60,7 +62,9 @@ impl Revocation<'_> {
                 let said = ocsp::read(self.staple, about);
                 let times = (said.this_update, said.next_update);
                 looked.note(self.now, times);
-                looked.facts.push(self.staple_says(certificate, said.standing, times));
+                looked
+                    .facts
+                    .push(self.staple_says(certificate, said.standing, times));
             }
             for list in self.crls.of_issuer(certificate) {
                 let Some(standing) = list.standing(certificate, issuer_key, self.now) else {
@@ -70,7 +74,9 @@ impl Revocation<'_> {
                 looked.note(self.now, times);
                 let said_by = list.path.display().to_string();
                 let source = RevocationSource::Crl;
-                looked.facts.push(self.says(*position, source, standing, times, &said_by));
+                looked
+                    .facts
+                    .push(self.says(*position, source, standing, times, &said_by));
             }
         }
         looked

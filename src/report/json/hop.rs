@@ -4,8 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, DnsReply, Hop};
 use crate::model::attempt::{
-    Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop, SystemAnswer, TcpFacts,
-    TlsFacts,
+    Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop, SystemAnswer,
+    TcpFacts, TlsFacts,
 };
 
 use super::scalar::{phases, seconds};
