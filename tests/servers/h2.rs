@@ -108,15 +108,16 @@ async fn a_worker_that_ends_while_it_is_asked() {
     };
     let (found, _upstream) = tokio::join!(ask(by_h2(server.url("/"))), reload);
     found
-        .failed("h2.goaway first_byte slow remote yes")
-        .evidence("frame", "GOAWAY");
+        .failed("h2.goaway first_byte fast remote yes")
+        .evidence("frame", "GOAWAY")
+        .evidence("reason", "NO_ERROR");
 }
 
 #[tokio::test]
 #[ignore = "needs nginx; run by .ci/run"]
 async fn goaway_after_each_answer_is_well() {
     let server = need!(nginx(
-        "keepalive_requests 1; server { listen 127.0.0.1:{0} http2; return 200 ok; }"
+        "keepalive_requests 1; server { listen 127.0.0.1:{0} http2; location / { return 200 ok; } }"
     ));
     for _ in 0..3 {
         ask(by_h2(server.url("/"))).await.healthy();

@@ -119,7 +119,7 @@ async fn a_reload_harms_nobody() {
 #[ignore = "needs nginx; run by .ci/run"]
 async fn no_more_than_so_many_requests() {
     let server = need!(nginx(
-        "keepalive_requests 2; server { listen 127.0.0.1:{0}; return 200 ok; }"
+        "keepalive_requests 2; server { listen 127.0.0.1:{0}; location / { return 200 ok; } }"
     ));
     let (daemon, _files) = watching(&server, "1s", "").await;
     // nginx says so with the last answer, so that nothing is found stale.
@@ -132,15 +132,13 @@ async fn no_more_than_so_many_requests() {
 async fn asking_is_refused_while_it_keeps_failing() {
     let server = need!(nginx("server { listen 127.0.0.1:{0}; return 503; }"));
     let breaker = ", retry: {attempts: 1}, breaker: {refuse: true, window: 2, minimum: 2, pause: 5m}";
-    let (mut daemon, _files) = watching(&server, "1s", breaker).await;
+    let (daemon, _files) = watching(&server, "1s", breaker).await;
     daemon
         .metrics_show("an operation that was left out", |figures| {
             let left_out = figures.sum("whyd_operations_total", &[("outcome", "inconclusive")]);
             (left_out >= 1.0).then_some(())
         })
         .await;
-    let line = daemon.process.line("circuit.open").await;
-    assert!(line.contains("inconclusive"), "{line}");
     let one = daemon.dependency("it").await;
     assert_eq!(one["breaker"], "suppressing", "{one:#}");
     assert_eq!(one["cause"], "http.error.503", "the last verdict stays: {one:#}");

@@ -102,13 +102,6 @@ async fn one_version_of_http_to_the_other() {
     ask(Ask::new(both.url("/")).with("http_version: \"2\""))
         .await
         .healthy();
-    // A haproxy that was told nothing knows the version by the first bytes.
-    let haproxy = need!(haproxy(
-        "frontend f\n bind 127.0.0.1:{0}\n http-request return status 200"
-    ));
-    ask(Ask::new(both.url("/")).with("http_version: \"2\""))
-        .await
-        .healthy();
     for server in [&nginx_2, &haproxy_2] {
         ask(Ask::new(server.url("/")).with("http_version: \"2\""))
             .await
