@@ -25,5 +25,14 @@ mod recipes;
 mod serve;
 
 mod answers;
+mod broken;
+mod expectations;
+mod h2;
+mod healthy;
+mod kept;
+mod names;
 mod revocation;
+mod schemes;
+mod stalls;
 mod start;
+mod transport;
