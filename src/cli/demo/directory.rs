@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 #[cfg(test)]
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How many names are tried before giving up.
 const NAMES: u32 = 1000;
@@ -20,9 +21,12 @@ impl PrivateDirectory {
     /// # Errors
     /// It cannot be made there.
     pub fn create() -> io::Result<PrivateDirectory> {
+        // A name is not used again in the same process, so that one that is gone stays gone.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = std::env::temp_dir();
         let process = std::process::id();
-        for number in 0..NAMES {
+        for _ in 0..NAMES {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("whyd-demo-{process}-{number}"));
             // mkdir(2) fails on anything that is already there, so that nobody can put a link in our way.
             match DirBuilder::new().mode(0o700).create(&path) {
