@@ -10,6 +10,7 @@ mod connect;
 mod dns;
 mod expect;
 mod http;
+mod idle;
 mod pool;
 mod proxy;
 mod resolve;
@@ -31,7 +32,8 @@ use futures_util::FutureExt;
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
 use crate::model::dependency::Probe;
 use crate::model::evidence::Evidence;
-use crate::model::order::{AttemptOrder, ConfirmationOrder};
+use crate::model::idle::IdleRound;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder};
 use crate::net::sanitize::foreign_text;
 use crate::net::secret::Secrets;
 
@@ -87,6 +89,14 @@ impl Prober {
             result: ConfirmationResult::NotDone(panic_text(&*panic)),
             evidence: Evidence::new(),
         })
+    }
+
+    /// Makes one round of an idle measurement, which takes as long as its longest rung.
+    pub async fn idle_round(&self, order: &IdleOrder) -> IdleRound {
+        let round = AssertUnwindSafe(idle::round(&self.0, order)).catch_unwind();
+        round
+            .await
+            .unwrap_or_else(|panic| IdleRound::NotMade(panic_text(&*panic)))
     }
 
     /// Forgets what is kept for a dependency that was removed or changed: its parked connection above all.
