@@ -119,10 +119,17 @@ fn a_nat_that_forgets_idle_flows_is_measured() {
     });
     assert!(began.elapsed() < LIMIT);
     let measured = &known["host"]["idle_measurement"]["known"];
-    let number = |key: &str| measured[key].as_f64().unwrap_or_else(|| panic!("{key}: {known:#}"));
+    let number = |key: &str| {
+        measured[key]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key}: {known:#}"))
+    };
     assert_eq!(measured["kind"], "silent", "{known:#}");
     assert_eq!(measured["how"], "silence");
-    assert!(number("good_after") >= 4.0 && number("ended_after") <= 8.0, "{measured:#}");
+    assert!(
+        number("good_after") >= 4.0 && number("ended_after") <= 8.0,
+        "{measured:#}"
+    );
     assert!(number("samples") >= 2.0 && number("control_uses") > 10.0);
     let finding = known["findings"].as_array().and_then(|findings| findings.first());
     let finding = finding.unwrap_or_else(|| panic!("no finding: {known:#}"));
@@ -164,7 +171,13 @@ fn silence_on_a_kept_connection_is_left_soon_and_a_fresh_one_proves_it() {
     });
     assert_eq!(post["cause"], "tcp.timed_out.stale", "{post:#}");
     assert_eq!(post["attempts"].as_array().map(Vec::len), Some(1), "{post:#}");
-    assert_eq!(post["attempts"][0]["decision"]["id"].as_str().or(post["attempts"][0]["decision"].as_str()), Some("not_idempotent"), "{post:#}");
+    assert_eq!(
+        post["attempts"][0]["decision"]["id"]
+            .as_str()
+            .or(post["attempts"][0]["decision"].as_str()),
+        Some("not_idempotent"),
+        "{post:#}"
+    );
     // It was given its whole time: nothing else would have followed.
     assert!(post["elapsed"].as_f64().expect("a time") >= 2.9, "{post:#}");
 }

@@ -13,6 +13,7 @@
 //! idle HOST closes=7s forgets=5s max_age=30s not_kept=true   what becomes of idle connections to it
 //! restart                               another engine begins with what was kept, and the same plan
 //! stop
+//! abandon                               what is under way ends now
 //! ```
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub enum Step {
     },
     Restart,
     Stop,
+    Abandon,
 }
 
 /// What an attempt meets, and how long that takes.
@@ -118,6 +120,7 @@ fn step(line: &str) -> Option<Step> {
         }
         "restart" => Step::Restart,
         "stop" => Step::Stop,
+        "abandon" => Step::Abandon,
         _ => return None,
     })
 }

@@ -120,6 +120,7 @@ impl World {
                 self.apply_plan();
             }
             Step::Stop => self.apply(Input::Stop),
+            Step::Abandon => self.apply(Input::Abandon),
         }
     }
 
