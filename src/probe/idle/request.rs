@@ -134,6 +134,8 @@ impl<'a> Requests<'a> {
         {
             headers.insert(header::AUTHORIZATION, value);
         }
+        // A dependency that keeps no connections between its operations asks for their end; these are to be kept.
+        headers.remove(header::CONNECTION);
         Ok(Ask {
             target: prepared.target.clone(),
             role: Role::Target,
