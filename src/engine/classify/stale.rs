@@ -1,6 +1,6 @@
 //! A parked connection that turned out dead when it was used again.
 
-use crate::model::attempt::{Budget, H2Frame, H2Trouble, TlsTrouble, Trouble};
+use crate::model::attempt::{H2Frame, H2Trouble, TlsTrouble, Trouble};
 use crate::model::cause::Cause;
 use crate::model::phase::Phase;
 
@@ -49,9 +49,10 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             errno: errno::ETIMEDOUT,
             ..
         } => Some(Found::likely(Cause::TcpTimedOutStale, &[Cause::TcpTimedOut]).slow()),
-        // A request that was left because nobody heard it fits into one segment, so that the path's MTU explains nothing.
-        Trouble::TimedOut(budget) if hop.tcp.is_some_and(|tcp| tcp.unacked > 0) && hop.received == 0 => {
-            let mtu = (*budget != Budget::Acknowledgement).then_some(Cause::TcpPathMtuBlackHole);
+        Trouble::TimedOut(_) if hop.tcp.is_some_and(|tcp| tcp.unacked > 0) && hop.received == 0 => {
+            // What fits into one segment fits through any path.
+            let is_large = hop.tcp.is_some_and(|tcp| hop.sent > u64::from(tcp.send_mss));
+            let mtu = is_large.then_some(Cause::TcpPathMtuBlackHole);
             let found = Found::likely(Cause::TcpTimedOutStale, &[Cause::TcpTimedOut]);
             Some(found.or(mtu.as_slice()))
         }
