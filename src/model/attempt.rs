@@ -9,6 +9,9 @@ use super::evidence::Evidence;
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
+pub use super::dialogue::{
+    DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
+};
 pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
 
 /// One request with all its hops. It has exactly one outcome.
@@ -87,6 +90,8 @@ pub struct Hop {
     pub resolution: Option<Box<Resolution>>,
     pub tls: Option<Box<TlsFacts>>,
     pub response: Option<Box<ResponseFacts>>,
+    /// Of a conversation: how far it came.
+    pub dialogue: Option<Box<DialogueFacts>>,
     /// The first bytes that the peer sent, kept only when the hop failed before a response was understood.
     pub first_bytes: Box<[u8]>,
     /// Why this hop failed, when the attempt went on to another address.
@@ -111,6 +116,7 @@ impl Hop {
             resolution: None,
             tls: None,
             response: None,
+            dialogue: None,
             first_bytes: Box::default(),
             stop: None,
         }
@@ -193,6 +199,10 @@ pub enum Trouble {
     Credentials(Box<str>),
     /// The token endpoint did not give a token.
     Token(TokenTrouble),
+    Icmp(IcmpTrouble),
+    Grpc(GrpcTrouble),
+    WebSocket(WebSocketTrouble),
+    Dialogue(DialogueTrouble),
     /// A bug of ours, caught.
     Panicked(Box<str>),
     Abandoned,

@@ -7,9 +7,12 @@ mod auth;
 mod budget;
 mod confirm;
 mod connect;
+mod dialogue;
 mod dns;
 mod expect;
+mod grpc;
 mod http;
+mod icmp;
 mod pool;
 mod proxy;
 mod resolve;
@@ -21,25 +24,30 @@ mod tcp_info;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod websocket;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
-use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
+use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble, Unexpected};
 use crate::model::dependency::Probe;
 use crate::model::evidence::Evidence;
 use crate::model::order::{AttemptOrder, ConfirmationOrder};
+use crate::model::phase::Phase;
 use crate::net::sanitize::foreign_text;
 use crate::net::secret::Secrets;
 
 use auth::Tokens;
+use dialogue::PatternCache;
 use http::prepared::PreparedCache;
 use pool::Pool;
 use resolve::Resolver;
-use run::{Halt, Run};
+use run::{Halt, Run, halt};
 use tls::TlsClients;
 
 /// Makes attempts and second looks. Cheap to clone; the clones share everything.
@@ -54,6 +62,7 @@ pub(crate) struct World {
     pool: Pool,
     prepared: PreparedCache,
     tokens: Tokens,
+    patterns: PatternCache,
 }
 
 impl Default for Prober {
@@ -71,6 +80,7 @@ impl Prober {
             pool: Pool::default(),
             prepared: PreparedCache::default(),
             tokens: Tokens::default(),
+            patterns: PatternCache::default(),
         }))
     }
 
@@ -93,6 +103,7 @@ impl Prober {
     pub fn forget(&self, dependency: &str) {
         self.0.pool.forget(dependency);
         self.0.prepared.forget(dependency);
+        self.0.patterns.forget(dependency);
     }
 
     /// How many connections are kept.
@@ -126,13 +137,32 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
 }
 
 async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
-    match &run.order.dependency.probe {
-        Probe::Http(probe) => http::attempt(run, probe).await,
-        Probe::Tcp(probe) => connect::tcp(run, probe).await,
-        Probe::Tls(probe) => connect::tls(run, probe).await,
+    let (result, latency) = match &run.order.dependency.probe {
+        Probe::Icmp(probe) => (icmp::attempt(run, probe).await, probe.latency),
+        Probe::Grpc(probe) => (grpc::attempt(run, probe).await, probe.http.expect.latency),
+        Probe::WebSocket(probe) => (websocket::attempt(run, probe).await, probe.http.expect.latency),
+        Probe::Dialogue(probe) => (dialogue::attempt(run, probe).await, probe.latency),
+        Probe::Http(probe) => return http::attempt(run, probe).await,
+        Probe::Tcp(probe) => return connect::tcp(run, probe).await,
+        Probe::Tls(probe) => return connect::tls(run, probe).await,
         // Made by its own room, before this is called.
-        Probe::Dns(_) => Ok(()),
+        Probe::Dns(_) => return Ok(()),
+    };
+    result?;
+    in_time(run, latency)
+}
+
+/// Holds the time that an answered probe took against what the user expects.
+fn in_time(run: &mut Run<'_>, limit: Option<Duration>) -> Result<(), Halt> {
+    let Some(limit) = limit else { return Ok(()) };
+    let got = run.elapsed();
+    let hop = run.hops.len().saturating_sub(1);
+    run.spent(hop, Phase::Verify, Instant::now());
+    if got <= limit {
+        return Ok(());
     }
+    let unexpected = Unexpected::Latency { got, limit };
+    Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected)))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Box<Stop> {
