@@ -12,7 +12,10 @@ use super::time::Wall;
 pub use super::dialogue::{
     DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
 };
-pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
+pub use super::tls::{
+    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
+    TlsFacts,
+};
 
 /// One request with all its hops. It has exactly one outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -343,6 +346,14 @@ pub enum Unexpected {
     Latency {
         got: Duration,
         limit: Duration,
+    },
+    /// A certificate is valid, and is not what is wanted.
+    Certificate {
+        /// Position in the presented chain, leaf 0.
+        position: u8,
+        wanted: Box<str>,
+        got: Box<str>,
+        certificate: Box<CertificateFacts>,
     },
     /// Of a DNS probe: this value is not among the answers.
     Record {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dependency::{DnsProbe, Endpoint, HttpProbe, Proxy, ResolveSettings, Scheme, TlsSettings};
+use super::dependency::{
+    CertExpect, DnsProbe, Endpoint, HttpProbe, Proxy, ResolveSettings, Scheme, TlsSettings,
+};
 use super::secret::{SecretRef, Text};
 
 /// How a dependency is asked.
@@ -122,6 +124,8 @@ pub struct TlsProbe {
     pub resolve: ResolveSettings,
     pub tls: TlsSettings,
     pub proxy: Option<Proxy>,
+    /// What the certificates must be.
+    pub cert: Option<Arc<CertExpect>>,
 }
 
 /// An ICMP echo (RFC 792, RFC 4443).
@@ -193,6 +197,8 @@ pub struct DialogueProbe {
     pub login: Option<(Arc<str>, SecretRef)>,
     /// Longest time to the end of the conversation.
     pub latency: Option<Duration>,
+    /// What the certificates must be.
+    pub cert: Option<Arc<CertExpect>>,
 }
 
 impl DialogueProbe {
@@ -328,12 +334,7 @@ impl Service {
     pub const fn has_starttls(self) -> bool {
         matches!(
             self,
-            Service::Smtp
-                | Service::Pop3
-                | Service::Imap
-                | Service::Ftp
-                | Service::Postgres
-                | Service::MySql
+            Service::Smtp | Service::Pop3 | Service::Imap | Service::Ftp | Service::Postgres | Service::MySql
         )
     }
 
@@ -374,10 +375,7 @@ mod tests {
                 assert!(implicit == tls || service.scheme(!tls) == scheme, "{scheme}");
             }
         }
-        assert_eq!(
-            Service::of_scheme("postgresql"),
-            Some((Service::Postgres, false))
-        );
+        assert_eq!(Service::of_scheme("postgresql"), Some((Service::Postgres, false)));
         assert_eq!(Service::of_scheme("https"), None);
     }
 }

@@ -100,10 +100,7 @@ async fn request<'a>(run: &mut Run<'_>, probe: &'a GrpcProbe) -> Result<Ask<'a>,
     }
     headers.remove(header::ACCEPT);
     headers.remove(header::ACCEPT_ENCODING);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     let reuse = run.order.dependency.keepalive.reuse;
     headers.insert(GRPC_TIMEOUT, timeout_of(run));
@@ -180,10 +177,7 @@ async fn read(run: &mut Run<'_>, answer: &mut Answer) -> Result<(Vec<u8>, Option
 }
 
 async fn keep(run: &mut Run<'_>, ask: &Ask<'_>, mut answer: Answer) {
-    if run.order.dependency.keepalive.reuse
-        && ask.only.is_none()
-        && answer.link.settles(run.end.at).await
-    {
+    if run.order.dependency.keepalive.reuse && ask.only.is_none() && answer.link.settles(run.end.at).await {
         run.park(ask.way(), answer.link);
     }
 }
@@ -354,7 +348,11 @@ mod tests {
         assert_eq!(long[..8], [0, 0, 0, 0, 203, 0x0a, 0xc8, 0x01]);
         assert_eq!(serving_status(&[0, 0, 0, 0, 2, 8, 1]), Some(SERVING));
         assert_eq!(serving_status(&[0, 0, 0, 0, 2, 8, 3]), Some(3));
-        assert_eq!(serving_status(&[0, 0, 0, 0, 0]), Some(0), "the default is left out");
+        assert_eq!(
+            serving_status(&[0, 0, 0, 0, 0]),
+            Some(0),
+            "the default is left out"
+        );
         let unknown_fields = [0, 0, 0, 0, 7, 0x12, 1, 9, 0x18, 5, 8, 2];
         assert_eq!(serving_status(&unknown_fields), Some(2));
         for wrong in [

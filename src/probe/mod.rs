@@ -35,12 +35,13 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble, Unexpected};
-use crate::model::dependency::Probe;
+use crate::model::dependency::{CertExpect, Expect, Probe};
 use crate::model::evidence::Evidence;
 use crate::model::order::{AttemptOrder, ConfirmationOrder};
 use crate::model::phase::Phase;
 use crate::net::sanitize::foreign_text;
 use crate::net::secret::Secrets;
+use crate::net::wall;
 
 use auth::Tokens;
 use dialogue::PatternCache;
@@ -137,11 +138,15 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
 }
 
 async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
-    let (result, latency) = match &run.order.dependency.probe {
-        Probe::Icmp(probe) => (icmp::attempt(run, probe).await, probe.latency),
-        Probe::Grpc(probe) => (grpc::attempt(run, probe).await, probe.http.expect.latency),
-        Probe::WebSocket(probe) => (websocket::attempt(run, probe).await, probe.http.expect.latency),
-        Probe::Dialogue(probe) => (dialogue::attempt(run, probe).await, probe.latency),
+    let of_http = |expect: &'_ Expect| (expect.latency, expect.cert.clone());
+    let (result, (latency, cert)) = match &run.order.dependency.probe {
+        Probe::Icmp(probe) => (icmp::attempt(run, probe).await, (probe.latency, None)),
+        Probe::Grpc(probe) => (grpc::attempt(run, probe).await, of_http(&probe.http.expect)),
+        Probe::WebSocket(probe) => (websocket::attempt(run, probe).await, of_http(&probe.http.expect)),
+        Probe::Dialogue(probe) => (
+            dialogue::attempt(run, probe).await,
+            (probe.latency, probe.cert.clone()),
+        ),
         Probe::Http(probe) => return http::attempt(run, probe).await,
         Probe::Tcp(probe) => return connect::tcp(run, probe).await,
         Probe::Tls(probe) => return connect::tls(run, probe).await,
@@ -149,20 +154,29 @@ async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
         Probe::Dns(_) => return Ok(()),
     };
     result?;
-    in_time(run, latency)
+    verify(run, latency, cert.as_deref())
 }
 
-/// Holds the time that an answered probe took against what the user expects.
-fn in_time(run: &mut Run<'_>, limit: Option<Duration>) -> Result<(), Halt> {
-    let Some(limit) = limit else { return Ok(()) };
-    let got = run.elapsed();
-    let hop = run.hops.len().saturating_sub(1);
-    run.spent(hop, Phase::Verify, Instant::now());
-    if got <= limit {
+/// Holds what an answered probe took and showed against what the user expects.
+fn verify(run: &mut Run<'_>, latency: Option<Duration>, cert: Option<&CertExpect>) -> Result<(), Halt> {
+    if latency.is_none() && cert.is_none() {
         return Ok(());
     }
-    let unexpected = Unexpected::Latency { got, limit };
-    Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected)))
+    let (began, got) = (Instant::now(), run.elapsed());
+    let hop = run.hops.len().saturating_sub(1);
+    let chain = run.hop(hop).tls.as_ref().map(|tls| &tls.chain);
+    let unexpected = cert
+        .zip(chain)
+        .and_then(|(wanted, chain)| expect::certificates(wanted, chain, wall::now()))
+        .or_else(|| {
+            let limit = latency.filter(|limit| got > *limit)?;
+            Some(Unexpected::Latency { got, limit })
+        });
+    run.spent(hop, Phase::Verify, began);
+    match unexpected {
+        Some(unexpected) => Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected))),
+        None => Ok(()),
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Box<Stop> {

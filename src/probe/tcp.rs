@@ -61,7 +61,11 @@ pub(crate) async fn dial(run: &mut Run<'_>, dial: Dial<'_>) -> Result<(Arc<Wire>
     Err(halt(Phase::Connect, hop, Trouble::NoAddress))
 }
 
-pub(crate) async fn resolve(run: &mut Run<'_>, hop: HopIndex, dial: &Dial<'_>) -> Result<Vec<SocketAddr>, Halt> {
+pub(crate) async fn resolve(
+    run: &mut Run<'_>,
+    hop: HopIndex,
+    dial: &Dial<'_>,
+) -> Result<Vec<SocketAddr>, Halt> {
     let began = Instant::now();
     let deadline = run.end.phase(began, run.timeouts().resolve);
     let resolver = &run.world.resolver;

@@ -10,6 +10,14 @@ use super::units::{count, duration};
 
 mod services;
 
+/// An address and its port, where it has one: ICMP has none, and there it is 0.
+pub fn address(address: std::net::SocketAddr) -> String {
+    match address.port() {
+        0 => address.ip().to_string(),
+        _ => address.to_string(),
+    }
+}
+
 /// Why the engine did or did not ask again, as a clause.
 pub fn retry_reason(decision: &RetryDecision) -> String {
     match decision {
@@ -129,6 +137,17 @@ fn unexpected_answer(unexpected: &Unexpected) -> String {
                 "{} where at most {} is expected",
                 duration(*got),
                 duration(*limit)
+            )
+        }
+        Unexpected::Certificate {
+            wanted,
+            got,
+            certificate,
+            ..
+        } => {
+            format!(
+                "the certificate {} has {got} where {wanted} is expected",
+                certificate.subject
             )
         }
         Unexpected::Record { wanted, got } => format!("{wanted} is not among [{}]", got.join(", ")),

@@ -62,9 +62,15 @@ pub fn check(context: &mut Context<'_>, raw: &RawDependency, layers: &Layers<'_>
     let given = [
         ("method", raw.method.is_some() && only(&[Kind::Http])),
         ("body", raw.body.is_some() && only(&[Kind::Http])),
-        ("auth", raw.auth.is_some() && !requests.contains(&kind) && !has_login(target)),
+        (
+            "auth",
+            raw.auth.is_some() && !requests.contains(&kind) && !has_login(target),
+        ),
         ("headers", own.headers.is_some() && only(&requests)),
-        ("keepalive", own.keepalive.is_some() && only(&[Kind::Http, Kind::Grpc])),
+        (
+            "keepalive",
+            own.keepalive.is_some() && only(&[Kind::Http, Kind::Grpc]),
+        ),
         ("redirects", own.redirects.is_some() && only(&[Kind::Http])),
         ("http_version", own.http_version.is_some() && only(&[Kind::Http])),
         ("max_body", own.max_body.is_some() && only(&[Kind::Http])),
@@ -77,14 +83,29 @@ pub fn check(context: &mut Context<'_>, raw: &RawDependency, layers: &Layers<'_>
             (http_expectation && only(&[Kind::Http])) || (latency && !timed),
         ),
         (
+            "expect.cert",
+            expect.is_some_and(|e| e.cert.is_some()) && !may_speak_tls(raw, target),
+        ),
+        (
             "expect.records",
             expect.is_some_and(|e| e.records.is_some()) && only(&[Kind::Dns]),
         ),
-        ("dialogue", talks && only(&[Kind::Tcp, Kind::Tls, Kind::WebSocket])),
+        (
+            "dialogue",
+            talks && only(&[Kind::Tcp, Kind::Tls, Kind::WebSocket]),
+        ),
         ("starttls", raw.starttls.is_some() && !has_starttls(target)),
         ("websocket", raw.websocket.is_some() && only(&[Kind::WebSocket])),
         ("icmp", raw.icmp.is_some() && only(&[Kind::Icmp])),
     ];
+    if let Target::Http { url, .. } = target
+        && url.scheme == Scheme::Http
+        && expect.is_some_and(|e| e.cert.is_some())
+    {
+        let at = layers.own_place.dotted("expect.cert");
+        let finding = Finding::error(&at, "there are no certificates without TLS").at(Part::Key);
+        context.report.add(finding.expected("an https:// URL"));
+    }
     for (key, _) in given.into_iter().filter(|(_, wrong)| *wrong) {
         let at = layers.own_place.dotted(key);
         let problem = format!("this key is not for {}:// URLs", target.scheme());

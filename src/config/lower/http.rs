@@ -174,7 +174,12 @@ pub fn text_of(context: &mut Context<'_>, text: &SecretText, place: &Place, secr
     }
 }
 
-pub fn auth(context: &mut Context<'_>, raw: &RawDependency, place: &Place, user_info: Option<UserInfo>) -> Auth {
+pub fn auth(
+    context: &mut Context<'_>,
+    raw: &RawDependency,
+    place: &Place,
+    user_info: Option<UserInfo>,
+) -> Auth {
     let at = place.key("auth");
     match (&raw.auth, user_info) {
         (None, None) => Auth::None,

@@ -322,6 +322,7 @@ fn lower_probe(
             ),
             resolve: network::resolve(layers),
             tls: network::tls(context, layers),
+            cert: expect::cert_alone(context, raw, layers.own_place),
             endpoint,
         }),
         Target::Dns {

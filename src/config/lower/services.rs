@@ -10,8 +10,8 @@ use super::layers::Layers;
 use super::network::{self, Meant};
 use super::{Context, expect, http};
 use crate::model::dependency::{
-    Auth, DialogueProbe, Endpoint, Expect, GrpcProbe, HttpProbe, HttpUrl, HttpVersion, IcmpProbe, Probe, Redirects,
-    Security, Service, Step, Talk, WebSocketProbe,
+    Auth, DialogueProbe, Endpoint, Expect, GrpcProbe, HttpProbe, HttpUrl, HttpVersion, IcmpProbe, Probe,
+    Redirects, Security, Service, Step, Talk, WebSocketProbe,
 };
 use crate::model::secret::{Secret, SecretRef};
 
@@ -71,6 +71,7 @@ fn carrier(
     layers: &Layers<'_>,
     target: (HttpUrl, Option<UserInfo>),
 ) -> HttpProbe {
+    let carried = http::lower(context, raw, layers, target);
     HttpProbe {
         method: "GET".into(),
         body: None,
@@ -81,9 +82,10 @@ fn carrier(
         },
         expect: Expect {
             latency: latency(raw),
+            cert: carried.expect.cert.clone(),
             ..Expect::default()
         },
-        ..http::lower(context, raw, layers, target)
+        ..carried
     }
 }
 
@@ -114,7 +116,9 @@ fn websocket(
     if let Some(at) = dialogue.iter().position(|step| step.starttls) {
         let place = step_place(raw, layers.own_place, at).key("starttls");
         let finding = Finding::error(&place, "a WebSocket does not go over to TLS").at(Part::Key);
-        context.report.add(finding.suggest("the scheme `wss://` is TLS from the beginning"));
+        context
+            .report
+            .add(finding.suggest("the scheme `wss://` is TLS from the beginning"));
     }
     Probe::WebSocket(Box::new(WebSocketProbe {
         http: carrier(context, raw, layers, target),
@@ -135,9 +139,15 @@ pub fn steps(
     let handshakes = dialogue.iter().filter(|step| step.starttls).count();
     if handshakes > 1 || (handshakes > 0 && security == Security::Implicit) {
         let finding = Finding::error(&layers.own_place.key("dialogue"), "TLS begins twice");
-        context.report.add(finding.expected("`starttls: true` in one step of a `tcp://` conversation"));
+        context
+            .report
+            .add(finding.expected("`starttls: true` in one step of a `tcp://` conversation"));
     }
-    let scheme = if security == Security::Implicit { "tls" } else { "tcp" };
+    let scheme = if security == Security::Implicit {
+        "tls"
+    } else {
+        "tcp"
+    };
     let mut probe = conversation(context, raw, layers, (scheme, endpoint, security));
     probe.talk = Talk::Steps(dialogue);
     Probe::Dialogue(Box::new(probe))
@@ -181,6 +191,7 @@ fn conversation(
         path: None,
         login: None,
         latency: latency(raw),
+        cert: expect::cert_alone(context, raw, layers.own_place),
         endpoint,
     }
 }
@@ -201,7 +212,10 @@ fn login(
         Auth::Basic { user, password } => Some((user, password)),
         Auth::None => None,
         Auth::Bearer(_) | Auth::ClientCredentials(_) => {
-            let finding = Finding::error(&place.key("auth"), format!("{} has users and passwords", service.name()));
+            let finding = Finding::error(
+                &place.key("auth"),
+                format!("{} has users and passwords", service.name()),
+            );
             context.report.add(finding.expected("`basic`"));
             None
         }
@@ -239,7 +253,9 @@ fn step(context: &mut Context<'_>, raw: &RawStep, place: &Place) -> Step {
     let starttls = raw.starttls.unwrap_or_default();
     if raw.expect.is_none() && raw.send.is_none() && !starttls {
         let finding = Finding::error(place, "a step that does nothing");
-        context.report.add(finding.expected("`expect`, `send` or `starttls: true`"));
+        context
+            .report
+            .add(finding.expected("`expect`, `send` or `starttls: true`"));
     }
     if raw.raw.is_some() && raw.send.is_none() {
         let finding = Finding::error(&place.key("raw"), "there is nothing to send").at(Part::Key);

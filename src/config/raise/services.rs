@@ -1,18 +1,23 @@
 //! ICMP, gRPC, WebSocket and conversations on their way back to the raw types.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::super::raw::lists::OneOrMany;
 use super::super::raw::values::{DurationText, Whole};
 use super::super::raw::{RawAuth, RawDependency, RawExpect, RawIcmp, RawStep, RawWebSocket};
 use super::{basic, http, proxy, resolve, text, texts, tls, url};
 use crate::model::dependency::{
-    Dependency, DialogueProbe, GrpcProbe, IcmpProbe, Security, Step, Talk, WebSocketProbe,
+    CertExpect, Dependency, DialogueProbe, GrpcProbe, IcmpProbe, Security, Step, Talk, WebSocketProbe,
 };
 
-fn latency(limit: Option<std::time::Duration>) -> Option<RawExpect> {
-    limit.map(|limit| RawExpect {
-        latency: Some(DurationText(limit)),
+fn expect(latency: Option<Duration>, cert: Option<&Arc<CertExpect>>) -> Option<RawExpect> {
+    let expect = RawExpect {
+        latency: latency.map(DurationText),
+        cert: cert.map(|cert| super::cert(cert)),
         ..RawExpect::default()
-    })
+    };
+    (expect != RawExpect::default()).then_some(expect)
 }
 
 pub fn icmp(probe: &IcmpProbe, raw: RawDependency) -> RawDependency {
@@ -21,7 +26,7 @@ pub fn icmp(probe: &IcmpProbe, raw: RawDependency) -> RawDependency {
         icmp: Some(RawIcmp {
             packets: Some(Whole(probe.packets.into())),
         }),
-        expect: latency(probe.latency),
+        expect: expect(probe.latency, None),
         ..raw
     }
 }
@@ -34,7 +39,7 @@ pub fn grpc(probe: &GrpcProbe, one: &Dependency, raw: RawDependency) -> RawDepen
         redirects: None,
         max_body: None,
         tls: raised.tls.filter(|_| one.probe.speaks_tls()),
-        expect: latency(probe.http.expect.latency),
+        expect: expect(probe.http.expect.latency, probe.http.expect.cert.as_ref()),
         ..raised
     }
 }
@@ -50,7 +55,7 @@ pub fn websocket(probe: &WebSocketProbe, one: &Dependency, raw: RawDependency) -
         max_body: None,
         keepalive: None,
         tls: raised.tls.filter(|_| one.probe.speaks_tls()),
-        expect: latency(probe.http.expect.latency),
+        expect: expect(probe.http.expect.latency, probe.http.expect.cert.as_ref()),
         websocket: Some(RawWebSocket {
             subprotocols: texts(probe.subprotocols.iter()),
             ping: Some(probe.ping),
@@ -89,7 +94,7 @@ pub fn dialogue(probe: &DialogueProbe, one: &Dependency, raw: RawDependency) -> 
         resolve: Some(resolve(&probe.resolve)),
         tls: handshakes.then(|| tls(&probe.tls)),
         starttls: (probe.security == Security::StartTls).then_some(true),
-        expect: latency(probe.latency),
+        expect: expect(probe.latency, probe.cert.as_ref()),
         auth,
         dialogue,
         ..raw

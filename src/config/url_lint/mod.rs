@@ -68,7 +68,9 @@ impl Target {
     /// The host and port that are meant.
     pub fn endpoint(&self) -> &Endpoint {
         match self {
-            Target::Http { url, .. } | Target::Grpc { url, .. } | Target::WebSocket { url, .. } => &url.endpoint,
+            Target::Http { url, .. } | Target::Grpc { url, .. } | Target::WebSocket { url, .. } => {
+                &url.endpoint
+            }
             Target::Tcp(endpoint) | Target::Tls(endpoint) | Target::Icmp(endpoint) => endpoint,
             Target::Dns { server, .. } => server,
             Target::Service { endpoint, .. } => endpoint,
@@ -304,7 +306,8 @@ fn missing_scheme(text: &str, lints: &mut Vec<Lint>) {
 
 fn unknown_scheme(scheme: &str, length: usize, lints: &mut Vec<Lint>) {
     let services = Service::ALL.iter().map(|service| service.scheme(false));
-    let meant = suggest::nearest(scheme, KNOWN.into_iter().chain(services)).map(|known| format!("did you mean `{known}://`?"));
+    let meant = suggest::nearest(scheme, KNOWN.into_iter().chain(services))
+        .map(|known| format!("did you mean `{known}://`?"));
     lints.push(
         Lint::new(Severity::Error, "this scheme is not known", 0..length)
             .quote(scheme)

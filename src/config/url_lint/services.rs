@@ -30,7 +30,10 @@ pub fn grpc(parts: &Parts<'_>, endpoint: Endpoint, lints: &mut Vec<Lint>) -> Opt
     let service = parts.get(&parts.path);
     let service = service.strip_prefix('/').unwrap_or(service);
     if service.contains('/') {
-        let lint = error("the service's name comes after the port, and nothing after it", parts.path.clone());
+        let lint = error(
+            "the service's name comes after the port, and nothing after it",
+            parts.path.clone(),
+        );
         lints.push(lint.expected(FORM));
     }
     let scheme = match parts.scheme {
@@ -66,7 +69,9 @@ pub fn service(
     if let Some(query) = &parts.query {
         let lint = error("this scheme has no query", query.clone());
         lints.push(match service.has_starttls() {
-            true => lint.suggest(Some("write `starttls: true` beside the URL if TLS is meant".into())),
+            true => lint.suggest(Some(
+                "write `starttls: true` beside the URL if TLS is meant".into(),
+            )),
             false => lint,
         });
     }

@@ -20,8 +20,9 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             .with_some("grpc_message", message.as_deref())
             .with("grpc_status_from", words(*from)),
         GrpcTrouble::NotServing(state) => not_serving(scene, *state, service),
-        GrpcTrouble::Undecodable => Found::observed(Cause::GrpcInternal)
-            .with("reason", "the answer is not that of a health service"),
+        GrpcTrouble::Undecodable => {
+            Found::observed(Cause::GrpcInternal).with("reason", "the answer is not that of a health service")
+        }
     };
     found.evidence.set_some("service", service);
     evidence::response(&mut found.evidence, scene);
@@ -33,7 +34,9 @@ fn not_serving(scene: &Scene<'_>, state: u32, service: Option<&str>) -> Found {
     let peer = scene.peer();
     let what = service.map_or_else(|| peer.clone(), |service| format!("{service} at {peer}"));
     let fix = match state {
-        3 => format!("correct the service's name, or register it with the health service: {peer} does not know it"),
+        3 => format!(
+            "correct the service's name, or register it with the health service: {peer} does not know it"
+        ),
         _ => format!("look at why {what} declares itself {name}"),
     };
     Found::observed(Cause::GrpcNotServing)

@@ -4,6 +4,7 @@ use crate::model::attempt::{
     H2Frame, H2Trouble, HttpTrouble, RedirectTrouble, TokenTrouble, Trouble, Unexpected,
 };
 use crate::model::cause::Cause;
+use crate::model::dependency::Probe;
 use crate::model::phase::Phase;
 
 use super::evidence;
@@ -59,7 +60,13 @@ fn broken(scene: &Scene<'_>, trouble: &HttpTrouble) -> Found {
                 Some(Cause::HttpTlsPeer) => Cause::HttpTlsPeer,
                 _ => Cause::HttpVersionMismatch,
             };
-            Found::observed(cause).with("reason", &**reason)
+            let found = Found::observed(cause).with("reason", &**reason);
+            // A server that refuses HTTP/2 in the clear in words of HTTP/1 may only want TLS.
+            if scene.is_plain_http() && matches!(scene.dependency().probe, Probe::Grpc(_)) {
+                found.or(&[Cause::HttpTlsPeer])
+            } else {
+                found
+            }
         }
         HttpTrouble::Protocol(reason) => {
             let cause = other_protocol(scene).unwrap_or(Cause::HttpProtocolError);

@@ -54,7 +54,11 @@ fn silence(scene: &Scene<'_>, probe: &IcmpProbe) -> Found {
 
 fn unreachable(scene: &Scene<'_>, (kind, code): (u8, u8), offender: Option<IpAddr>) -> Found {
     let v6 = scene.address().is_some_and(|address| address.is_ipv6());
-    let says = if v6 { name_v6(kind, code) } else { name_v4(kind, code) };
+    let says = if v6 {
+        name_v6(kind, code)
+    } else {
+        name_v4(kind, code)
+    };
     let peer = scene.peer();
     let target = scene.address().map(|address| address.ip());
     let found = Found::observed(Cause::IcmpUnreachable)

@@ -55,7 +55,9 @@ fn refused(scene: &Scene<'_>, status: u16) -> Found {
             "let the proxies before {peer} pass Upgrade and Connection on, or correct the path: it answers {status}"
         ),
         401 => format!("give whyd credentials that {peer} accepts"),
-        403 => format!("let this client in at {peer}: the Origin header, the credentials or an access list forbid it"),
+        403 => format!(
+            "let this client in at {peer}: the Origin header, the credentials or an access list forbid it"
+        ),
         404 => format!("correct the path: {peer} has no WebSocket there"),
         500..=599 => format!("look behind {peer}: it answers the upgrade with {status}"),
         _ => format!("look at why {peer} answers the upgrade with {status}"),
@@ -78,8 +80,13 @@ fn closed(scene: &Scene<'_>, code: Option<u16>, reason: &str) -> Found {
     let found = super::dialogue::with_step(found, scene);
     let peer = scene.peer();
     match code {
-        Some(code) => found.fix(format!("look at why {peer} closes the WebSocket: {code} {}", close_code(code))),
-        None => found.fix(format!("look at why {peer} drops the connection after the handshake")),
+        Some(code) => found.fix(format!(
+            "look at why {peer} closes the WebSocket: {code} {}",
+            close_code(code)
+        )),
+        None => found.fix(format!(
+            "look at why {peer} drops the connection after the handshake"
+        )),
     }
 }
 

@@ -86,7 +86,8 @@ pub(super) async fn ssh(talk: &mut Talk<'_, '_>) -> Result<(), Halt> {
         if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
             return Ok(());
         }
-        let is_other = line.starts_with(b"SSH-") || line.starts_with(b"HTTP/") || line.starts_with(b"Exceeded");
+        let is_other =
+            line.starts_with(b"SSH-") || line.starts_with(b"HTTP/") || line.starts_with(b"Exceeded");
         if is_other {
             return Err(odd(talk, "SSH-2.0-…", &line));
         }
@@ -118,6 +119,9 @@ mod tests {
     #[test]
     fn commands_are_arrays_of_bulk_strings() {
         assert_eq!(request(&["PING"]), b"*1\r\n$4\r\nPING\r\n");
-        assert_eq!(request(&["AUTH", "a b\r\n"]), b"*2\r\n$4\r\nAUTH\r\n$5\r\na b\r\n\r\n");
+        assert_eq!(
+            request(&["AUTH", "a b\r\n"]),
+            b"*2\r\n$4\r\nAUTH\r\n$5\r\na b\r\n\r\n"
+        );
     }
 }

@@ -73,7 +73,13 @@ async fn expect(talk: &mut Talk<'_, '_>, wanted: u16) -> Result<Reply, Halt> {
         return Ok(reply);
     }
     let code = reply.code.to_string();
-    Err(odd(talk, &wanted_text, reply.last(), Some(&code), Mismatch::Other))
+    Err(odd(
+        talk,
+        &wanted_text,
+        reply.last(),
+        Some(&code),
+        Mismatch::Other,
+    ))
 }
 
 fn odd(talk: &mut Talk<'_, '_>, wanted: &str, got: &[u8], code: Option<&str>, how: Mismatch) -> Halt {
@@ -95,7 +101,11 @@ pub(super) async fn smtp(talk: &mut Talk<'_, '_>, starttls: bool) -> Result<(), 
     if starttls {
         talk.step("STARTTLS");
         if !hello.offers("STARTTLS") {
-            return Err(no_starttls(talk, "STARTTLS among what EHLO is answered", hello.last()));
+            return Err(no_starttls(
+                talk,
+                "STARTTLS among what EHLO is answered",
+                hello.last(),
+            ));
         }
         talk.say(b"STARTTLS\r\n").await?;
         expect(talk, 220).await?;
@@ -182,7 +192,13 @@ async fn tagged(talk: &mut Talk<'_, '_>, tag: &[u8]) -> Result<Vec<u8>, Halt> {
             return Ok(line);
         }
     }
-    Err(odd(talk, "OK", b"many lines that are no answer", None, Mismatch::Other))
+    Err(odd(
+        talk,
+        "OK",
+        b"many lines that are no answer",
+        None,
+        Mismatch::Other,
+    ))
 }
 
 fn no_starttls(talk: &mut Talk<'_, '_>, wanted: &str, got: &[u8]) -> Halt {
@@ -208,7 +224,11 @@ mod tests {
     fn what_a_server_offers_is_a_whole_word() {
         let reply = Reply {
             code: 250,
-            lines: vec![b"250-mail".to_vec(), b"250-starttls".to_vec(), b"250 SIZE 1".to_vec()],
+            lines: vec![
+                b"250-mail".to_vec(),
+                b"250-starttls".to_vec(),
+                b"250 SIZE 1".to_vec(),
+            ],
         };
         assert!(reply.offers("STARTTLS"));
         assert!(!reply.offers("SIZE"));

@@ -79,7 +79,10 @@ fn login(talk: &Talk<'_, '_>, probe: &DialogueProbe) -> Result<Option<(String, S
 
 /// Notes the step that begins.
 pub(crate) fn note(run: &mut Run<'_>, hop: HopIndex, step: &str) {
-    let facts = run.hop(hop).dialogue.get_or_insert_with(Box::<DialogueFacts>::default);
+    let facts = run
+        .hop(hop)
+        .dialogue
+        .get_or_insert_with(Box::<DialogueFacts>::default);
     facts.step = step.into();
 }
 

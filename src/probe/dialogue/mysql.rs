@@ -50,7 +50,13 @@ pub(super) async fn mysql(
     if starttls {
         talk.step("SSLRequest");
         if capabilities & SSL == 0 {
-            return Err(odd(talk, "the capability CLIENT_SSL", &version, None, Mismatch::NoStartTls));
+            return Err(odd(
+                talk,
+                "the capability CLIENT_SSL",
+                &version,
+                None,
+                Mismatch::NoStartTls,
+            ));
         }
         flags |= SSL;
         talk.say(&framed(sequence, &login_head(flags))).await?;
@@ -128,7 +134,11 @@ fn login_head(flags: u32) -> Vec<u8> {
 
 /// The lower half of the server's capabilities: after the version, the thread's number, eight bytes and a zero.
 fn capabilities(greeting: &[u8]) -> u32 {
-    let after_version = greeting.iter().skip(1).position(|byte| *byte == 0).map_or(0, |at| at + 2);
+    let after_version = greeting
+        .iter()
+        .skip(1)
+        .position(|byte| *byte == 0)
+        .map_or(0, |at| at + 2);
     let at = after_version + 4 + 8 + 1;
     match greeting.get(at..at + 2) {
         Some(bytes) => u32::from(u16::from_le_bytes([bytes[0], bytes[1]])),
@@ -144,7 +154,10 @@ fn error_number(payload: &[u8]) -> Option<u16> {
 /// Too many connections, out of memory or threads, shutting down, host blocked, too many of this user, read only or not
 /// ready. Everything else that a login can meet is about who logs in.
 fn is_about_the_server(number: u16) -> bool {
-    matches!(number, 1037..=1041 | 1053 | 1079 | 1129 | 1135 | 1203 | 1226 | 3032 | 3159 | 3168)
+    matches!(
+        number,
+        1037..=1041 | 1053 | 1079 | 1129 | 1135 | 1203 | 1226 | 3032 | 3159 | 3168
+    )
 }
 
 fn refused(talk: &mut Talk<'_, '_>, wanted: &str, payload: &[u8]) -> Halt {

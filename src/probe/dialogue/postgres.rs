@@ -120,7 +120,10 @@ mod tests {
     fn fields_are_found_by_their_letter() {
         let body = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
         assert_eq!(field(body, b'C'), Some(&b"57P03"[..]));
-        assert_eq!(field(body, b'M'), Some(&b"the database system is starting up"[..]));
+        assert_eq!(
+            field(body, b'M'),
+            Some(&b"the database system is starting up"[..])
+        );
         assert_eq!(field(body, b'X'), None);
         assert!(is_about_us("28P01") && is_about_us("3D000"));
         assert!(!is_about_us("57P03") && !is_about_us("53300"));

@@ -108,7 +108,10 @@ mod linux {
                 if is_error {
                     let data: *const libc::sock_extended_err = libc::CMSG_DATA(header).cast();
                     let error = data.read_unaligned();
-                    let from_icmp = matches!(error.ee_origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
+                    let from_icmp = matches!(
+                        error.ee_origin,
+                        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
+                    );
                     return from_icmp.then(|| Reported {
                         errno: i32::try_from(error.ee_errno).unwrap_or(0),
                         kind: error.ee_type,

@@ -54,7 +54,8 @@ impl Echo {
 
     /// Whether the message answers this request, or an earlier one of the same socket, which is as good a sign of life.
     pub fn is_answered_by(&self, message: &[u8]) -> bool {
-        let (Some(head), Some(payload)) = (message.get(..HEADER), message.get(HEADER..HEADER + PAYLOAD)) else {
+        let (Some(head), Some(payload)) = (message.get(..HEADER), message.get(HEADER..HEADER + PAYLOAD))
+        else {
             return false;
         };
         let identifier = u16::from_be_bytes([head[4], head[5]]);
@@ -114,7 +115,10 @@ mod tests {
         for family in [Family::V4, Family::V6] {
             let echo = echo(family);
             let mut reply = echo.request();
-            assert!(!echo.is_answered_by(&reply), "the request itself, as loopback shows it");
+            assert!(
+                !echo.is_answered_by(&reply),
+                "the request itself, as loopback shows it"
+            );
             reply[0] = family.reply();
             assert!(echo.is_answered_by(&reply));
             let earlier = Echo { sequence: 3, ..echo };

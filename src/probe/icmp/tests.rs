@@ -30,7 +30,10 @@ async fn loopback_answers_in_both_families() {
         match &attempt.outcome {
             Outcome::Answered => {
                 assert_eq!(attempt.hops.len(), 1);
-                assert_eq!(hop.address.map(|address| address.ip().to_string()).as_deref(), Some(host));
+                assert_eq!(
+                    hop.address.map(|address| address.ip().to_string()).as_deref(),
+                    Some(host)
+                );
                 assert_eq!((hop.sent, hop.received), (32, 32));
                 for phase in [Phase::Connect, Phase::Request, Phase::FirstByte] {
                     assert!(hop.phases.get(phase).is_some(), "{phase}");
@@ -44,7 +47,10 @@ async fn loopback_answers_in_both_families() {
                 // No IPv6 on this machine.
                 Trouble::Io { errno, .. } if host == "::1" => {
                     assert!(
-                        matches!(errno, libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::ENETUNREACH),
+                        matches!(
+                            errno,
+                            libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::ENETUNREACH
+                        ),
                         "{errno}"
                     );
                 }

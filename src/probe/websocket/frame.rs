@@ -70,7 +70,12 @@ pub(super) fn encode(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
         }
     }
     frame.extend_from_slice(&mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     frame
 }
 
@@ -93,8 +98,14 @@ pub(super) fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, &'static st
             Some(bytes) => (usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), 4),
             None => return Ok(None),
         },
-        127 => match buffer.get(2..10).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {
-            Some(bytes) => (usize::try_from(u64::from_be_bytes(bytes)).unwrap_or(usize::MAX), 10),
+        127 => match buffer
+            .get(2..10)
+            .and_then(|bytes| <[u8; 8]>::try_from(bytes).ok())
+        {
+            Some(bytes) => (
+                usize::try_from(u64::from_be_bytes(bytes)).unwrap_or(usize::MAX),
+                10,
+            ),
             None => return Ok(None),
         },
         length => (length, 2),
@@ -110,7 +121,11 @@ pub(super) fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, &'static st
     }
     buffer.advance(head);
     let payload = buffer.split_to(length).to_vec();
-    Ok(Some(Frame { opcode, last, payload }))
+    Ok(Some(Frame {
+        opcode,
+        last,
+        payload,
+    }))
 }
 
 #[cfg(test)]
@@ -120,7 +135,10 @@ mod tests {
     #[test]
     fn frames_of_every_length_are_written() {
         let mask = [1, 2, 3, 4];
-        assert_eq!(encode(Opcode::Text, b"ab", mask), [0x81, 0x82, 1, 2, 3, 4, b'a' ^ 1, b'b' ^ 2]);
+        assert_eq!(
+            encode(Opcode::Text, b"ab", mask),
+            [0x81, 0x82, 1, 2, 3, 4, b'a' ^ 1, b'b' ^ 2]
+        );
         assert_eq!(encode(Opcode::Binary, &[0; 300], mask)[..4], [0x82, 0xfe, 1, 44]);
         assert_eq!(
             encode(Opcode::Ping, &[0; 70_000], mask)[..10],
@@ -134,7 +152,10 @@ mod tests {
         assert_eq!(decode(&mut buffer), Ok(None));
         buffer.extend_from_slice(b"i\x89\x00");
         let frame = decode(&mut buffer).unwrap().unwrap();
-        assert_eq!((frame.opcode, frame.last, &frame.payload[..]), (Opcode::Text, true, &b"hi"[..]));
+        assert_eq!(
+            (frame.opcode, frame.last, &frame.payload[..]),
+            (Opcode::Text, true, &b"hi"[..])
+        );
         assert_eq!(decode(&mut buffer).unwrap().unwrap().opcode, Opcode::Ping);
         assert!(buffer.is_empty());
         let mut long = BytesMut::from(&[0x82, 126, 1, 0][..]);

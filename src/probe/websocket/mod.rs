@@ -85,7 +85,8 @@ fn refused(hop: HopIndex, trouble: WebSocketTrouble) -> Halt {
 
 /// Sixteen bytes that are not the same twice (RFC 6455, section 4.1).
 fn key() -> String {
-    let random = u128::from(RandomState::new().hash_one(0)) << 64 | u128::from(RandomState::new().hash_one(1));
+    let random =
+        u128::from(RandomState::new().hash_one(0)) << 64 | u128::from(RandomState::new().hash_one(1));
     STANDARD.encode(random.to_be_bytes())
 }
 
@@ -144,7 +145,11 @@ async fn request<'a>(run: &mut Run<'_>, probe: &'a WebSocketProbe, key: &str) ->
 
 /// What is wrong with the head of a 101 (RFC 6455, section 4.1).
 fn handshake_fault(headers: &HeaderMap, key: &str, probe: &WebSocketProbe) -> Option<WebSocketTrouble> {
-    let got = |name: &HeaderName| headers.get(name).map(|value| foreign_text(value.as_bytes(), MAX_TEXT));
+    let got = |name: &HeaderName| {
+        headers
+            .get(name)
+            .map(|value| foreign_text(value.as_bytes(), MAX_TEXT))
+    };
     let fault = |header: &'static str, name: &HeaderName, wanted: &str| {
         Some(WebSocketTrouble::Handshake {
             header,
@@ -197,15 +202,13 @@ impl Socket {
         if probe.ping {
             note(run, self.hop, "ping");
             self.send(run, Opcode::Ping, b"whyd").await?;
-            self.wait_for(run, |frame| frame.opcode == Opcode::Pong, "a pong").await?;
+            self.wait_for(run, |frame| frame.opcode == Opcode::Pong, "a pong")
+                .await?;
         }
         if probe.dialogue.is_empty() {
             return Ok(());
         }
-        let patterns = run
-            .world
-            .patterns
-            .get(&run.order.dependency, &probe.dialogue)?;
+        let patterns = run.world.patterns.get(&run.order.dependency, &probe.dialogue)?;
         for (place, step) in probe.dialogue.iter().enumerate() {
             note(run, self.hop, &format!("step {}", place + 1));
             self.step(run, step, patterns.get(place).and_then(Option::as_ref))
@@ -411,7 +414,10 @@ mod tests {
 
     #[test]
     fn the_key_is_answered_as_in_the_rfc() {
-        assert_eq!(accept_of("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            accept_of("dGhlIHNhbXBsZSBub25jZQ=="),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
         assert_eq!(key().len(), 24);
         assert_ne!(key(), key());
     }

@@ -43,7 +43,9 @@ pub(super) fn grpc(trouble: &GrpcTrouble) -> String {
 pub(super) fn websocket(trouble: &WebSocketTrouble) -> String {
     match trouble {
         WebSocketTrouble::Status(status) => format!("the upgrade is answered {status}"),
-        WebSocketTrouble::Handshake { header, got: None, .. } => format!("101 without {header}"),
+        WebSocketTrouble::Handshake {
+            header, got: None, ..
+        } => format!("101 without {header}"),
         WebSocketTrouble::Handshake {
             header,
             got: Some(got),
