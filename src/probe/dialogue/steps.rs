@@ -16,7 +16,9 @@ use super::talk::Talk;
 pub(crate) type Patterns = Arc<[Option<Regex>]>;
 
 #[derive(Default)]
-pub(crate) struct PatternCache(Mutex<HashMap<Arc<str>, (Arc<Dependency>, Patterns)>>);
+pub(crate) struct PatternCache(Mutex<HashMap<Arc<str>, Entry>>);
+
+type Entry = (Arc<Dependency>, Patterns);
 
 impl PatternCache {
     /// The patterns of this very dependency; those of one of the same name from before a reload do not count.
