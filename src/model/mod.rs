@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod expect;
 pub mod failure;
 pub mod histogram;
+pub mod http_trouble;
 pub mod idle;
 pub mod order;
 pub mod page;
