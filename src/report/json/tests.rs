@@ -204,10 +204,15 @@ fn a_second_look_tells_what_it_found() {
             result: ConfirmationResult::NotFoundVariants(vec![("https://api.internal/health/".into(), 200)]),
             evidence: Evidence::new(),
         },
+        ruled_out: vec![Cause::HttpTlsPeer],
     });
     let json = operation(&record);
     let variants = json!([{"url": "https://api.internal/health/", "status": 200}]);
     assert_eq!(json["confirmations"][0]["kind"], "not_found_variants");
+    assert_eq!(
+        json["confirmations"][0]["ruled_out"],
+        json!(["http.protocol.error.tls_peer"])
+    );
     assert_eq!(
         json["confirmations"][0]["result"],
         json!({"done": true, "variants": variants})
@@ -310,7 +315,7 @@ fn a_detail_adds_the_host_and_the_last_operations() {
             view: view(),
             host: host.clone(),
             last_success: Some(Arc::new(samples::ok())),
-            earlier_successes: vec![Arc::new(samples::ok()); 2],
+            earlier_successes: vec![Arc::new(samples::ok()), Arc::new(samples::ok())],
             last_failures: vec![Arc::new(expired()), Arc::new(expired())],
             findings: Vec::new(),
         };
