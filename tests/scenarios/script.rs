@@ -12,6 +12,7 @@
 //! figures NAME                          prints its counters and its host's windows
 //! idle HOST closes=7s forgets=5s max_age=30s not_kept=true   what becomes of idle connections to it
 //! restart                               another engine begins with what was kept, and the same plan
+//! history NAME                          prints which of its operations are kept, newest first
 //! stop
 //! abandon                               what is under way ends now
 //! ```
@@ -47,6 +48,7 @@ pub enum Step {
         becomes: IdleHost,
     },
     Restart,
+    History(String),
     Stop,
     Abandon,
 }
@@ -119,6 +121,7 @@ fn step(line: &str) -> Option<Step> {
             }
         }
         "restart" => Step::Restart,
+        "history" => Step::History(rest.into()),
         "stop" => Step::Stop,
         "abandon" => Step::Abandon,
         _ => return None,

@@ -135,6 +135,7 @@ fn detail(name: &str, state: State) -> Detail {
             idle: None,
         },
         last_success: None,
+        earlier_successes: Vec::new(),
         last_failures: Vec::new(),
         findings: Vec::new(),
     }

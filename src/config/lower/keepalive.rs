@@ -33,13 +33,14 @@ fn discover(context: &mut Context<'_>, layers: &Layers<'_>, probe: &Probe) -> Op
     if probe.only_reads() {
         return Some(Arc::new(settings));
     }
-    if let (Probe::Http(http), Level::Own, Some(place)) =
-        (probe, level, layers.place(level, "keepalive.discover"))
-    {
-        let problem = format!(
-            "this asks more often than the interval says, which {} must not",
-            http.method
-        );
+    if let (Level::Own, Some(place)) = (level, layers.place(level, "keepalive.discover")) {
+        let problem = match probe {
+            Probe::Http(http) => format!(
+                "this asks more often than the interval says, which {} must not",
+                http.method
+            ),
+            _ => "this is measured with HTTP requests".to_owned(),
+        };
         let finding = Finding::error(&place, problem).expected("a dependency with GET, HEAD or OPTIONS");
         context.report.add(finding);
     }

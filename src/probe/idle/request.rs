@@ -147,6 +147,7 @@ impl<'a> Requests<'a> {
             tls: Cow::Borrowed(&probe.tls),
             resolve: Cow::Borrowed(&probe.resolve),
             only,
+            tunnelled: false,
             reuse: false,
         })
     }
