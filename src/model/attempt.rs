@@ -443,6 +443,7 @@ impl AddressSource {
 pub struct ServerAnswer {
     pub server: SocketAddr,
     pub over_tcp: bool,
+    pub how: Asked,
     /// The name as asked, search domain included.
     pub name: Box<str>,
     pub record: RecordType,
@@ -450,6 +451,19 @@ pub struct ServerAnswer {
     pub reply: DnsReply,
     /// Extended DNS Errors (RFC 8914): code and text.
     pub extended: Vec<(u16, Box<str>)>,
+}
+
+/// How one question to a nameserver went, besides its reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Datagrams sent in vain before the one that was answered, or in all when none was.
+    pub unanswered: u8,
+    /// The answer did not fit into a datagram (TC), so that it was asked for over TCP.
+    pub truncated: bool,
+    /// The server answers only what is asked without EDNS (RFC 6891): it can name no extended error.
+    pub without_edns: bool,
+    /// The server answered from its own zone and not from a cache (AA).
+    pub authoritative: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
