@@ -9,6 +9,7 @@ pub mod classify;
 mod conduct;
 mod host;
 mod looks;
+mod names;
 mod operation;
 mod random;
 mod read;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::dependency::RecordType;
 use super::evidence::Evidence;
+use super::looks::{AddressesAsked, NamesCompared};
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
@@ -546,6 +547,10 @@ pub enum ConfirmationResult {
     ClientHello { spoke_tls: bool },
     /// The same request on a fresh connection to the same address.
     FreshConnection { worked: bool },
+    /// Every address of the dependency, asked on its own.
+    EveryAddress(Box<AddressesAsked>),
+    /// Every source of the dependency's name, asked beside the others.
+    NamesCompared(Box<NamesCompared>),
     /// It could not be done; why.
     NotDone(Box<str>),
 }

@@ -181,11 +181,6 @@ fn contradiction(resolution: &Resolution) -> Option<Found> {
     Some(Found::observed(Cause::DnsMismatchSplitHorizon))
 }
 
-/// Whether any two nameservers contradict each other, for the finding.
-pub fn contradicts(resolution: &Resolution) -> bool {
-    contradiction(resolution).is_some()
-}
-
 /// What one answer says, if it is not the record asked for.
 fn cause_of(answer: &ServerAnswer) -> Option<Cause> {
     Some(match &answer.reply {

@@ -5,6 +5,7 @@ mod conf;
 pub(crate) mod exchange;
 pub(crate) mod names;
 mod plain;
+mod sources;
 mod system;
 #[cfg(test)]
 mod tests;
