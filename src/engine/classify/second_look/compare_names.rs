@@ -18,13 +18,13 @@ use super::Question;
 /// that the hosts file gave.
 pub fn wanted(question: &Question<'_>) -> Option<ConfirmationKind> {
     let hop = question.target_hop()?;
+    // Of several addresses, the first one's hop has it.
+    let of_name = question.attempt.hops.iter().filter(|other| other.url == hop.url);
+    let resolution = of_name.filter_map(|hop| hop.resolution.as_deref()).next()?;
     let cause = question.failure.cause;
-    let from_hosts_file = hop
-        .resolution
-        .as_deref()
-        .is_some_and(|resolution| resolution.source == AddressSource::HostsFile);
+    let from_hosts_file = resolution.source == AddressSource::HostsFile;
     let may_be_elsewhere = match question.failure.phase {
-        Some(Phase::Resolve) => is_about_the_name(cause),
+        Some(Phase::Resolve) => is_about_the_name(cause, family(question.dependency)),
         Some(Phase::Connect) => cause.fault() != Fault::Local,
         Some(Phase::Tls) => is_another_certificate(cause),
         _ => false,
@@ -69,16 +69,14 @@ fn is_resolved(dependency: &Dependency) -> bool {
         && resolve.addresses.is_empty()
 }
 
-fn is_about_the_name(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::DnsNxdomain
-            | Cause::DnsNodata
-            | Cause::DnsServfail
-            | Cause::DnsRefused
-            | Cause::DnsTimedOut
-            | Cause::DnsMismatchSplitHorizon
-    )
+/// A denial ends a lookup, so that the nameservers behind it were not asked. Silence may be the silence about one family.
+/// Of every other failure the lookup itself has asked all of them.
+fn is_about_the_name(cause: Cause, family: Family) -> bool {
+    match cause {
+        Cause::DnsNxdomain | Cause::DnsNodata | Cause::DnsMismatchSplitHorizon => true,
+        Cause::DnsTimedOut => family == Family::Ipv6,
+        _ => false,
+    }
 }
 
 /// What a wrong server at the address looks like: its certificate is of another name or another authority.
