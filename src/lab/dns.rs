@@ -44,6 +44,10 @@ pub enum Reply {
     AaaaSilent {
         a: Vec<Ipv4Addr>,
     },
+    /// As `AaaaSilent`, for the first few datagrams only; afterwards there is no AAAA.
+    AaaaLateOnce {
+        a: Vec<Ipv4Addr>,
+    },
     /// AAAA is denied at once, A does not answer.
     ASilent,
     /// The first datagram of each question is lost; the same one sent again is answered.
@@ -264,6 +268,7 @@ fn answers(bytes: &[u8], world: &World, over_tcp: bool) -> Option<Vec<Vec<u8>>> 
     match world.zones.get(&name).unwrap_or(&unknown) {
         Reply::Silent => Some(Vec::new()),
         Reply::AaaaSilent { .. } if asked.kind == RecordType::AAAA => Some(Vec::new()),
+        Reply::AaaaLateOnce { .. } if asked.kind == RecordType::AAAA && world.is_late() => Some(Vec::new()),
         Reply::ASilent if asked.kind == RecordType::A => Some(Vec::new()),
         Reply::TruncatedAndClosed if over_tcp => Some(Vec::new()),
         Reply::EdnsDropped { .. } if asked.edns => Some(Vec::new()),
@@ -289,6 +294,12 @@ fn answers(bytes: &[u8], world: &World, over_tcp: bool) -> Option<Vec<Vec<u8>>> 
 }
 
 impl World {
+    /// Whether this is one of the first questions that are not answered: as many as one lookup sends for one record.
+    fn is_late(&self) -> bool {
+        const DATAGRAMS: usize = 3;
+        self.turns.fetch_add(1, Ordering::Relaxed) < DATAGRAMS
+    }
+
     fn is_silent_over_tcp(&self, question: &[u8]) -> bool {
         let message = Message::from_vec(question).ok();
         let name = message.and_then(|message| Some(plain_name(message.queries.first()?.name())));
@@ -347,7 +358,7 @@ impl Asked<'_> {
     fn fill(&self, mut message: Message, reply: &Reply) -> Option<Message> {
         match reply {
             Reply::Addresses { a, aaaa } => add_addresses(&mut message, self.owner, self.kind, (a, aaaa)),
-            Reply::AaaaSilent { a } | Reply::LostOnce { a } => {
+            Reply::AaaaSilent { a } | Reply::AaaaLateOnce { a } | Reply::LostOnce { a } => {
                 add_addresses(&mut message, self.owner, self.kind, (a, &[]));
             }
             Reply::Text(text) if self.kind == RecordType::TXT => {

@@ -22,6 +22,8 @@ pub(super) use behaviour::{Request, head};
 /// How a server serves, whatever it answers.
 #[derive(Clone, Debug, Default)]
 pub struct HttpOptions {
+    /// Where it listens, in place of a port of its own on 127.0.0.1.
+    pub at: Option<SocketAddr>,
     /// Serves inside TLS.
     pub tls: Option<ServerTls>,
     /// With TLS: answers plain HTTP with a plain 400 in words, as nginx does, instead of a TLS alert.
@@ -59,7 +61,9 @@ impl HttpServer {
         let behaviour = watch::Sender::new(Arc::new(behaviour));
         let current = behaviour.subscribe();
         let options = Arc::new(options);
-        let server = Server::start(move |accepted| serve(accepted, options.clone(), current.clone())).await?;
+        let at = options.at.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let serve = move |accepted| serve(accepted, options.clone(), current.clone());
+        let server = Server::start_at(at, serve).await?;
         Ok(HttpServer { server, behaviour })
     }
 

@@ -140,7 +140,6 @@ impl Split {
     fn of(asked: &AddressesAsked) -> Option<Split> {
         let (works, fails) = trial::sides(&asked.trials);
         let (_, first) = fails.first()?;
-        works.first()?;
         let working: Vec<SocketAddr> = works.iter().map(|trial| trial.address).collect();
         let failing: Vec<SocketAddr> = fails.iter().map(|(trial, _)| trial.address).collect();
         let extent = Extent::between(&failing, &working);
@@ -153,10 +152,8 @@ impl Split {
                     .map(|(trial, _)| trial::entry(trial))
                     .collect::<Vec<_>>(),
             )
-            .with(
-                "working",
-                works.iter().map(|trial| trial::entry(trial)).collect::<Vec<_>>(),
-            )
+            .with("working", *working.first()?)
+            .with("addresses_asked", trial::evidence(&asked.trials))
             .with("asked_as", asked.depth.id());
         let evidence = match asked.left_out {
             0 => evidence,
