@@ -22,8 +22,6 @@ pub(super) use behaviour::{Request, head};
 /// How a server serves, whatever it answers.
 #[derive(Clone, Debug, Default)]
 pub struct HttpOptions {
-    /// Where it listens, in place of a port of its own on 127.0.0.1.
-    pub at: Option<SocketAddr>,
     /// Serves inside TLS.
     pub tls: Option<ServerTls>,
     /// With TLS: answers plain HTTP with a plain 400 in words, as nginx does, instead of a TLS alert.
@@ -58,10 +56,21 @@ impl HttpServer {
     /// # Errors
     /// The port could not be bound.
     pub async fn start(behaviour: Behaviour, options: HttpOptions) -> io::Result<HttpServer> {
+        HttpServer::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), behaviour, options).await
+    }
+
+    /// The same at that address.
+    ///
+    /// # Errors
+    /// It could not be bound.
+    pub async fn start_at(
+        at: SocketAddr,
+        behaviour: Behaviour,
+        options: HttpOptions,
+    ) -> io::Result<HttpServer> {
         let behaviour = watch::Sender::new(Arc::new(behaviour));
         let current = behaviour.subscribe();
         let options = Arc::new(options);
-        let at = options.at.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
         let serve = move |accepted| serve(accepted, options.clone(), current.clone());
         let server = Server::start_at(at, serve).await?;
         Ok(HttpServer { server, behaviour })

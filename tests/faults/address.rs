@@ -109,16 +109,9 @@ async fn servers(behaviours: Vec<Behaviour>) -> (u16, Vec<HttpServer>) {
     let mut servers: Vec<HttpServer> = Vec::new();
     for (n, behaviour) in (1..).zip(behaviours) {
         let port = servers.first().map_or(0, |first| first.address().port());
-        let at = Some(SocketAddr::from(([127, 0, 0, n], port)));
-        let options = HttpOptions {
-            at,
-            ..HttpOptions::default()
-        };
-        servers.push(
-            HttpServer::start(behaviour, options)
-                .await
-                .expect("the same port"),
-        );
+        let at = SocketAddr::from(([127, 0, 0, n], port));
+        let server = HttpServer::start_at(at, behaviour, HttpOptions::default()).await;
+        servers.push(server.expect("the same port"));
     }
     (servers[0].address().port(), servers)
 }
@@ -217,11 +210,12 @@ async fn an_address_with_another_certificate() {
     for (n, spec) in [(1, right), (2, wrong)] {
         let issued = trust.authority.issue(spec).expect("a certificate");
         let options = HttpOptions {
-            at: Some(SocketAddr::from(([127, 0, 0, n], port))),
             tls: Some(server_tls(&issued, TlsOptions::default())),
             ..HttpOptions::default()
         };
-        let server = HttpServer::start(Behaviour::ok(), options).await.expect("a port");
+        let at = SocketAddr::from(([127, 0, 0, n], port));
+        let server = HttpServer::start_at(at, Behaviour::ok(), options).await;
+        let server = server.expect("the same port");
         port = server.address().port();
         servers.push(server);
     }

@@ -323,8 +323,8 @@ async fn one_nameserver_serves_an_older_zone() {
             ("lab.test", zone(serial, last)),
         ]
     };
-    let old = lab(of(2026_11_01, 7)).await;
-    let new = lab(of(2026_11_24, 1)).await;
+    let old = lab(of(20_261_101, 7)).await;
+    let new = lab(of(20_261_124, 1)).await;
     let said = by_both([&new, &old], port, &["--deep"]).await;
     let evidence = said.one(0).finding("dns.answer_mismatch.stale").clone();
     assert_eq!(evidence["differs"], old.address().to_string());
@@ -339,13 +339,9 @@ async fn one_nameserver_serves_an_older_zone() {
 async fn nameservers_that_differ_and_are_well() {
     let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
     let port = server.address().port();
-    let second = whyd::lab::http::HttpOptions {
-        at: Some(SocketAddr::from(([127, 0, 0, 2], port))),
-        ..Default::default()
-    };
-    let _second = HttpServer::start(Behaviour::ok(), second)
-        .await
-        .expect("the same port");
+    let second = SocketAddr::from(([127, 0, 0, 2], port));
+    let second = HttpServer::start_at(second, Behaviour::ok(), Default::default()).await;
+    let _second = second.expect("the same port");
     let zone = "lab.test".to_owned();
     let pairs = [
         ("subsets", a(&[1]), a(&[2])),

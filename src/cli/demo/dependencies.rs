@@ -379,7 +379,6 @@ async fn serve_tls(
     // With its root in the chain, an authority that nobody trusts is told apart from a missing intermediate.
     let chain = format!("{}{}", issued.chain_pem, authority.pem());
     let options = HttpOptions {
-        at: None,
         tls: Some(ServerTls::new(&chain, &issued.key_pem, options)?),
         explain_plain_http: true,
         idle: None,

@@ -228,7 +228,6 @@ async fn plain_http_to_a_tls_port_is_explained_or_alerted() {
     let tls = ServerTls::new(&issued.chain_pem, &issued.key_pem, TlsOptions::default()).unwrap();
     for explain_plain_http in [true, false] {
         let options = HttpOptions {
-            at: None,
             tls: Some(tls.clone()),
             explain_plain_http,
             idle: None,
