@@ -10,7 +10,10 @@ use super::looks::{AddressesAsked, NamesCompared};
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
-pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
+pub use super::tls::{
+    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
+    TlsFacts,
+};
 
 /// One request with all its hops. It has exactly one outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -334,6 +337,14 @@ pub enum Unexpected {
     Latency {
         got: Duration,
         limit: Duration,
+    },
+    /// A certificate is valid, and is not what is wanted.
+    Certificate {
+        /// Position in the presented chain, leaf 0.
+        position: u8,
+        wanted: Box<str>,
+        got: Box<str>,
+        certificate: Box<CertificateFacts>,
     },
     /// Of a DNS probe: this value is not among the answers.
     Record {
