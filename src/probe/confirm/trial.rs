@@ -131,6 +131,7 @@ fn connecting(http: &HttpProbe) -> Probe {
             resolve,
             tls: http.tls.clone(),
             proxy: None,
+            cert: http.expect.cert.clone(),
         }),
     }
 }
