@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::attempt::{Confirmation, ConfirmationResult};
+use crate::model::cause::Cause;
 use crate::model::dependency::{Confirm, Dependency, DependencyIndex};
 use crate::model::failure::{ConfirmationRecord, Failure, State};
 use crate::model::order::{ConfirmationKind, ConfirmationOrder, OperationId};
@@ -183,6 +184,7 @@ impl Engine {
                 if let Some(differ) = classify::answers_differ(&confirmation) {
                     slot.tally.dns_answers_differ = Some(differ);
                 }
+                let before = failure.as_deref().map(possible).unwrap_or_default();
                 let failure = match failure {
                     Some(failure) => Some(classify::confirmed(*failure, &current, &confirmation)),
                     None => {
@@ -199,9 +201,21 @@ impl Engine {
                         None
                     }
                 };
+                let mut after = failure.as_ref().map(possible).unwrap_or_default();
+                // What is explained by something behind it is not ruled out.
+                after.extend(
+                    failure
+                        .as_ref()
+                        .filter(|failure| explains_another(failure))
+                        .and(before.first().copied()),
+                );
                 operation.confirmations.push(ConfirmationRecord {
                     kind: current,
                     confirmation,
+                    ruled_out: before
+                        .into_iter()
+                        .filter(|cause| !after.contains(cause))
+                        .collect(),
                 });
                 let rest = if stopping { VecDeque::new() } else { rest };
                 self.next_look(index, failure, rest, now, out);
@@ -221,6 +235,17 @@ fn compare_with_before(confirmation: &mut Confirmation, history: &mut Option<Box
         source.before = history.of(source.source).to_vec();
     }
     history.learn(&compared.sources, now);
+}
+
+/// Whether the cause is one that lies behind the cause at hand.
+fn explains_another(failure: &Failure) -> bool {
+    failure.evidence.get("inner_cause").is_some()
+}
+
+/// What a failure may be, as far as is known: its cause, and what else is not ruled out.
+fn possible(failure: &Failure) -> Vec<Cause> {
+    let cause = std::iter::once(failure.cause);
+    cause.chain(failure.alternatives.iter().copied()).collect()
 }
 
 /// On the command line, where somebody waits for it, everything that may be found out is found out at once.

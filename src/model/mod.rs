@@ -18,6 +18,7 @@ pub mod page;
 pub mod phase;
 pub mod plan;
 pub mod record;
+pub mod resolution;
 pub mod secret;
 pub mod similar;
 pub mod time;

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use crate::net::{Host, Net, SERVER, SERVER_V6, lab};
+use crate::run::Diagnosis;
 
 /// Another address of the server, at which nothing listens.
 const NOBODY: &str = "10.92.0.3";
@@ -65,6 +66,18 @@ fn a(name: &str, address: &str) -> String {
     format!("--host-record={name},{address}")
 }
 
+/// It answered, and this is worth knowing.
+#[track_caller]
+pub fn has_finding(found: &Diagnosis, id: &str) {
+    assert_eq!(found.verdict(), "ok", "{}", found.pretty());
+    let findings = found.0["findings"].as_array().expect("findings");
+    assert!(
+        findings.iter().any(|finding| finding["id"] == id),
+        "{}",
+        found.pretty()
+    );
+}
+
 fn url(name: &str, port: u16) -> String {
     format!("http://{name}:{port}/")
 }
@@ -81,7 +94,11 @@ fn names_that_are_well() {
     let Some(net) = named(&records) else { return };
     let port = net.serve_http(Host::Server, &format!("{SERVER}:0")).port();
     net.serve_http(Host::Server, &format!("[{SERVER_V6}]:{port}"));
-    net.etc(Host::Client, "resolv.conf", &format!("search example\nnameserver {SERVER}\n"));
+    net.etc(
+        Host::Client,
+        "resolv.conf",
+        &format!("search example\nnameserver {SERVER}\n"),
+    );
     net.etc(
         Host::Client,
         "hosts",
@@ -103,35 +120,49 @@ fn names_that_are_well() {
 #[test]
 #[ignore = "needs root, ip, nft and dnsmasq"]
 fn the_hosts_file_overrules_dns() {
-    let Some(net) = named(&[a("it.example", SERVER)]) else { return };
+    let Some(net) = named(&[a("it.example", SERVER)]) else {
+        return;
+    };
     let port = net.serve_http(Host::Server, &format!("{SERVER}:0")).port();
     net.etc(Host::Client, "hosts", &format!("{NOBODY} it.example\n"));
     let found = net.check(&url("it.example", port), &[]);
     found.failed("dns.answer_mismatch.hosts_file connect fast config no confirmed");
-    assert_eq!(found.evidence("inner_cause"), "tcp.refused.rst", "{}", found.pretty());
-    assert!(found.pretty().contains("getaddrinfo of glibc"), "who spoke is named");
+    assert_eq!(
+        found.evidence("inner_cause"),
+        "tcp.refused.rst",
+        "{}",
+        found.pretty()
+    );
+    assert!(
+        found.pretty().contains("getaddrinfo of glibc"),
+        "who spoke is named"
+    );
     // It works, and is elsewhere.
     net.serve_http(Host::Server, &format!("{NOBODY}:{port}"));
     net.check(&url("it.example", port), &[]).healthy();
     let found = net.check(&url("it.example", port), &["--deep"]);
-    assert!(found.finding("dns.answer_mismatch.hosts_file"), "{}", found.pretty());
+    has_finding(&found, "dns.answer_mismatch.hosts_file");
 }
 
 #[test]
 #[ignore = "needs root, ip, nft and dnsmasq"]
 fn the_systems_resolver_is_not_told_to_ask_dns() {
-    let Some(net) = named(&[a("it.example", SERVER)]) else { return };
+    let Some(net) = named(&[a("it.example", SERVER)]) else {
+        return;
+    };
     let port = net.serve_http(Host::Server, &format!("{SERVER}:0")).port();
     net.etc(Host::Client, "nsswitch.conf", "hosts: files\n");
     let found = net.check(&url("it.example", port), &["--deep"]);
-    assert!(found.finding("dns.answer_mismatch.split_horizon"), "{}", found.pretty());
+    has_finding(&found, "dns.answer_mismatch.split_horizon");
     assert!(found.pretty().contains("EAI_NONAME"), "{}", found.pretty());
 }
 
 #[test]
 #[ignore = "needs root, ip, nft and dnsmasq"]
 fn two_nameservers_of_which_one_denies() {
-    let Some(mut net) = named(&[a("other.example", SERVER)]) else { return };
+    let Some(mut net) = named(&[a("other.example", SERVER)]) else {
+        return;
+    };
     dnsmasq(&mut net, NOBODY, &[a("it.example", SERVER)]);
     let port = net.serve_http(Host::Server, &format!("{SERVER}:0")).port();
     let both = |one: &str, other: &str| format!("nameserver {one}\nnameserver {other}\n");
@@ -141,13 +172,15 @@ fn two_nameservers_of_which_one_denies() {
     net.etc(Host::Client, "resolv.conf", &both(NOBODY, SERVER));
     net.check(&url("it.example", port), &[]).healthy();
     let found = net.check(&url("it.example", port), &["--deep"]);
-    assert!(found.finding("dns.answer_mismatch.split_horizon"), "{}", found.pretty());
+    has_finding(&found, "dns.answer_mismatch.split_horizon");
 }
 
 #[test]
 #[ignore = "needs root, ip, nft and dnsmasq"]
 fn what_asks_for_ipv6_addresses_is_dropped_on_the_way() {
-    let Some(net) = named(&[a("it.example", SERVER)]) else { return };
+    let Some(net) = named(&[a("it.example", SERVER)]) else {
+        return;
+    };
     let port = net.serve_http(Host::Server, &format!("{SERVER}:0")).port();
     // The type of the question stands behind the UDP header (8 bytes), that of DNS (12) and the name (12); AAAA is 28.
     net.nft(
@@ -155,7 +188,7 @@ fn what_asks_for_ipv6_addresses_is_dropped_on_the_way() {
         "add table ip f; add chain ip f through { type filter hook forward priority 0; }; add rule ip f through udp dport 53 @th,256,16 28 drop",
     );
     let found = net.check(&url("it.example", port), &[]);
-    assert!(found.finding("dns.aaaa_stalled"), "{}", found.pretty());
+    has_finding(&found, "dns.aaaa_stalled");
     let found = net.check(&url("it.example", port), &["-6", "--resolve-timeout", "1s"]);
     found.failed("dns.aaaa_stalled resolve slow network yes confirmed");
     net.check(&url("it.example", port), &["-4", "--deep"]).healthy();
@@ -170,19 +203,30 @@ fn the_nameserver_cannot_be_reached() {
     let found = net.check(target, &[]);
     found.failed("dns.unreachable resolve fast local no observed");
     let fix = found.0["fix"].as_str().unwrap_or_default();
-    assert!(fix.contains("real nameserver") && fix.contains("container"), "{fix}");
+    assert!(
+        fix.contains("real nameserver") && fix.contains("container"),
+        "{fix}"
+    );
     net.etc(Host::Client, "resolv.conf", &format!("nameserver {NOBODY}\n"));
     net.check(target, &[])
         .failed("dns.unreachable resolve fast local no observed");
     let rule = |what: &str| {
         let chain = "add table ip f; add chain ip f through { type filter hook forward priority 0; }; flush chain ip f through";
-        net.nft(Host::Router, &format!("{chain}; add rule ip f through udp dport 53 {what}"));
+        net.nft(
+            Host::Router,
+            &format!("{chain}; add rule ip f through udp dport 53 {what}"),
+        );
     };
     net.etc(Host::Client, "resolv.conf", &format!("nameserver {SERVER}\n"));
     rule("drop");
     let found = net.check(target, &["--resolve-timeout", "1s"]);
     found.failed("dns.timed_out resolve slow network yes observed");
-    assert_eq!(found.evidence("server"), &format!("{SERVER}:53")[..], "{}", found.pretty());
+    assert_eq!(
+        found.evidence("server"),
+        &format!("{SERVER}:53")[..],
+        "{}",
+        found.pretty()
+    );
     assert_eq!(found.evidence("transport"), "udp");
     rule("reject with icmp type admin-prohibited");
     net.check(target, &[])
@@ -198,16 +242,25 @@ fn the_nameserver_cannot_be_reached() {
 #[test]
 #[ignore = "needs root, ip, nft and dnsmasq"]
 fn an_answer_that_fits_only_into_tcp_which_is_shut() {
-    let many: Vec<String> = (1..=200).map(|n| a("it.example", &format!("10.92.1.{n}"))).collect();
+    let many: Vec<String> = (1..=200)
+        .map(|n| a("it.example", &format!("10.92.1.{n}")))
+        .collect();
     let Some(net) = named(&many) else { return };
     let rule = |what: &str| {
         let chain = "add table ip f; add chain ip f through { type filter hook forward priority 0; }; flush chain ip f through";
-        net.nft(Host::Router, &format!("{chain}; add rule ip f through tcp dport 53 {what}"));
+        net.nft(
+            Host::Router,
+            &format!("{chain}; add rule ip f through tcp dport 53 {what}"),
+        );
     };
     rule("reject with tcp reset");
     let found = net.check("http://it.example/", &[]);
     found.failed("dns.failed resolve fast network with_backoff observed");
-    assert!(found.0["fix"].as_str().is_some_and(|fix| fix.contains("TCP port 53")));
+    assert!(
+        found.0["fix"]
+            .as_str()
+            .is_some_and(|fix| fix.contains("TCP port 53"))
+    );
     rule("drop");
     let found = net.check("http://it.example/", &["--resolve-timeout", "1s"]);
     found.failed("dns.timed_out resolve slow network yes observed");
