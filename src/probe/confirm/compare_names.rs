@@ -8,7 +8,7 @@ use crate::model::attempt::ConfirmationResult;
 use crate::model::looks::{NamesCompared, Said, SourceAnswers};
 use crate::model::order::AttemptOrder;
 
-use super::every_address::{host, settings};
+use super::every_address::host;
 use super::not_done;
 use super::trial::ask_each;
 use crate::net::wall;
@@ -30,7 +30,7 @@ const SYSTEM_RESOLVER: &str = if cfg!(target_env = "musl") {
 pub(super) async fn compare_names(world: &World, order: &AttemptOrder) -> ConfirmationResult {
     let probe = &order.dependency.probe;
     let name = host(probe);
-    let Some(settings) = settings(probe) else {
+    let Some(settings) = probe.resolve() else {
         return not_done("a nameserver's own name is not compared");
     };
     let began = Instant::now();

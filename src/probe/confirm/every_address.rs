@@ -42,7 +42,7 @@ async fn addresses(world: &World, order: &AttemptOrder, family: Family) -> Vec<S
     let probe = &order.dependency.probe;
     let settings = ResolveSettings {
         family,
-        ..settings(probe).cloned().unwrap_or_default()
+        ..probe.resolve().cloned().unwrap_or_default()
     };
     let endpoint = probe.endpoint();
     let by = Instant::now() + order.dependency.timeouts.resolve.min(order.budget / 3);
@@ -50,17 +50,6 @@ async fn addresses(world: &World, order: &AttemptOrder, family: Family) -> Vec<S
     let port = endpoint.port;
     let addresses = found.addresses.into_iter();
     addresses.map(|ip| SocketAddr::new(ip, port)).collect()
-}
-
-/// How the dependency's own name is resolved.
-pub(super) fn settings(probe: &Probe) -> Option<&ResolveSettings> {
-    match probe {
-        Probe::Http(http) => Some(&http.resolve),
-        Probe::Tcp(tcp) => Some(&tcp.resolve),
-        Probe::Tls(tls) => Some(&tls.resolve),
-        // A nameserver's own name is resolved by the system.
-        Probe::Dns(_) => None,
-    }
 }
 
 /// The name that is looked up.

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::model::attempt::Attempt;
-use crate::model::dependency::{Dependency, HttpProbe, Probe, Scheme, TcpProbe, TlsProbe};
+use crate::model::dependency::{Dependency, Probe, Scheme, Security, TcpProbe, TlsProbe};
 use crate::model::looks::{AddressTrial, Depth, Trial};
 use crate::model::order::{AttemptOrder, Connection};
 
@@ -96,42 +96,55 @@ fn note(trial: &mut AddressTrial, attempt: Attempt) {
     trial.attempts.push(attempt);
 }
 
-/// The dependency as it may be asked several times over: on connections of its own that are not kept, and, where its
-/// request may change something, only until the connection stands.
+/// The dependency as it may be asked several times over: on connections of its own that are not kept, and, where what it
+/// says may change something, only until the connection stands.
 fn repeatable(dependency: &Arc<Dependency>) -> (Arc<Dependency>, Depth) {
-    let reads_only = match &dependency.probe {
-        Probe::Http(http) => matches!(&*http.method, "GET" | "HEAD" | "OPTIONS"),
-        _ => true,
-    };
-    if reads_only && !dependency.keepalive.reuse {
+    let harmless = is_harmless(&dependency.probe);
+    if harmless && !dependency.keepalive.reuse {
         return (Arc::clone(dependency), Depth::Probe);
     }
     let mut copy = Dependency::clone(dependency);
     copy.keepalive.reuse = false;
-    match &dependency.probe {
-        Probe::Http(http) if !reads_only => {
-            copy.probe = connecting(http);
-            (Arc::new(copy), Depth::Connection)
-        }
-        _ => (Arc::new(copy), Depth::Probe),
+    if harmless {
+        return (Arc::new(copy), Depth::Probe);
+    }
+    copy.probe = connecting(&dependency.probe);
+    (Arc::new(copy), Depth::Connection)
+}
+
+fn is_harmless(probe: &Probe) -> bool {
+    match probe {
+        Probe::Http(http) => matches!(&*http.method, "GET" | "HEAD" | "OPTIONS"),
+        // Failed logins add up to a locked account.
+        Probe::Dialogue(dialogue) => probe.is_idempotent() && dialogue.login.is_none(),
+        _ => probe.is_idempotent(),
     }
 }
 
-fn connecting(http: &HttpProbe) -> Probe {
-    let endpoint = http.url.endpoint.clone();
-    let resolve = http.resolve.clone();
-    match http.url.scheme {
-        Scheme::Http => Probe::Tcp(TcpProbe {
+fn connecting(probe: &Probe) -> Probe {
+    let endpoint = probe.endpoint().clone();
+    let resolve = probe.resolve().cloned().unwrap_or_default();
+    let tls = match probe {
+        Probe::Dialogue(dialogue) if dialogue.security == Security::Implicit => {
+            Some((&dialogue.tls, dialogue.cert.clone()))
+        }
+        _ => {
+            let https = probe.http().filter(|http| http.url.scheme == Scheme::Https);
+            https.map(|http| (&http.tls, http.expect.cert.clone()))
+        }
+    };
+    match tls {
+        None => Probe::Tcp(TcpProbe {
             endpoint,
             resolve,
             proxy: None,
         }),
-        Scheme::Https => Probe::Tls(TlsProbe {
+        Some((tls, cert)) => Probe::Tls(TlsProbe {
             endpoint,
             resolve,
-            tls: http.tls.clone(),
+            tls: tls.clone(),
             proxy: None,
-            cert: http.expect.cert.clone(),
+            cert,
         }),
     }
 }

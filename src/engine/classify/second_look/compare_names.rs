@@ -2,7 +2,7 @@
 
 use crate::model::attempt::{AddressSource, Attempt, Role};
 use crate::model::cause::{Cause, Fault, FindingId};
-use crate::model::dependency::{Dependency, Family, Probe, RecordType};
+use crate::model::dependency::{Dependency, Family, RecordType};
 use crate::model::evidence::{Evidence, Value};
 use crate::model::failure::{Confidence, Failure, Finding};
 use crate::model::looks::{NamesCompared, SourceAnswers};
@@ -24,7 +24,7 @@ pub fn wanted(question: &Question<'_>) -> Option<ConfirmationKind> {
     let cause = question.failure.cause;
     let from_hosts_file = resolution.source == AddressSource::HostsFile;
     let may_be_elsewhere = match question.failure.phase {
-        Some(Phase::Resolve) => is_about_the_name(cause, family(question.dependency)),
+        Some(Phase::Resolve) => is_about_the_name(cause, question.dependency.probe.family()),
         Some(Phase::Connect) => cause.fault() != Fault::Local,
         Some(Phase::Tls) => is_another_certificate(cause),
         _ => false,
@@ -56,17 +56,14 @@ pub const SETTLES: [FindingId; 4] = [
 
 /// A name that is looked up here, and not by a proxy; `localhost` is what it is.
 fn is_resolved(dependency: &Dependency) -> bool {
-    let (resolve, proxy) = match &dependency.probe {
-        Probe::Http(http) => (&http.resolve, &http.proxy),
-        Probe::Tcp(tcp) => (&tcp.resolve, &tcp.proxy),
-        Probe::Tls(tls) => (&tls.resolve, &tls.proxy),
-        Probe::Dns(_) => return false,
-    };
     let endpoint = dependency.probe.endpoint();
     endpoint.address().is_none()
         && !is_localhost(&endpoint.host)
-        && proxy.is_none()
-        && resolve.addresses.is_empty()
+        && dependency.probe.proxy().is_none()
+        && dependency
+            .probe
+            .resolve()
+            .is_some_and(|resolve| resolve.addresses.is_empty())
 }
 
 /// A denial ends a lookup, so that the nameservers behind it were not asked. Silence may be the silence about one family.
@@ -90,15 +87,6 @@ fn is_another_certificate(cause: Cause) -> bool {
             | Cause::TlsUnrecognizedName
             | Cause::TlsPlaintextPeer
     )
-}
-
-fn family(dependency: &Dependency) -> Family {
-    match &dependency.probe {
-        Probe::Http(http) => http.resolve.family,
-        Probe::Tcp(tcp) => tcp.resolve.family,
-        Probe::Tls(tls) => tls.resolve.family,
-        Probe::Dns(_) => Family::Any,
-    }
 }
 
 /// What the comparison means for a failure.
@@ -159,7 +147,7 @@ fn explain(failure: &mut Failure, mismatch: &Mismatch<'_>) {
 pub fn surveyed(compared: &NamesCompared, dependency: &Dependency) -> Vec<Finding> {
     let mismatch = mismatch::judge(compared).map(|mismatch| mismatch.finding());
     // Who asks for IPv4 alone does not wait.
-    let waits = family(dependency) != Family::Ipv4;
+    let waits = dependency.probe.family() != Family::Ipv4;
     let stalls = compared
         .sources
         .iter()

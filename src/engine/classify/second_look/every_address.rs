@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::model::attempt::{Attempt, Hop, Role};
 use crate::model::cause::{Cause, Fault, FindingId};
-use crate::model::dependency::{Dependency, Family, Probe};
+use crate::model::dependency::{Dependency, Family};
 use crate::model::evidence::Evidence;
 use crate::model::failure::{Confidence, Failure, Finding};
 use crate::model::looks::AddressesAsked;
@@ -26,7 +26,7 @@ pub fn wanted(question: &Question<'_>) -> Option<ConfirmationKind> {
         return None;
     }
     let known = known_addresses(question.attempt);
-    let left_out = family(question.dependency) != Family::Any;
+    let left_out = question.dependency.probe.family() != Family::Any;
     let may_have_others = known.len() > 1 || left_out || question.deep;
     may_have_others.then_some(ConfirmationKind::EveryAddress(Family::Any))
 }
@@ -35,7 +35,7 @@ pub fn survey(attempt: &Attempt, dependency: &Dependency) -> Option<Confirmation
     let hop = attempt.hops.first().filter(|hop| hop.role == Role::Target)?;
     // On a connection that was kept, no name was looked up.
     let several = known_addresses(attempt).len() > 1 || (hop.reused && hop.resolution.is_none());
-    (several && has_addresses(dependency)).then(|| ConfirmationKind::EveryAddress(family(dependency)))
+    (several && has_addresses(dependency)).then(|| ConfirmationKind::EveryAddress(dependency.probe.family()))
 }
 
 /// Whether this answer itself shows an address that does not work.
@@ -59,22 +59,7 @@ pub fn is_conclusive(asked: &AddressesAsked) -> bool {
 /// A name that is looked up, whose addresses are the dependency's own: not a literal, not this host, not by a proxy.
 fn has_addresses(dependency: &Dependency) -> bool {
     let endpoint = dependency.probe.endpoint();
-    let proxied = match &dependency.probe {
-        Probe::Http(http) => http.proxy.is_some(),
-        Probe::Tcp(tcp) => tcp.proxy.is_some(),
-        Probe::Tls(tls) => tls.proxy.is_some(),
-        Probe::Dns(_) => false,
-    };
-    endpoint.address().is_none() && !is_localhost(&endpoint.host) && !proxied
-}
-
-fn family(dependency: &Dependency) -> Family {
-    match &dependency.probe {
-        Probe::Http(http) => http.resolve.family,
-        Probe::Tcp(tcp) => tcp.resolve.family,
-        Probe::Tls(tls) => tls.resolve.family,
-        Probe::Dns(_) => Family::Any,
-    }
+    endpoint.address().is_none() && !is_localhost(&endpoint.host) && dependency.probe.proxy().is_none()
 }
 
 /// The addresses of the dependency's own name, as the attempt found them.
