@@ -11,6 +11,7 @@ mod history;
 mod host;
 mod idle;
 mod looks;
+mod names;
 mod operation;
 mod persist;
 mod random;
