@@ -4,6 +4,7 @@
 //! request, on connections of their own, a handful at a time. Nothing of this counts as an operation. A result is kept
 //! over restarts and believed for a day (`keepalive.remeasure`), or until what is seen elsewhere contradicts it.
 
+mod doubt;
 mod finding;
 mod search;
 
@@ -11,7 +12,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::attempt::Attempt;
 use crate::model::dependency::{Dependency, DependencyIndex, HostKey, IdleSearch};
 use crate::model::event::Event;
 use crate::model::failure::{Finding, State};
@@ -35,8 +35,6 @@ pub const CONNECTIONS: usize = search::PARKED + 2;
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// After a search that found nothing, the next one comes after so long at the earliest.
 const GIVEN_UP: Duration = Duration::from_secs(3_600);
-/// So many observations that cannot be true together with what is known throw it over.
-const CONTRADICTIONS: u8 = 3;
 /// What was measured so long ago is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(90 * 86_400);
 
@@ -469,37 +467,6 @@ impl Engine {
         self.begin_queued(now, out);
     }
 
-    /// Looks whether an ordinary attempt contradicts what is known of its host's idle timeout. One may be chance (a
-    /// restart, say); several call for another measurement.
-    pub(super) fn check_against_idle(&mut self, index: DependencyIndex, attempt: &Attempt, now: Now) {
-        let Some(slot) = self.tables.slot(index) else {
-            return;
-        };
-        let Some(place) = self.idle.by_key.get(&slot.dependency.host).copied() else {
-            return;
-        };
-        let Some(host) = self.idle.hosts.get_mut(place) else {
-            return;
-        };
-        let Some(known) = &host.known else { return };
-        if !contradicts(&known.limit, attempt) || !matches!(host.stage, Stage::Waiting { .. }) {
-            return;
-        }
-        host.contradictions += 1;
-        let measured = now.wall.seconds_since(known.at).unsigned_abs();
-        if host.contradictions >= CONTRADICTIONS
-            && measured >= GIVEN_UP.as_secs().min(host.settings.remeasure.as_secs())
-        {
-            host.contradictions = 0;
-            // The search begins with what is known, and finds out whether it still holds.
-            let serial = self.idle.serial();
-            if let Some(host) = self.idle.hosts.get_mut(place) {
-                host.stage = Stage::Waiting { serial };
-            }
-            self.alarms.set(now.moment, Alarm::IdleDue { place, serial });
-        }
-    }
-
     /// Nothing more is measured.
     pub(super) fn stop_idle(&mut self, out: &mut Vec<Output>) {
         self.idle.queue.clear();
@@ -539,24 +506,4 @@ impl Engine {
         }
         self.persist(changes, out);
     }
-}
-
-/// How far an observation must lie beyond what is known to contradict it.
-fn clearly_beyond(limit: Duration) -> Duration {
-    limit + limit / 10 + Duration::from_secs(1)
-}
-
-/// Whether the attempt shows what cannot be if that limit holds: a connection that was good after a longer idle time, or
-/// one that had ended after a clearly shorter one.
-fn contradicts(limit: &IdleLimit, attempt: &Attempt) -> bool {
-    if let Some(stale) = &attempt.stale_found {
-        return stale.measured && clearly_beyond(stale.idle) < limit.good_for();
-    }
-    let Some(hop) = attempt.hops.iter().find(|hop| hop.reused) else {
-        return false;
-    };
-    let (Some(idle), IdleLimit::Ends { high, .. }) = (hop.idle_before, limit) else {
-        return false;
-    };
-    hop.status.is_some() && idle > clearly_beyond(*high)
 }
