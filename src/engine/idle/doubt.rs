@@ -16,7 +16,12 @@ const CONTRADICTIONS: u8 = 3;
 impl Engine {
     /// Looks whether an ordinary attempt contradicts what is known of its host's idle timeout. One may be chance (a
     /// restart, say); several call for another measurement.
-    pub(super) fn check_against_idle(&mut self, index: DependencyIndex, attempt: &Attempt, now: Now) {
+    pub(in crate::engine) fn check_against_idle(
+        &mut self,
+        index: DependencyIndex,
+        attempt: &Attempt,
+        now: Now,
+    ) {
         let Some(slot) = self.tables.slot(index) else {
             return;
         };
