@@ -503,7 +503,10 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
             refuse: get("refuse") == Some("true"),
             ..BreakerPolicy::default()
         },
-        confirm: Confirm::Gentle,
+        confirm: match get("confirm") {
+            Some("off") => Confirm::Off,
+            _ => Confirm::Gentle,
+        },
         keepalive: Keepalive {
             reuse: get("reuse") == Some("true"),
             discover: (get("discover") == Some("true")).then(|| {
