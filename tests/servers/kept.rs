@@ -86,6 +86,10 @@ async fn ended_on_the_next_request() {
             figures.sum("whyd_operations_total", &[("outcome", "retried_ok")]) == 1.0,
             "{option}"
         );
+        let one = daemon.dependency("it").await;
+        let masked = &one["last_failures"][0]["findings"][0];
+        assert_eq!(masked["id"], "retry.masked", "{one:#}");
+        assert_eq!(masked["evidence"]["causes"][0], cause, "{one:#}");
         assert!(
             figures.sum(
                 "whyd_attempts_total",

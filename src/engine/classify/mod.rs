@@ -12,6 +12,7 @@ mod expect;
 mod findings;
 mod fix;
 mod http;
+mod masked;
 mod names;
 mod ours;
 mod precedence;
@@ -35,6 +36,7 @@ use crate::model::order::ConfirmationKind;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
+pub use masked::finding as masked;
 use scene::Scene;
 pub use second_look::Question;
 
