@@ -6,12 +6,15 @@
 
 mod address;
 mod deadline;
+mod dialogue;
 mod errno;
 mod evidence;
 mod expect;
 mod findings;
 mod fix;
+mod grpc;
 mod http;
+mod icmp;
 mod masked;
 mod names;
 mod ours;
@@ -24,6 +27,7 @@ mod second_look;
 mod stale;
 mod tls;
 mod transport;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
