@@ -37,3 +37,4 @@ mod schemes;
 mod stalls;
 mod start;
 mod transport;
+mod views;
