@@ -322,6 +322,11 @@ impl Engine {
         let verdict = verdict(&operation, failure.as_ref());
         let conclusive = verdict != Verdict::Inconclusive;
         let sample = sample(&operation, verdict);
+        if verdict == Verdict::RetriedOk {
+            let [_, _, hour] = host.windows.figures(now.moment);
+            let masked = classify::masked(&operation.attempts, hour.masked_ratio());
+            operation.findings.extend(masked);
+        }
         if conclusive {
             slot.findings = operation.findings.clone();
         }

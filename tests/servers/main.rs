@@ -26,6 +26,7 @@ mod serve;
 
 mod answers;
 mod broken;
+mod certs;
 mod expectations;
 mod h2;
 mod healthy;
