@@ -107,6 +107,7 @@ pub struct Engine {
     drained: bool,
     planned: bool,
     persist: persist::Persist,
+    names_kept: names::NamesKept,
 }
 
 impl Engine {
@@ -132,6 +133,7 @@ impl Engine {
             drained: false,
             planned: false,
             persist: persist::Persist::default(),
+            names_kept: names::NamesKept::default(),
         }
     }
 

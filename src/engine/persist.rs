@@ -48,6 +48,11 @@ impl Engine {
         for record in records {
             match record {
                 Record::IdleTimeout { .. } => {}
+                Record::Names {
+                    dependency,
+                    name,
+                    seen,
+                } => self.names_kept.add(dependency, name, seen),
             }
         }
     }
