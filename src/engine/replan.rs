@@ -81,6 +81,7 @@ impl Engine {
         }));
         self.forget_names_of_others(out);
         self.use_new_room(now, out);
+        self.replan_idle(plan, now, out);
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {
