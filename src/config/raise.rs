@@ -1,5 +1,7 @@
 //! The way back: from the plan to the raw types, for `dump` and for the defaults that the reference shows.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -133,6 +135,10 @@ fn dependency(one: &Dependency) -> RawDependency {
     };
     match &one.probe {
         Probe::Http(probe) => http(probe, one, raw),
+        Probe::Icmp(probe) => services::icmp(probe, raw),
+        Probe::Grpc(probe) => services::grpc(probe, one, raw),
+        Probe::WebSocket(probe) => services::websocket(probe, one, raw),
+        Probe::Dialogue(probe) => services::dialogue(probe, one, raw),
         Probe::Tcp(tcp) => RawDependency {
             proxy: Some(proxy(tcp.proxy.as_ref())),
             resolve: Some(resolve(&tcp.resolve)),
@@ -178,7 +184,17 @@ fn http(probe: &HttpProbe, one: &Dependency, raw: RawDependency) -> RawDependenc
         auth: auth(&probe.auth),
         keepalive: Some(RawKeepalive {
             reuse: Some(one.keepalive.reuse),
-            discover: Some(one.keepalive.discover),
+            discover: Some(one.keepalive.discover.is_some()),
+            ladder: one
+                .keepalive
+                .discover
+                .as_ref()
+                .map(|search| OneOrMany(search.ladder.iter().map(|rung| DurationText(*rung)).collect())),
+            remeasure: one
+                .keepalive
+                .discover
+                .as_ref()
+                .map(|search| DurationText(search.remeasure)),
         }),
         http_version: Some(match probe.version {
             HttpVersion::Auto => VersionWord::Auto,

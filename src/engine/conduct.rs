@@ -17,6 +17,7 @@ use crate::model::time::{Moment, Now};
 
 use super::breaker::Admission;
 use super::classify::{self, Context};
+use super::history::Room;
 use super::operation::{Operation, Stage};
 use super::retry::{self, Question};
 use super::schedule::Alarm;
@@ -42,6 +43,7 @@ impl Engine {
         };
         let failure = self.classify(index, &attempt, now);
         self.count_attempt(index, &attempt, failure.as_ref(), out);
+        self.check_against_idle(index, &attempt, now);
         let decision = match &failure {
             None => RetryDecision::NotNeeded,
             Some(failure) => self.decide_retry(index, failure, &attempt, number, now),
@@ -54,12 +56,13 @@ impl Engine {
             return;
         };
         let answered = failure.is_none();
-        if let Some(previous) = operation
-            .attempts
-            .last_mut()
-            .and_then(|record| record.failure.as_mut())
+        if let Some(previous) = operation.attempts.last_mut()
+            && let Some(failure) = previous.failure.as_mut()
         {
-            classify::confirmed_by_next_attempt(previous, answered);
+            // Another address that answers proves nothing of this one.
+            let address = |attempt: &Attempt| attempt.decisive_hop().and_then(|hop| hop.address);
+            let same_address = address(&previous.attempt) == address(&attempt);
+            classify::confirmed_by_next_attempt(failure, answered && same_address);
         }
         operation.findings = findings;
         operation.answered = now.moment;
@@ -309,6 +312,7 @@ impl Engine {
         now: Now,
         out: &mut Vec<Output>,
     ) {
+        let room = Room::among(self.tables.slots.len());
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
@@ -318,18 +322,23 @@ impl Engine {
         let verdict = verdict(&operation, failure.as_ref());
         let conclusive = verdict != Verdict::Inconclusive;
         let sample = sample(&operation, verdict);
+        if verdict == Verdict::RetriedOk {
+            let [_, _, hour] = host.windows.figures(now.moment);
+            let masked = classify::masked(&operation.attempts, hour.masked_ratio());
+            operation.findings.extend(masked);
+        }
         if conclusive {
             slot.findings = operation.findings.clone();
         }
-        if let Some(surveyed) = operation.surveyed.take() {
-            operation.findings.extend_from_slice(&surveyed);
-            slot.survey_findings = surveyed;
+        for (kind, found) in std::mem::take(&mut operation.surveyed) {
+            operation.findings.extend_from_slice(&found);
+            slot.keep_survey(kind, found);
         }
         let record = Arc::new(record(*operation, &slot.dependency, verdict, failure));
         slot.tally.count_operation(verdict, record.elapsed);
         if !is_refused(&record) {
             // Where nothing was asked, the last verdict stands, and there is no evidence that could replace the outage's.
-            slot.keep(&record);
+            slot.history.keep(&record, room);
             slot.conclusive = conclusive;
         }
         if conclusive {

@@ -230,8 +230,8 @@ pub const METRICS: [Metric; 25] = [
         kind: Kind::Gauge,
         scope: Scope::Host,
         attributes: &[("kind", "closed, reset, silent")],
-        help: "After how long the host was seen to end an idle connection, and how.",
-        absent: "until it was seen",
+        help: "After how long idle connections to the host end, and how: as measured (`keepalive.discover`), or else as seen. Where they end in silence, the longest idle time after which one was still good.",
+        absent: "until it was measured or seen",
     },
     Metric {
         id: MetricId::TlsNotAfter,
@@ -252,7 +252,7 @@ pub const METRICS: [Metric; 25] = [
         kind: Kind::Gauge,
         scope: Scope::Dependency,
         attributes: &[],
-        help: "Whether the sources of the last resolution disagreed (1) or agreed (0).",
+        help: "Whether the sources of its name (hosts file, system, each nameserver) contradict each other (1) or not (0), as of the last comparison. Answers that rotate do not.",
         absent: "where sources were not compared",
     },
     Metric {

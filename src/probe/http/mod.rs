@@ -1,6 +1,7 @@
 //! HTTP probes: a request with its redirects, and the answer held against what the user expects.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) mod facts;
 pub(crate) mod link;
 pub(crate) mod prepared;
 mod redirect;
-mod trouble;
+pub(crate) mod trouble;
 
 use body::{Wanted, is_bodiless};
 use exchange::{Answer, Ask, ask};
@@ -68,6 +69,7 @@ pub(crate) async fn attempt(run: &mut Run<'_>, probe: &HttpProbe) -> Result<(), 
             Connection::Reuse | Connection::Fresh => None,
         },
         reuse: run.order.connection == Connection::Reuse && run.order.dependency.keepalive.reuse,
+        tunnelled: false,
     };
     loop {
         let answer = ask(run, &next).await?;
@@ -165,8 +167,11 @@ fn follow<'a>(
             ..probe.resolve.clone()
         })
     };
+    // One address was asked for: it is asked for the other port of the same host as well.
+    let only = last.only.filter(|_| same_host);
+    let only = only.map(|address| SocketAddr::new(address.ip(), target.url.endpoint.port));
     Ask {
-        only: if own { last.only } else { None },
+        only,
         reuse: own && run.order.dependency.keepalive.reuse && last.only.is_none(),
         target,
         method,
@@ -344,7 +349,7 @@ async fn read_body(
 }
 
 /// Reads some of the body of an answer that is decided already: as evidence, and to keep the connection.
-async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: ResponseFacts) {
+pub(crate) async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: ResponseFacts) {
     let hop = answer.hop;
     let wanted = Wanted {
         max: DRAIN_BYTES,
