@@ -37,3 +37,4 @@ mod services;
 mod stalls;
 mod start;
 mod transport;
+mod views;
