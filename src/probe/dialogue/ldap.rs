@@ -58,7 +58,9 @@ async fn answer(talk: &mut Talk<'_, '_>, operation: u8, wanted: &str) -> Result<
     let mut body = Vec::new();
     if let (0x30, Some((count, short))) = (head[0], more) {
         let digits = talk.exactly(count, wanted).await?;
-        let length = digits.iter().fold(short, |sum, digit| sum << 8 | usize::from(*digit));
+        let length = digits
+            .iter()
+            .fold(short, |sum, digit| sum << 8 | usize::from(*digit));
         head.extend_from_slice(&digits);
         if length <= LONGEST {
             body = talk.exactly(length, wanted).await?;
@@ -84,7 +86,11 @@ async fn answer(talk: &mut Talk<'_, '_>, operation: u8, wanted: &str) -> Result<
 fn refused(talk: &mut Talk<'_, '_>, wanted: &str, answer: &Answer, how: Mismatch) -> Halt {
     let code = answer.code.to_string();
     let name = name(answer.code).as_bytes();
-    let got = if answer.message.is_empty() { name } else { &answer.message };
+    let got = if answer.message.is_empty() {
+        name
+    } else {
+        &answer.message
+    };
     talk.odd(Odd {
         wanted,
         got,
