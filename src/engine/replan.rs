@@ -80,6 +80,7 @@ impl Engine {
             unchanged,
         }));
         self.use_new_room(now, out);
+        self.replan_idle(plan, now, out);
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {

@@ -70,6 +70,7 @@ struct IdleTimeoutV1 {
     low: u64,
     high: u64,
     samples: u8,
+    control_uses: u32,
     announced: Option<u64>,
 }
 
@@ -88,6 +89,7 @@ impl IdleTimeoutV1 {
             low: nanos(low),
             high: nanos(high),
             samples: measurement.samples,
+            control_uses: measurement.control_uses,
             announced: measurement.announced.map(nanos),
         }
     }
@@ -115,6 +117,7 @@ impl IdleTimeoutV1 {
             measurement: IdleMeasurement {
                 limit,
                 samples: self.samples,
+                control_uses: self.control_uses,
                 announced: self.announced.map(Duration::from_nanos),
                 at: Wall::from_unix_nanos(self.at),
             },

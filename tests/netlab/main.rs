@@ -13,4 +13,5 @@ mod run;
 mod addresses;
 mod harness;
 mod icmp;
+mod keepalive;
 mod names;
