@@ -182,6 +182,7 @@ impl Talk<'_> {
         let mut asked = [Some(Request::new(&self.question, self.edns)?), None];
         let mut patience = times.resend;
         let mut plain = None;
+        let mut unusable = 0_u32;
         loop {
             for request in asked.iter().flatten() {
                 let sending = socket.send(&request.bytes);
@@ -204,6 +205,7 @@ impl Talk<'_> {
                 };
                 self.wire.received += length as u64;
                 let Some((edns, heard)) = answer_to_any(&buffer[..length], &asked, &self.question) else {
+                    unusable += 1;
                     continue;
                 };
                 if edns == self.edns {
@@ -219,7 +221,13 @@ impl Talk<'_> {
             }
             self.how.unanswered = self.how.unanswered.saturating_add(1);
             if Instant::now() >= times.deadline {
-                return Err(Trouble::TimedOut);
+                return Err(match unusable {
+                    0 => Trouble::TimedOut,
+                    // Somebody is there, and what it sends is no answer: another server's fault than silence.
+                    count => Trouble::Malformed(
+                        format!("{count} datagrams came, and none of them answers the question").into(),
+                    ),
+                });
             }
             if self.edns && asked[1].is_none() {
                 asked[1] = Some(Request::new(&self.question, false)?);
