@@ -119,6 +119,7 @@ pub struct Engine {
     planned: bool,
     persist: persist::Persist,
     idle: idle::Desk,
+    names_kept: names::NamesKept,
 }
 
 impl Engine {
@@ -145,6 +146,7 @@ impl Engine {
             planned: false,
             persist: persist::Persist::default(),
             idle: idle::Desk::default(),
+            names_kept: names::NamesKept::default(),
         }
     }
 

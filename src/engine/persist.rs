@@ -44,6 +44,11 @@ impl Engine {
         for record in records {
             match record {
                 Record::IdleTimeout { host, measurement } => self.restore_idle(host, measurement),
+                Record::Names {
+                    dependency,
+                    name,
+                    seen,
+                } => self.names_kept.add(dependency, name, seen),
             }
         }
     }
