@@ -205,7 +205,8 @@ impl Talk<'_> {
                 };
                 self.wire.received += length as u64;
                 let Some((edns, heard)) = answer_to_any(&buffer[..length], &asked, &self.question) else {
-                    unusable += 1;
+                    // With another id it may be forged, or an answer that came too late to an earlier question.
+                    unusable += u32::from(has_id_of(&buffer[..length], &asked));
                     continue;
                 };
                 if edns == self.edns {
@@ -283,6 +284,12 @@ impl Talk<'_> {
         answer_to(&message, id, &self.question)
             .unwrap_or_else(|| Err(Trouble::Malformed("the answer is to another question".into())))
     }
+}
+
+/// Whether a message, usable or not, carries the id of one of these questions.
+fn has_id_of(message: &[u8], asked: &[Option<Request>]) -> bool {
+    let mut ids = asked.iter().flatten().map(|request| request.id.to_be_bytes());
+    message.len() >= 2 && ids.any(|id| id == message[..2])
 }
 
 /// One question as it goes out.
