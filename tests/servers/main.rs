@@ -26,11 +26,15 @@ mod serve;
 
 mod answers;
 mod broken;
+mod browsers;
+mod certificates;
 mod expectations;
 mod h2;
 mod healthy;
 mod kept;
+mod mtls;
 mod names;
+mod proxies;
 mod revocation;
 mod schemes;
 mod stalls;
