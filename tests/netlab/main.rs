@@ -12,4 +12,5 @@ mod run;
 
 mod addresses;
 mod harness;
+mod keepalive;
 mod names;
