@@ -39,6 +39,7 @@ mod names;
 mod proxies;
 mod revocation;
 mod schemes;
+mod services;
 mod stalls;
 mod start;
 mod transport;
