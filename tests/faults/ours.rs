@@ -17,7 +17,10 @@ async fn urls_that_cannot_be_meant_are_refused_before_anything_is_sent() {
     ] {
         let said = check(&[url]).await;
         assert_eq!(said.status, Some(2), "{url}: {}", said.errors);
-        assert!(said.diagnoses.is_empty(), "{url}");
+        let [found] = &said.diagnoses[..] else {
+            panic!("{url}: one object, not {}", said.diagnoses.len());
+        };
+        found.failed("config.url_invalid - fast config no");
         assert!(said.errors.contains(words), "{url}: {}", said.errors);
     }
 }
