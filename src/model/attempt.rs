@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
+pub use super::network::{ConnectFacts, IcmpError, IcmpMeaning, Neighbour, NeighbourState, Route};
 pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
 
 /// One request with all its hops. It has exactly one outcome.
@@ -84,6 +85,8 @@ pub struct Hop {
     pub quiet: Option<Duration>,
     /// TCP_INFO at the end of this use.
     pub tcp: Option<TcpFacts>,
+    /// What else is known of a connection that could not be made.
+    pub connect: Option<Box<ConnectFacts>>,
     pub resolution: Option<Box<Resolution>>,
     pub tls: Option<Box<TlsFacts>>,
     pub response: Option<Box<ResponseFacts>>,
@@ -108,6 +111,7 @@ impl Hop {
             received: 0,
             quiet: None,
             tcp: None,
+            connect: None,
             resolution: None,
             tls: None,
             response: None,
@@ -398,6 +402,12 @@ pub struct TcpFacts {
     pub bytes_acked: Option<u64>,
     pub bytes_received: Option<u64>,
     pub not_sent: Option<u32>,
+    /// Segments that the peer holds beyond a gap: they are shorter than the ones that went missing, often.
+    pub sacked: u32,
+    /// Size of the largest segment received lately; 536 until there was a larger one.
+    pub receive_mss: u32,
+    /// Segments received beyond a gap, where the kernel counts them.
+    pub out_of_order: Option<u32>,
 }
 
 /// How the name became addresses, or did not.

@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod expect;
 pub mod failure;
 pub mod histogram;
+pub mod network;
 pub mod order;
 pub mod page;
 pub mod phase;

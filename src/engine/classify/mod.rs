@@ -12,6 +12,7 @@ mod expect;
 mod findings;
 mod fix;
 mod http;
+mod icmp;
 mod names;
 mod ours;
 mod precedence;

@@ -8,6 +8,7 @@ use crate::model::phase::Phase;
 
 use super::errno;
 use super::http;
+use super::icmp;
 use super::scene::{Found, Scene};
 
 /// A refusal of our own routing table comes back within the call. A router's takes at least a link.
@@ -35,10 +36,18 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
 }
 
 fn connecting(scene: &Scene<'_>, call: Call, errno: i32) -> Found {
-    let on_loopback = scene.address().is_some_and(|address| address.ip().is_loopback());
+    let facts = scene.connect_facts();
+    if let Some(found) = facts.and_then(|facts| icmp::explain(scene, facts)) {
+        return found;
+    }
+    let at_once = facts.is_some_and(|facts| facts.at_once);
+    let no_message = facts.is_some_and(|facts| facts.queue_read) || scene.is_to_this_host();
     match errno {
-        // Without the error queue an ICMP refusal looks the same; on loopback nothing stands between.
-        errno::ECONNREFUSED if on_loopback => Found::observed(Cause::TcpRefusedRst),
+        // Without the error queue an ICMP refusal looks the same; to this host itself nothing stands between.
+        errno::ECONNREFUSED if no_message => Found::observed(Cause::TcpRefusedRst),
+        errno::ENETUNREACH | errno::EHOSTUNREACH if at_once => Found::observed(Cause::TcpNoRoute),
+        // What ICMPv6 calls prohibited is this errno, where the message itself could not be had.
+        errno::EACCES => Found::likely(Cause::TcpProhibited, &[Cause::LocalPolicyDenied]),
         errno::ECONNREFUSED => Found::likely(Cause::TcpRefusedRst, &[Cause::TcpRefusedIcmp]),
         errno::ETIMEDOUT => silence(scene).slow(),
         errno::EINVAL | errno::ENETDOWN => Found::observed(Cause::TcpNoRoute),
@@ -62,11 +71,11 @@ fn unreachable(scene: &Scene<'_>, said_by_router: Cause) -> Found {
     }
 }
 
-/// Nothing answers the SYN. The fact is certain, its reason is not: a filter, a host that is down, or (the only one left
-/// on loopback) a listener whose accept queue is full.
+/// Nothing answers the SYN. The fact is certain, its reason is not: a filter, a host that is down, or (what is
+/// left on this host itself) a listener whose accept queue is full.
 fn silence(scene: &Scene<'_>) -> Found {
     let found = Found::observed(Cause::TcpTimedOut);
-    if scene.address().is_some_and(|address| address.ip().is_loopback()) {
+    if scene.is_to_this_host() {
         return found
             .with("accept_queue_full", "likely")
             .or(&[Cause::TcpTimedOutFiltered]);
