@@ -10,4 +10,5 @@ mod net;
 #[allow(dead_code, reason = "every scenario uses its own part of the lab")]
 mod run;
 
+mod connecting;
 mod harness;

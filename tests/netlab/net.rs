@@ -13,6 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 pub const CLIENT: &str = "10.91.0.2";
 pub const ROUTER: &str = "10.91.0.1";
@@ -75,6 +76,9 @@ impl Net {
         for host in [Host::Client, Host::Router, Host::Server] {
             run("ip", ["netns", "add", &net.name(host)]);
             net.on(host, "ip", ["link", "set", "lo", "up"]);
+            // Without it, link-local addresses cannot be used in the first second, and neighbours stay unknown so long.
+            net.sysctl(host, "net.ipv6.conf.all.accept_dad=0");
+            net.sysctl(host, "net.ipv6.conf.default.accept_dad=0");
         }
         net.join(Host::Client, "c0", "r0");
         net.join(Host::Server, "s0", "r1");
@@ -89,6 +93,9 @@ impl Net {
             // Without duplicate address detection the address can be used at once.
             net.on(host, "ip", ["-6", "addr", "add", v6, "dev", device, "nodad"]);
             net.on(host, "ip", ["link", "set", device, "up"]);
+        }
+        for (host, device, ..) in sides {
+            net.await_link(host, device);
         }
         net.sysctl(Host::Router, "net.ipv4.ip_forward=1");
         net.sysctl(Host::Router, "net.ipv6.conf.all.forwarding=1");
@@ -112,6 +119,19 @@ impl Net {
                 &router,
             ],
         );
+    }
+
+    /// Waits until the device is up in the eyes of IPv6 as well: the kernel tells of a new carrier at most once a
+    /// second, and until then neighbour discovery is deaf on it.
+    fn await_link(&self, host: Host, device: &str) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while !self
+            .on(host, "ip", ["-o", "link", "show", "dev", device])
+            .contains("state UP")
+        {
+            assert!(Instant::now() < until, "{device} does not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The namespace's name.
