@@ -167,6 +167,7 @@ impl World {
                 self.under_way.retain(|order| order.operation() != operation);
             }
             Output::Forget(_) => {}
+            Output::Persist { changes, .. } => assert!(!changes.is_empty(), "nothing to keep"),
             Output::Observed(Event::OperationFinished(record)) => {
                 assert!(self.finished.insert(record.id), "concluded twice");
                 assert!(

@@ -10,6 +10,7 @@ mod conduct;
 mod host;
 mod looks;
 mod operation;
+mod persist;
 mod random;
 mod read;
 mod replan;
@@ -29,6 +30,7 @@ use crate::model::event::Event;
 use crate::model::histogram::Histogram;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
 use crate::model::plan::{Limits, Plan};
+use crate::model::record::{Change, PersistSeq};
 use crate::model::time::{Moment, Now, Wall};
 
 use random::Random;
@@ -50,6 +52,8 @@ pub enum Input {
         operation: OperationId,
         confirmation: Box<Confirmation>,
     },
+    /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
+    Persisted { seq: PersistSeq, durable: bool },
     /// A deadline that the engine named has come.
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
@@ -65,6 +69,11 @@ pub enum Output {
     Cancel(OperationId),
     /// The dependency left the plan, or asks something else now: what is kept for it can go.
     Forget(Arc<str>),
+    /// This must survive a restart; [`Input::Persisted`] answers.
+    Persist {
+        seq: PersistSeq,
+        changes: Vec<Change>,
+    },
     Observed(Event),
 }
 
@@ -93,6 +102,7 @@ pub struct Engine {
     /// A plan of one round, or a stop, has been reported as done.
     drained: bool,
     planned: bool,
+    persist: persist::Persist,
 }
 
 impl Engine {
@@ -117,6 +127,7 @@ impl Engine {
             since: now.wall,
             drained: false,
             planned: false,
+            persist: persist::Persist::default(),
         }
     }
 
@@ -138,6 +149,7 @@ impl Engine {
             } => {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
+            Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
         }

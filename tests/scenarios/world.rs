@@ -169,6 +169,11 @@ impl World {
             }
             Output::Cancel(operation) => self.say(format!("operation {} is cancelled", operation.0)),
             Output::Forget(name) => self.say(format!("{name} is forgotten")),
+            Output::Persist { changes, .. } => {
+                for change in &changes {
+                    self.say(format!("kept: {}", change.key()));
+                }
+            }
             Output::Observed(event) => self.observed(&event),
         }
     }
