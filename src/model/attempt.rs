@@ -9,7 +9,10 @@ use super::evidence::Evidence;
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
-pub use super::network::{ConnectFacts, IcmpError, IcmpMeaning, Neighbour, NeighbourState, Route};
+pub use super::network::{
+    ConnectFacts, IcmpError, IcmpMeaning, LookedAt, Neighbour, NeighbourState, Route, Seen, SegmentTrial,
+    Sign, SignsOfLife,
+};
 pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
 
 /// One request with all its hops. It has exactly one outcome.
@@ -542,6 +545,10 @@ pub enum ConfirmationResult {
     ClientHello { spoke_tls: bool },
     /// The same request on a fresh connection to the same address.
     FreshConnection { worked: bool },
+    /// What else answers from an address whose port does not.
+    SignsOfLife(Box<SignsOfLife>),
+    /// The same in small segments, and in the usual ones again.
+    MssClamp(Vec<SegmentTrial>),
     /// It could not be done; why.
     NotDone(Box<str>),
 }

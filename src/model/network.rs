@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::attempt::TcpFacts;
+
 /// What is known of a connection that could not be made, beyond the errno. Looked for only when one failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectFacts {
@@ -126,6 +128,116 @@ impl NeighbourState {
             NeighbourState::Static => "static",
         }
     }
+}
+
+/// What was found when something was looked for that answers from a silent address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignsOfLife {
+    /// The address is one of this host's own.
+    pub own_address: bool,
+    pub route: Option<Route>,
+    /// In the order in which they should be read.
+    pub signs: Vec<Sign>,
+}
+
+/// One step of the search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    pub looked_at: LookedAt,
+    pub seen: Seen,
+    pub elapsed: Duration,
+}
+
+impl Sign {
+    /// Whether something of the address itself answered.
+    pub fn is_alive(&self) -> bool {
+        let of_the_peer = !matches!(self.looked_at, LookedAt::OwnListener | LookedAt::OwnOutput);
+        of_the_peer && matches!(self.seen, Seen::Answered | Seen::Refused)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookedAt {
+    /// The queue of the port's listener, where that is on this host.
+    OwnListener,
+    /// Whether a packet for a new connection gets out of this host.
+    OwnOutput,
+    /// ICMP.
+    Echo,
+    /// A segment to the port that belongs to no connection.
+    StraySegment,
+    /// The same port once more.
+    Again,
+    /// Another TCP port.
+    Port(u16),
+    Udp(u16),
+}
+
+impl LookedAt {
+    pub const fn id(self) -> &'static str {
+        match self {
+            LookedAt::OwnListener => "own_listener",
+            LookedAt::OwnOutput => "own_output",
+            LookedAt::Echo => "icmp_echo",
+            LookedAt::StraySegment => "stray_segment",
+            LookedAt::Again => "again",
+            LookedAt::Port(_) => "tcp_port",
+            LookedAt::Udp(_) => "udp_port",
+        }
+    }
+
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            LookedAt::Port(port) | LookedAt::Udp(port) => Some(port),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It answered as it should (of this host's own output: the packet was sent).
+    Answered,
+    /// The address itself refused, by a reset or by ICMP.
+    Refused,
+    Silent,
+    /// An ICMP error, of somebody else than the address.
+    Icmp(IcmpError),
+    /// Nothing listens.
+    Nothing,
+    /// So many connections wait to be accepted.
+    Waiting(u32),
+    /// This process has not the privilege for it.
+    NotAllowed,
+    /// A system call failed, with that errno.
+    Failed(i32),
+}
+
+impl Seen {
+    pub const fn id(self) -> &'static str {
+        match self {
+            Seen::Answered => "answered",
+            Seen::Refused => "refused",
+            Seen::Silent => "silent",
+            Seen::Icmp(_) => "icmp",
+            Seen::Nothing => "nothing",
+            Seen::Waiting(_) => "waiting",
+            Seen::NotAllowed => "not_allowed",
+            Seen::Failed(_) => "failed",
+        }
+    }
+}
+
+/// One try with a size of segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentTrial {
+    /// The largest segment allowed; `None` for what the system uses.
+    pub mss: Option<u16>,
+    /// Whether it came through.
+    pub worked: bool,
+    pub elapsed: Duration,
+    /// TCP_INFO at its end.
+    pub tcp: Option<TcpFacts>,
 }
 
 #[cfg(test)]

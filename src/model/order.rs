@@ -54,6 +54,19 @@ pub enum ConfirmationKind {
     ClientHello(SocketAddr),
     /// Ask again on a fresh connection to the address whose parked connection failed.
     FreshConnection(SocketAddr),
+    /// Look for anything that answers from an address that does not answer a connection attempt; for what alarms
+    /// intrusion detection (other ports) only when `all` is allowed.
+    SignsOfLife { address: SocketAddr, all: bool },
+    /// Try small segments, and then the usual ones again.
+    MssClamp { address: SocketAddr, stalled: Stalled },
+}
+
+/// What was under way when large packets seemed to vanish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stalled {
+    Handshake,
+    Sending,
+    Receiving,
 }
 
 impl ConfirmationKind {
@@ -62,6 +75,8 @@ impl ConfirmationKind {
             ConfirmationKind::NotFoundVariants => "not_found_variants",
             ConfirmationKind::ClientHello(_) => "client_hello",
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
+            ConfirmationKind::SignsOfLife { .. } => "signs_of_life",
+            ConfirmationKind::MssClamp { .. } => "mss_clamp",
         }
     }
 }

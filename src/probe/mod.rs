@@ -118,7 +118,7 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
     }
     let mut run = Run::new(world, order);
     // The run is plain data: what a panic leaves of it is still true.
-    let done = AssertUnwindSafe(probe(&mut run)).catch_unwind().await;
+    let done = AssertUnwindSafe(go(&mut run)).catch_unwind().await;
     let outcome = match done {
         Ok(Ok(())) => Outcome::Answered,
         Ok(Err(stop)) => Outcome::Stopped(stop),
@@ -127,7 +127,8 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
     run.finish(outcome)
 }
 
-async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
+/// Makes the attempt that the run was begun for.
+pub(crate) async fn go(run: &mut Run<'_>) -> Result<(), Halt> {
     match &run.order.dependency.probe {
         Probe::Http(probe) => http::attempt(run, probe).await,
         Probe::Tcp(probe) => connect::tcp(run, probe).await,

@@ -140,7 +140,7 @@ async fn connect(
     deadline: Deadline,
 ) -> Result<Arc<Wire>, Halt> {
     let began = Instant::now();
-    let socket = match begin_connect(address) {
+    let socket = match begin_connect(address, run.segment) {
         Ok(socket) => socket,
         Err((call, err)) => {
             run.spent(hop, Phase::Connect, began);
@@ -213,11 +213,20 @@ fn failed(hop: HopIndex, call: Call, err: &io::Error) -> Halt {
 }
 
 /// A socket whose handshake has begun. The error says which call failed.
-fn begin_connect(address: SocketAddr) -> Result<TcpStream, (Call, io::Error)> {
+pub(crate) fn begin_connect(
+    address: SocketAddr,
+    segment: Option<u16>,
+) -> Result<TcpStream, (Call, io::Error)> {
     let domain = Domain::for_address(address);
     let socket = new_socket(domain).map_err(|err| (Call::Socket, err))?;
     socket.set_tcp_nodelay(true).map_err(|err| (Call::Socket, err))?;
     error_queue::want(&socket, address.is_ipv6(), true);
+    if let Some(segment) = segment {
+        // Before connect(2), so that the peer is told as well and keeps to it.
+        socket
+            .set_tcp_mss(segment.into())
+            .map_err(|err| (Call::Socket, err))?;
+    }
     match socket.connect(&address.into()) {
         Err(err) if err.raw_os_error() != Some(libc::EINPROGRESS) => return Err((Call::Connect, err)),
         _ => {}

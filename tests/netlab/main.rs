@@ -12,3 +12,5 @@ mod run;
 
 mod connecting;
 mod harness;
+mod path_mtu;
+mod silence;

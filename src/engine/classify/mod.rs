@@ -15,6 +15,7 @@ mod http;
 mod icmp;
 mod names;
 mod ours;
+mod path_mtu;
 mod precedence;
 mod proxy;
 mod recognise;

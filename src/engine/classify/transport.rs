@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::attempt::{Call, TcpFacts, Trouble};
+use crate::model::attempt::{Call, Trouble};
 use crate::model::cause::Cause;
 use crate::model::phase::Phase;
 
 use super::errno;
 use super::http;
 use super::icmp;
+use super::path_mtu;
 use super::scene::{Found, Scene};
 
 /// A refusal of our own routing table comes back within the call. A router's takes at least a link.
@@ -28,8 +29,13 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             other.or_else(|| established(scene, errno))
         }
         Trouble::TimedOut(_) if scene.phase() == Some(Phase::Connect) => Some(silence(scene)),
-        Trouble::TimedOut(_) if matches!(scene.phase(), Some(Phase::Request | Phase::FirstByte)) => {
-            unacknowledged(scene)
+        Trouble::TimedOut(_)
+            if matches!(
+                scene.phase(),
+                Some(Phase::Tls | Phase::Request | Phase::FirstByte | Phase::Body)
+            ) =>
+        {
+            not_reading(scene).or_else(|| path_mtu::explain(scene))
         }
         _ => None,
     }
@@ -135,22 +141,9 @@ pub fn wants_client_certificate(scene: &Scene<'_>) -> bool {
         .is_some_and(|tls| tls.client_cert_requested && !tls.client_cert_sent)
 }
 
-/// Silence while the request goes out or the answer is awaited, where the kernel's figures put it below HTTP.
-fn unacknowledged(scene: &Scene<'_>) -> Option<Found> {
-    let tcp = scene.hop?.tcp?;
-    if is_not_reading(&tcp) {
-        return Some(Found::observed(Cause::TcpPeerNotReading));
-    }
-    if tcp.unacked >= 2 && tcp.retransmits >= 1 && tcp.backoff >= 1 && !scene.response_begun() {
-        return Some(Found::likely(
-            Cause::TcpPathMtuBlackHole,
-            &[Cause::TcpTimedOut, Cause::HttpTimedOutFirstByte],
-        ));
-    }
-    None
-}
-
 /// The peer's window is shut, and our probes of it are answered by nothing but that.
-fn is_not_reading(tcp: &TcpFacts) -> bool {
-    tcp.send_window == Some(0) && tcp.probes > 0
+fn not_reading(scene: &Scene<'_>) -> Option<Found> {
+    let tcp = scene.hop?.tcp?;
+    let shut = tcp.send_window == Some(0) && tcp.probes > 0;
+    (shut && scene.phase() != Some(Phase::Body)).then(|| Found::observed(Cause::TcpPeerNotReading))
 }

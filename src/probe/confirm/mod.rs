@@ -2,7 +2,9 @@
 
 mod client_hello;
 mod fresh_connection;
+mod mss_clamp;
 mod not_found;
+mod signs_of_life;
 
 use tokio::time::Instant;
 
@@ -30,6 +32,12 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
         ConfirmationKind::ClientHello(address) => client_hello::client_hello(world, &attempt, *address).await,
         ConfirmationKind::FreshConnection(address) => {
             fresh_connection::fresh_connection(world, attempt, *address, &mut evidence).await
+        }
+        ConfirmationKind::SignsOfLife { address, all } => {
+            signs_of_life::signs_of_life(*address, *all, order.budget).await
+        }
+        ConfirmationKind::MssClamp { address, stalled } => {
+            mss_clamp::mss_clamp(world, attempt, *address, *stalled).await
         }
     };
     Confirmation {

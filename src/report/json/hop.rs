@@ -99,7 +99,7 @@ fn connect(facts: &ConnectFacts) -> Json {
     })
 }
 
-fn route(route: Route) -> Json {
+pub fn route(route: Route) -> Json {
     let neighbour = route.neighbour.map_or(Json::Null, |neighbour| {
         json!({
             "state": neighbour.state.id(),

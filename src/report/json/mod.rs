@@ -123,7 +123,10 @@ fn retry(decision: &RetryDecision) -> Json {
 fn confirmation(record: &ConfirmationRecord) -> Json {
     let address = match &record.kind {
         ConfirmationKind::NotFoundVariants => None,
-        ConfirmationKind::ClientHello(address) | ConfirmationKind::FreshConnection(address) => Some(address),
+        ConfirmationKind::ClientHello(address)
+        | ConfirmationKind::FreshConnection(address)
+        | ConfirmationKind::SignsOfLife { address, .. }
+        | ConfirmationKind::MssClamp { address, .. } => Some(address),
     };
     json!({
         "kind": record.kind.id(),

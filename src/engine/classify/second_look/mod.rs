@@ -6,7 +6,9 @@
 
 mod client_hello;
 mod fresh_connection;
+mod mss_clamp;
 mod not_found;
+mod signs_of_life;
 #[cfg(test)]
 mod tests;
 
@@ -44,8 +46,13 @@ impl<'a> Question<'a> {
 }
 
 /// The looks that could settle a failure.
-const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] =
-    &[not_found::wanted, client_hello::wanted, fresh_connection::wanted];
+const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] = &[
+    not_found::wanted,
+    client_hello::wanted,
+    fresh_connection::wanted,
+    signs_of_life::wanted,
+    mss_clamp::wanted,
+];
 
 /// The looks that are worth making now and then although the dependency answers.
 const SURVEYS: &[fn(&Attempt, &Dependency) -> Option<ConfirmationKind>] = &[];
@@ -78,6 +85,8 @@ pub fn confirmed(mut failure: Failure, kind: &ConfirmationKind, confirmation: &C
         ConfirmationResult::NotFoundVariants(variants) => not_found::found(&mut failure, variants),
         ConfirmationResult::ClientHello { spoke_tls } => client_hello::answered(&mut failure, *spoke_tls),
         ConfirmationResult::FreshConnection { worked } => fresh_connection::made(&mut failure, *worked),
+        ConfirmationResult::SignsOfLife(found) => signs_of_life::looked(&mut failure, found),
+        ConfirmationResult::MssClamp(trials) => mss_clamp::tried(&mut failure, trials),
         ConfirmationResult::NotDone(why) => {
             let not_done = vec![("look", kind.id().into()), ("why", (&**why).into())];
             failure.evidence.set("second_look_not_done", Value::Map(not_done));
@@ -98,6 +107,8 @@ pub fn surveyed(
         ConfirmationResult::NotFoundVariants(_)
         | ConfirmationResult::ClientHello { .. }
         | ConfirmationResult::FreshConnection { .. }
+        | ConfirmationResult::SignsOfLife(_)
+        | ConfirmationResult::MssClamp(_)
         | ConfirmationResult::NotDone(_) => Vec::new(),
     }
 }
