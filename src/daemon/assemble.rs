@@ -317,6 +317,13 @@ impl Running {
         let _ = tokio::time::timeout(Duration::from_millis(200), &mut self.teller).await;
     }
 
+    /// Ends at once what is under way: it concludes as abandoned, or with what is known of it.
+    pub async fn abandon(&mut self) {
+        self.send(Input::Abandon).await;
+        // Nothing is waited for but the loop itself.
+        let _ = tokio::time::timeout(FLUSH, self.drained()).await;
+    }
+
     async fn send(&self, input: Input) {
         // The loop ends only with this handle.
         let _ = self.inputs.send(input).await;

@@ -58,6 +58,8 @@ pub enum Input {
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
     Stop,
+    /// The same, and what is under way ends now: with what is known of it, or as abandoned.
+    Abandon,
 }
 
 /// What the engine wants of the world.
@@ -152,6 +154,10 @@ impl Engine {
             Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
+            Input::Abandon => {
+                self.stop(now, out);
+                self.abandon_operations(now, out);
+            }
         }
         while let Some((due, alarm)) = self.alarms.take_due(now.moment) {
             match alarm {

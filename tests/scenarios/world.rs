@@ -109,6 +109,7 @@ impl World {
             Step::Suspend(span) => self.now = self.now + *span,
             Step::Figures(name) => self.figures(name),
             Step::Stop => self.apply(Input::Stop),
+            Step::Abandon => self.apply(Input::Abandon),
         }
     }
 

@@ -6,10 +6,6 @@ use crate::model::phase::Phase;
 
 use super::scene::{Found, Scene};
 
-/// What a connection that has seen no large segment takes as the size of the peer's segments, at most (the kernel begins
-/// with 536 and 88 less options, and learns from what comes).
-const SMALL_SEGMENT: u32 = 600;
-
 /// For a stall on an established connection. Only what sending or receiving large packets alone explains; it is likely, and
 /// no more, since a path that died altogether looks much the same: a second look with small segments settles it.
 pub fn explain(scene: &Scene<'_>) -> Option<Found> {
@@ -51,7 +47,8 @@ fn is_stuck_sending(tcp: &TcpFacts) -> bool {
     tcp.unacked >= 2 && tcp.retransmits >= 1 && tcp.backoff >= 1
 }
 
-/// Something came that lies beyond a gap, and what belongs into the gap never did; no full-sized segment ever came.
+/// Something came that lies beyond a gap, and what belongs into the gap never did; no segment as
+/// large as ours ever came.
 fn is_stuck_receiving(tcp: &TcpFacts) -> bool {
-    tcp.unacked == 0 && tcp.out_of_order.is_some_and(|count| count > 0) && tcp.receive_mss <= SMALL_SEGMENT
+    tcp.unacked == 0 && tcp.out_of_order.is_some_and(|count| count > 0) && tcp.receive_mss < tcp.send_mss
 }

@@ -141,9 +141,10 @@ pub fn wants_client_certificate(scene: &Scene<'_>) -> bool {
         .is_some_and(|tls| tls.client_cert_requested && !tls.client_cert_sent)
 }
 
-/// The peer's window is shut, and our probes of it are answered by nothing but that.
+/// The peer's window is shut, and our probes of it are answered by nothing but that. The kernel counts a probe only until it
+/// is answered; that the next one waits ever longer (the backoff) tells of those that were.
 fn not_reading(scene: &Scene<'_>) -> Option<Found> {
     let tcp = scene.hop?.tcp?;
-    let shut = tcp.send_window == Some(0) && tcp.probes > 0;
+    let shut = tcp.send_window == Some(0) && (tcp.probes > 0 || tcp.backoff > 0);
     (shut && scene.phase() != Some(Phase::Body)).then(|| Found::observed(Cause::TcpPeerNotReading))
 }

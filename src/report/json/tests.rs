@@ -89,6 +89,7 @@ fn presented_chain() -> TlsFacts {
             is_ca: false,
             self_issued: false,
             signature_algorithm: "ecdsa-with-SHA256".into(),
+            key: "EC P-256".into(),
             fingerprint: "9f86d081884c7d65".into(),
             needed: true,
         }],
