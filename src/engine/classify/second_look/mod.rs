@@ -11,6 +11,8 @@ mod not_found;
 mod signs_of_life;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_network;
 
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Hop, Role};
 use crate::model::dependency::{Confirm, Dependency, HttpProbe, Probe};

@@ -470,3 +470,98 @@ fn stale_connections() {
         ),
     ]);
 }
+
+#[test]
+fn stalls_of_large_packets() {
+    let sending = |phase| {
+        timeout(phase, Budget::Total).tcp(|tcp| {
+            tcp.unacked = 12;
+            tcp.retransmits = 4;
+            tcp.backoff = 4;
+            tcp.send_mss = 1448;
+        })
+    };
+    let receiving = |phase, receive_mss, out_of_order| {
+        timeout(phase, Budget::Phase).tcp(|tcp| {
+            tcp.send_mss = 1448;
+            tcp.receive_mss = receive_mss;
+            tcp.out_of_order = Some(out_of_order);
+        })
+    };
+    let body = |case: Case| case.hop(|hop| hop.status = Some(200));
+    let mtu = Cause::TcpPathMtuBlackHole;
+    let first_byte = Cause::HttpTimedOutFirstByte;
+    check(vec![
+        ("an upload", sending(Phase::Request), mtu, Likely, Slow),
+        (
+            "a ClientHello of two segments",
+            sending(Phase::Tls).https(|_| ()),
+            mtu,
+            Likely,
+            Slow,
+        ),
+        (
+            "one segment is no large exchange",
+            sending(Phase::FirstByte).tcp(|tcp| {
+                tcp.unacked = 1;
+                tcp.retransmits = 4;
+                tcp.backoff = 4;
+            }),
+            first_byte,
+            Likely,
+            Slow,
+        ),
+        (
+            "loopback has no path",
+            sending(Phase::FirstByte).at("127.0.0.1:80"),
+            first_byte,
+            Likely,
+            Slow,
+        ),
+        (
+            "an answer with a gap",
+            receiving(Phase::FirstByte, 697, 1),
+            mtu,
+            Likely,
+            Slow,
+        ),
+        (
+            "a flight of certificates with a gap",
+            receiving(Phase::Tls, 536, 2).https(|_| ()),
+            mtu,
+            Likely,
+            Slow,
+        ),
+        (
+            "a body with a gap",
+            body(receiving(Phase::Body, 536, 1)),
+            mtu,
+            Likely,
+            Slow,
+        ),
+        (
+            "full segments came before",
+            body(receiving(Phase::Body, 1448, 1)),
+            Cause::HttpTimedOutBodyStall,
+            Observed,
+            Slow,
+        ),
+        (
+            "a slow server leaves no gap",
+            receiving(Phase::FirstByte, 536, 0),
+            first_byte,
+            Observed,
+            Slow,
+        ),
+        (
+            "the peer answers our probes of its shut window",
+            timeout(Phase::Request, Budget::Total).tcp(|tcp| {
+                tcp.send_window = Some(0);
+                tcp.backoff = 4;
+            }),
+            Cause::TcpPeerNotReading,
+            Observed,
+            Slow,
+        ),
+    ]);
+}
