@@ -7,6 +7,7 @@ mod admission;
 mod breaker;
 pub mod classify;
 mod conduct;
+mod history;
 mod host;
 mod looks;
 mod operation;

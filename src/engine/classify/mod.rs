@@ -6,11 +6,13 @@
 
 mod address;
 mod deadline;
+mod dialogue;
 mod errno;
 mod evidence;
 mod expect;
 mod findings;
 mod fix;
+mod grpc;
 mod http;
 mod icmp;
 mod names;
@@ -19,12 +21,14 @@ mod path_mtu;
 mod precedence;
 mod proxy;
 mod recognise;
+mod refusal;
 mod resolve;
 mod scene;
 mod second_look;
 mod stale;
 mod tls;
 mod transport;
+mod websocket;
 
 #[cfg(test)]
 mod tests;

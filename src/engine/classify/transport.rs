@@ -8,8 +8,8 @@ use crate::model::phase::Phase;
 
 use super::errno;
 use super::http;
-use super::icmp;
 use super::path_mtu;
+use super::refusal;
 use super::scene::{Found, Scene};
 
 /// A refusal of our own routing table comes back within the call. A router's takes at least a link.
@@ -43,7 +43,7 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
 
 fn connecting(scene: &Scene<'_>, call: Call, errno: i32) -> Found {
     let facts = scene.connect_facts();
-    if let Some(found) = facts.and_then(|facts| icmp::explain(scene, facts)) {
+    if let Some(found) = facts.and_then(|facts| refusal::explain(scene, facts)) {
         return found;
     }
     let at_once = facts.is_some_and(|facts| facts.at_once);

@@ -233,13 +233,13 @@ fn only_small_working_and_usual_failing_again_proves_it() {
     let (fails, again, works) = (trial(Some(1000), false), trial(None, false), trial(None, true));
     assert_eq!(tried(Phase::Request, &[small.clone(), again.clone()]), proved);
     assert_eq!(tried(Phase::Request, &[fails.clone(), smaller, again]), proved);
-    assert_eq!(tried(Phase::Request, &[small.clone()]), likely);
+    assert_eq!(tried(Phase::Request, std::slice::from_ref(&small)), likely);
     let not = |cause| (cause, Confidence::Likely);
     assert_eq!(
         tried(Phase::Request, &[small.clone(), works.clone()]),
         not(Cause::TcpTimedOut)
     );
-    assert_eq!(tried(Phase::Request, &[fails.clone()]), not(Cause::TcpTimedOut));
+    assert_eq!(tried(Phase::Request, std::slice::from_ref(&fails)), not(Cause::TcpTimedOut));
     assert_eq!(tried(Phase::Tls, &[fails]), not(Cause::TlsTimedOut));
     assert_eq!(
         tried(Phase::Body, &[small, works]),
