@@ -239,7 +239,10 @@ fn only_small_working_and_usual_failing_again_proves_it() {
         tried(Phase::Request, &[small.clone(), works.clone()]),
         not(Cause::TcpTimedOut)
     );
-    assert_eq!(tried(Phase::Request, std::slice::from_ref(&fails)), not(Cause::TcpTimedOut));
+    assert_eq!(
+        tried(Phase::Request, std::slice::from_ref(&fails)),
+        not(Cause::TcpTimedOut)
+    );
     assert_eq!(tried(Phase::Tls, &[fails]), not(Cause::TlsTimedOut));
     assert_eq!(
         tried(Phase::Body, &[small, works]),
