@@ -320,12 +320,17 @@ impl Engine {
         let verdict = verdict(&operation, failure.as_ref());
         let conclusive = verdict != Verdict::Inconclusive;
         let sample = sample(&operation, verdict);
+        if verdict == Verdict::RetriedOk {
+            let [_, _, hour] = host.windows.figures(now.moment);
+            let masked = classify::masked(&operation.attempts, hour.masked_ratio());
+            operation.findings.extend(masked);
+        }
         if conclusive {
             slot.findings = operation.findings.clone();
         }
-        if let Some(surveyed) = operation.surveyed.take() {
-            operation.findings.extend_from_slice(&surveyed);
-            slot.survey_findings = surveyed;
+        for (kind, found) in std::mem::take(&mut operation.surveyed) {
+            operation.findings.extend_from_slice(&found);
+            slot.keep_survey(kind, found);
         }
         let record = Arc::new(record(*operation, &slot.dependency, verdict, failure));
         slot.tally.count_operation(verdict, record.elapsed);

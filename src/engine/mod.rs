@@ -10,6 +10,7 @@ mod conduct;
 mod history;
 mod host;
 mod looks;
+mod names;
 mod operation;
 mod persist;
 mod random;

@@ -25,8 +25,8 @@ pub struct Operation {
     pub attempts: Vec<AttemptRecord>,
     pub confirmations: Vec<ConfirmationRecord>,
     pub findings: Vec<Finding>,
-    /// What its surveys found, where some were made.
-    pub surveyed: Option<Vec<Finding>>,
+    /// What each of its surveys found, by the kind of look.
+    pub surveyed: Vec<(&'static str, Vec<Finding>)>,
 }
 
 /// What the operation waits for.
@@ -64,7 +64,7 @@ impl Operation {
             attempts: Vec::with_capacity(1),
             confirmations: Vec::new(),
             findings: Vec::new(),
-            surveyed: None,
+            surveyed: Vec::new(),
         }
     }
 

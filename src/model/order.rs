@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::Budget;
-use super::dependency::{Dependency, DependencyIndex};
+use super::dependency::{Dependency, DependencyIndex, Family};
 
 /// Identifies one operation of one dependency; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,10 @@ pub enum ConfirmationKind {
     SignsOfLife { address: SocketAddr, all: bool },
     /// Try small segments, and then the usual ones again.
     MssClamp { address: SocketAddr, stalled: Stalled },
+    /// Ask every address of these families on its own.
+    EveryAddress(Family),
+    /// Ask every source of the name: the hosts file, the system's resolver, each nameserver.
+    CompareNames,
 }
 
 /// What was under way when large packets seemed to vanish.
@@ -77,6 +81,8 @@ impl ConfirmationKind {
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
             ConfirmationKind::SignsOfLife { .. } => "signs_of_life",
             ConfirmationKind::MssClamp { .. } => "mss_clamp",
+            ConfirmationKind::EveryAddress(_) => "every_address",
+            ConfirmationKind::CompareNames => "compare_names",
         }
     }
 }

@@ -10,7 +10,9 @@ mod net;
 #[allow(dead_code, reason = "every scenario uses its own part of the lab")]
 mod run;
 
+mod addresses;
 mod connecting;
 mod harness;
+mod names;
 mod path_mtu;
 mod silence;

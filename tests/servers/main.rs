@@ -26,6 +26,7 @@ mod serve;
 
 mod answers;
 mod broken;
+mod certs;
 mod expectations;
 mod h2;
 mod healthy;
@@ -36,3 +37,4 @@ mod schemes;
 mod stalls;
 mod start;
 mod transport;
+mod views;

@@ -1,10 +1,13 @@
 //! Second looks: what the engine asks for to tell apart what one attempt cannot. One file each.
 
 mod client_hello;
+mod compare_names;
+mod every_address;
 mod fresh_connection;
 mod mss_clamp;
 mod not_found;
 mod signs_of_life;
+mod trial;
 
 use tokio::time::Instant;
 
@@ -39,6 +42,10 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
         ConfirmationKind::MssClamp { address, stalled } => {
             mss_clamp::mss_clamp(world, attempt, *address, *stalled).await
         }
+        ConfirmationKind::EveryAddress(family) => {
+            every_address::every_address(world, &attempt, *family).await
+        }
+        ConfirmationKind::CompareNames => compare_names::compare_names(world, &attempt).await,
     };
     Confirmation {
         elapsed: began.elapsed(),
