@@ -43,6 +43,7 @@ impl Engine {
         };
         let failure = self.classify(index, &attempt, now);
         self.count_attempt(index, &attempt, failure.as_ref(), out);
+        self.check_against_idle(index, &attempt, now);
         let decision = match &failure {
             None => RetryDecision::NotNeeded,
             Some(failure) => self.decide_retry(index, failure, &attempt, number, now),
@@ -55,12 +56,13 @@ impl Engine {
             return;
         };
         let answered = failure.is_none();
-        if let Some(previous) = operation
-            .attempts
-            .last_mut()
-            .and_then(|record| record.failure.as_mut())
+        if let Some(previous) = operation.attempts.last_mut()
+            && let Some(failure) = previous.failure.as_mut()
         {
-            classify::confirmed_by_next_attempt(previous, answered);
+            // Another address that answers proves nothing of this one.
+            let address = |attempt: &Attempt| attempt.decisive_hop().and_then(|hop| hop.address);
+            let same_address = address(&previous.attempt) == address(&attempt);
+            classify::confirmed_by_next_attempt(failure, answered && same_address);
         }
         operation.findings = findings;
         operation.answered = now.moment;

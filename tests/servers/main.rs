@@ -30,6 +30,7 @@ mod certs;
 mod expectations;
 mod h2;
 mod healthy;
+mod keepalive;
 mod kept;
 mod names;
 mod revocation;
