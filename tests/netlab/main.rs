@@ -13,6 +13,7 @@ mod run;
 mod addresses;
 mod connecting;
 mod harness;
+mod icmp;
 mod keepalive;
 mod names;
 mod path_mtu;
