@@ -62,6 +62,14 @@ pub enum ConfirmationKind {
     SignsOfLife { address: SocketAddr, all: bool },
     /// Try small segments, and then the usual ones again.
     MssClamp { address: SocketAddr, stalled: Stalled },
+    /// Ask by plain HTTP on the same host and port, which did not understand TLS.
+    PlainHttp,
+    /// Shake hands and listen, asking nothing: does the peer that wanted a client certificate end it by itself?
+    LateAlert(SocketAddr),
+    /// Fetch the certificate that lacks from where the one below it says, and shake hands again.
+    FetchIssuer { address: SocketAddr, url: Box<str> },
+    /// Ask as a browser would, one difference at a time: the status with which we were refused.
+    AsBrowser { refused: u16 },
     /// Ask every address of these families on its own.
     EveryAddress(Family),
     /// Ask every source of the name: the hosts file, the system's resolver, each nameserver.
@@ -84,6 +92,10 @@ impl ConfirmationKind {
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
             ConfirmationKind::SignsOfLife { .. } => "signs_of_life",
             ConfirmationKind::MssClamp { .. } => "mss_clamp",
+            ConfirmationKind::PlainHttp => "plain_http",
+            ConfirmationKind::LateAlert(_) => "late_alert",
+            ConfirmationKind::FetchIssuer { .. } => "fetch_issuer",
+            ConfirmationKind::AsBrowser { .. } => "as_browser",
             ConfirmationKind::EveryAddress(_) => "every_address",
             ConfirmationKind::CompareNames => "compare_names",
         }

@@ -80,6 +80,22 @@ pub fn confirmation_result(result: &ConfirmationResult) -> Json {
                 .collect();
             json!({"done": true, "segment_sizes": trials})
         }
+        ConfirmationResult::OtherScheme { url, status } => {
+            json!({"done": true, "url": &**url, "status": status})
+        }
+        ConfirmationResult::LateAlert { alert, ended } => {
+            json!({"done": true, "alert": alert, "ended": ended})
+        }
+        ConfirmationResult::IssuerFetched { url, completes_with } => {
+            json!({"done": true, "url": &**url, "completes_with": completes_with})
+        }
+        ConfirmationResult::Varied(tried) => {
+            let tried: Json = tried
+                .iter()
+                .map(|one| json!({"changed": one.varied.id(), "status": one.status}))
+                .collect();
+            json!({"done": true, "variations": tried})
+        }
         ConfirmationResult::EveryAddress(asked) => json!({
             "done": true,
             "asked_as": asked.depth.id(),

@@ -4,12 +4,16 @@
 //! Each look has a file: `wanted` says when it is asked for, and another function what its result means. The tables here
 //! are the order in which they are made.
 
+mod as_browser;
 mod client_hello;
 mod compare_names;
 mod every_address;
+mod fetch_issuer;
 mod fresh_connection;
+mod late_alert;
 mod mss_clamp;
 mod not_found;
+mod other_scheme;
 mod signs_of_life;
 #[cfg(test)]
 mod tests;
@@ -60,11 +64,15 @@ impl<'a> Question<'a> {
 const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] = &[
     not_found::wanted,
     client_hello::wanted,
+    other_scheme::wanted,
+    late_alert::wanted,
+    fetch_issuer::wanted,
     fresh_connection::wanted,
     signs_of_life::wanted,
     mss_clamp::wanted,
     compare_names::wanted,
     every_address::wanted,
+    as_browser::wanted,
 ];
 
 /// The looks that are worth making now and then although the dependency answers.
@@ -155,6 +163,16 @@ pub fn confirmed(mut failure: Failure, kind: &ConfirmationKind, confirmation: &C
         ConfirmationResult::FreshConnection { worked } => fresh_connection::made(&mut failure, *worked),
         ConfirmationResult::SignsOfLife(found) => signs_of_life::looked(&mut failure, found),
         ConfirmationResult::MssClamp(trials) => mss_clamp::tried(&mut failure, trials),
+        ConfirmationResult::OtherScheme { url, status } => other_scheme::answered(&mut failure, url, *status),
+        ConfirmationResult::LateAlert { alert, ended } => late_alert::heard(&mut failure, *alert, *ended),
+        ConfirmationResult::IssuerFetched { url, completes_with } => {
+            fetch_issuer::fetched(&mut failure, url, completes_with);
+        }
+        ConfirmationResult::Varied(tried) => {
+            if let ConfirmationKind::AsBrowser { refused } = kind {
+                as_browser::varied(&mut failure, *refused, tried);
+            }
+        }
         ConfirmationResult::EveryAddress(asked) => every_address::asked(&mut failure, asked),
         ConfirmationResult::NamesCompared(compared) => compare_names::compared(&mut failure, compared),
         ConfirmationResult::NotDone(why) => {
@@ -181,6 +199,10 @@ pub fn surveyed(
         | ConfirmationResult::FreshConnection { .. }
         | ConfirmationResult::SignsOfLife(_)
         | ConfirmationResult::MssClamp(_)
+        | ConfirmationResult::OtherScheme { .. }
+        | ConfirmationResult::LateAlert { .. }
+        | ConfirmationResult::Varied(_)
+        | ConfirmationResult::IssuerFetched { .. }
         | ConfirmationResult::NotDone(_) => Vec::new(),
     }
 }
