@@ -1,0 +1,123 @@
+//! Statuses: of HTTP servers, of proxies that were asked for a tunnel, and of gRPC.
+
+use super::readings::{PROXY_AUTH, PROXY_DENIED, PROXY_UPSTREAM, Reading};
+use super::{Rule, Says, rule};
+use crate::clients::context::{Context, Through};
+use crate::model::cause::Cause as C;
+
+const fn status(pattern: &'static str) -> Rule {
+    Rule {
+        pattern,
+        says: Says::Status,
+    }
+}
+
+const fn said(pattern: &'static str) -> Rule {
+    Rule {
+        pattern,
+        says: Says::Grpc,
+    }
+}
+
+/// A status that the other side of a gRPC call sent, in the forms of Python, Go, Java, Node and tonic.
+pub(super) const GRPC: &[Rule] = &[
+    said(r"statuscode\.([a-z_]+)"),
+    said(r"rpc error: code = (\w+)"),
+    said(r"statusruntimeexception: ([a-z_]+)"),
+    said(r"statuscode=\x22?(\w+)"),
+    said(r"\b\d{1,2} (unavailable|deadline_exceeded|unauthenticated|internal|unimplemented|not_found|permission_denied|cancelled|unknown|invalid_argument|already_exists|resource_exhausted|failed_precondition|aborted|out_of_range|data_loss): "),
+    said(r"code: '?(unavailable|deadlineexceeded|unauthenticated|internal|unimplemented|notfound|permissiondenied|cancelled|unknown|invalidargument|alreadyexists|resourceexhausted|failedprecondition|aborted|outofrange|dataloss)\b"),
+];
+
+/// What a proxy answers when it is asked for a tunnel (RFC 9110, section 9.3.6).
+pub(super) const PROXIES: &[Rule] = &[
+    rule(r"proxy authentication required|\b407\b|proxyauthrequired|requires proxy auth|proxyauthenticationrequired", &PROXY_AUTH),
+    status(r"(?:tunnel|connect|proxy|tunneling)[^\n]{0,120}?(?:failed|response|code|statuscode=|error|status|returned|http/1\.[01]|:)[^\n\d]{0,20}\b([45]\d\d)\b"),
+    // Go's transport makes an error of the status text alone.
+    rule(r#"https://[^"\s]*": (?:forbidden|method not allowed|bad request|not found)$"#, &PROXY_DENIED),
+    rule(r#"https://[^"\s]*": (?:bad gateway|service unavailable|gateway time-?out)$"#, &PROXY_UPSTREAM),
+];
+
+/// What a server answered, in the ways in which clients put a number to it.
+pub(super) const ANSWERED: &[Rule] = &[
+    status(r"\b([45]\d\d) (?:client|server) error"),
+    status(r"(?:client|server) error '([45]\d\d)"),
+    status(r"http error ([45]\d\d)|httperror ([45]\d\d)"),
+    status(r"returned error: ([45]\d\d)"),
+    status(r"response code(?: for url)?[:= ]+(?:\[?http[^\n]{0,60}\]?[:= ]+)?([45]\d\d)|http response code: ([45]\d\d)"),
+    status(r"status(?: ?code|code)?[\x22']?[:= (]+'?([45]\d\d)\b"),
+    status(r"statuscode[\x22']?[:= (]+([45]\d\d)\b"),
+    status(r"(?:responseerror|statuserror|requestserror|exception|error|failed)[^\n\d]{0,40}[:( ]([45]\d\d)\b"),
+    status(r"\b(?:http|status|code|error|response)(?:/[\d.]+)?[^\n\w]{0,4} ?([45]\d\d)\b"),
+    status(r"\b([45]\d\d):? (?:bad request|unauthorized|payment required|forbidden|not found|method not allowed|not acceptable|request time-?out|conflict|gone|length required|payload too large|too many requests|internal server error|not implemented|bad gateway|service unavailable|gateway time-?out|insufficient storage|unprocessable)"),
+];
+
+/// The cause of an HTTP status, and what else such an answer may mean.
+pub(super) fn http(number: &str, words: &str, context: &Context) -> Option<Reading> {
+    let number: u16 = number.parse().ok()?;
+    let by_proxy = context.through == Through::Proxy || words.to_ascii_lowercase().contains("tunnel");
+    let (causes, told_apart): (&'static [C], &'static str) = match number {
+        407 => (&[C::ProxyAuthRequired], ""),
+        400..=499 if by_proxy => (&[C::ProxyConnectDenied, C::Http4xx], "Whether the proxy said it or the server behind it."),
+        500..=599 if by_proxy => (&[C::ProxyUpstreamFailed, C::Http502], "Whether the proxy said it or the server behind it."),
+        400 if !context.secure => (
+            &[C::Http4xx, C::HttpTlsPeer],
+            "If the page says that a plain request was sent to an HTTPS port, the scheme is wrong; else it is the request.",
+        ),
+        429 => (&[C::Http429], ""),
+        403 if !context.plain => (
+            &[C::Http4xx, C::ProxyConnectDenied],
+            "Whether the server said it, or a proxy on the way (look for HTTPS_PROXY).",
+        ),
+        400..=499 => (&[C::Http4xx], ""),
+        500 => (&[C::Http500], ""),
+        502 => (
+            &[C::Http502, C::ProxyUpstreamFailed],
+            "Whether the server's own gateway said it, or a proxy on this client's side (look for HTTPS_PROXY).",
+        ),
+        503 => (&[C::Http503], ""),
+        504 => (&[C::Http504], ""),
+        500..=599 => (&[C::Http5xx], ""),
+        _ => return None,
+    };
+    Some(Reading {
+        causes,
+        told_apart,
+        may_be_proxy: false,
+        during_handshake_too: false,
+    })
+}
+
+/// The cause of a gRPC status (the canonical codes), in either spelling.
+pub(super) fn grpc(name: &str) -> Option<Reading> {
+    let name: String = name.chars().filter(|c| *c != '_').collect::<String>().to_ascii_lowercase();
+    let causes: &'static [C] = match name.as_str() {
+        "cancelled" | "canceled" => &[C::GrpcCancelled],
+        "unknown" => &[C::GrpcUnknown],
+        "invalidargument" => &[C::GrpcInvalidArgument],
+        "deadlineexceeded" => &[C::GrpcDeadlineExceeded, C::TcpTimedOut, C::DnsTimedOut, C::DnsNxdomain, C::HttpVersionMismatch],
+        "notfound" => &[C::GrpcNotFound],
+        "alreadyexists" => &[C::GrpcAlreadyExists],
+        "permissiondenied" => &[C::GrpcPermissionDenied],
+        "resourceexhausted" => &[C::GrpcResourceExhausted],
+        "failedprecondition" => &[C::GrpcFailedPrecondition],
+        "aborted" => &[C::GrpcAborted],
+        "outofrange" => &[C::GrpcOutOfRange],
+        "unimplemented" => &[C::GrpcUnimplemented],
+        "internal" => &[C::GrpcInternal],
+        "unavailable" => &[C::GrpcUnavailable],
+        "dataloss" => &[C::GrpcDataLoss],
+        "unauthenticated" => &[C::GrpcUnauthenticated],
+        _ => return None,
+    };
+    let told_apart = match causes.len() {
+        1 => "",
+        _ => "Whether the server said it, or the client's own deadline ended while it had no connection: the status is the same.",
+    };
+    Some(Reading {
+        causes,
+        told_apart,
+        may_be_proxy: false,
+        during_handshake_too: false,
+    })
+}
