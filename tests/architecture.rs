@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("net", &["model"]),
+    ("clients", &["model", "net"]),
     ("engine", &["model"]),
     ("config", &["model"]),
     ("probe", &["model", "net"]),
@@ -25,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "net", "engine", "config", "probe", "report", "export", "web", "lab", "daemon",
+            "clients",
         ],
     ),
 ];

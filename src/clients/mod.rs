@@ -59,11 +59,11 @@ pub fn explain(text: &str) -> Explanation {
     let whole = text::bounded(text);
     let told = text::without_frames(&whole);
     let places = place::Places::of(&told, &whole);
-    let context = context::Context::of(&told, &places);
+    let context = context::Context::of(text::settled(&told), &places);
     let wrappers = wrapper::around(&told);
     let client = wrapper::client(&whole);
     let (place, proxy) = ends(places, context.through);
-    let Some(verdict) = rules::judge(&told, &context) else {
+    let Some(verdict) = rules::judge(text::settled(&told), &context) else {
         return Explanation {
             cause: Cause::Unknown,
             confidence: Confidence::Likely,

@@ -24,7 +24,8 @@ pub fn bounded(text: &str) -> String {
         let tail = &text[floor(text, text.len() - MAX_BYTES / 2)..];
         format!("{head}\n{tail}")
     };
-    let text = COLOUR.replace_all(&text, "");
+    // Quotes that a language escaped when it printed a text inside another.
+    let text = COLOUR.replace_all(&text, "").replace("\\'", "'").replace("\\\"", "\"");
     text.chars()
         .map(|c| match c {
             '\u{2018}' | '\u{2019}' => '\'',
@@ -46,6 +47,7 @@ fn floor(text: &str, at: usize) -> usize {
 pub fn without_frames(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut in_python_frame = false;
+    let is_dump = ["[Symbol(", "config: {", "options: ", "_currentUrl", "socket: {", "bytesWritten:"].iter().any(|mark| text.contains(mark));
     for line in text.lines() {
         let trimmed = line.trim_start();
         let indent = line.len() - trimmed.len();
@@ -58,13 +60,27 @@ pub fn without_frames(text: &str) -> String {
             continue;
         }
         in_python_frame = false;
-        if is_frame(trimmed, indent) {
+        if is_frame(trimmed, indent) || is_dump && indent >= 2 && is_dull_property(trimmed) {
             continue;
         }
         kept.push_str(line);
         kept.push('\n');
     }
     kept
+}
+
+/// A property of an object that JavaScript printed with its error (`timeout: 1000,`), unless it may say what failed.
+fn is_dull_property(trimmed: &str) -> bool {
+    const TELLING: [&str; 22] = [
+        "code", "errno", "syscall", "address", "port", "host", "hostname", "message", "reason", "cause", "[cause]", "type",
+        "status", "statusCode", "statusText", "event", "library", "data", "error", "[errors]", "name", "url",
+    ];
+    let Some((key, _)) = trimmed.split_once(": ") else {
+        return false;
+    };
+    let key = key.trim_matches(['\'', '"']);
+    let is_key = key.starts_with("[Symbol(") || key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'));
+    is_key && !key.is_empty() && !TELLING.contains(&key)
 }
 
 /// Frames of Java, .NET, JavaScript (`at …`) and Ruby (`from …`), and lines that only point at something.
@@ -74,6 +90,21 @@ fn is_frame(trimmed: &str, indent: usize) -> bool {
     let marks = !trimmed.is_empty() && trimmed.chars().all(|c| matches!(c, '^' | '~' | ' ' | '|' | '-' | '+'));
     // An error of JavaScript begins its first frame on the line after its message, so that none holds both.
     frame && !trimmed.contains("Error:") || elided || marks
+}
+
+/// The lines that settle it, where a client says so itself: with `-v` curl tells all that it tried, and its last line
+/// what came of it. Where that is only that it could not connect, the lines before say why.
+pub fn settled(told: &str) -> &str {
+    let Some(at) = told.rfind("curl: (") else {
+        return told;
+    };
+    let verdict = &told[at..];
+    // A traceback of a library that wraps libcurl repeats the line, and is told by all of it.
+    let own_line = at == 0 || told[..at].ends_with('\n');
+    match own_line && !verdict.starts_with("curl: (7)") {
+        true => verdict,
+        false => told,
+    }
 }
 
 /// A piece of the text as one line that may be shown: without user info, without the values of a query, cut.

@@ -62,16 +62,17 @@ fn table() -> impl Iterator<Item = &'static Rule> {
         secure::ALERTS,
         ours::LIMITS,
         exchange::STREAMS,
-        exchange::ANSWERS,
-        secure::HANDSHAKES,
         status::GRPC,
         status::PROXIES,
+        secure::HANDSHAKES,
+        exchange::ANSWERS,
         network::NAMES,
         network::CONNECTIONS,
         ours::ADDRESSES,
         network::TIMEOUTS,
         network::ENDINGS,
         status::ANSWERED,
+        status::REASONS,
         network::VAGUE,
     ]
     .into_iter()
@@ -159,14 +160,25 @@ fn verdict(reading: &Reading, words: String, context: &Context) -> Verdict {
             }
         }
     }
-    if context.secure && reading.during_handshake_too {
-        let handshake = match causes.first() {
-            Some(Cause::TcpTimedOut | Cause::HttpTimedOutFirstByte | Cause::DeadlineExceeded) => Some(Cause::TlsTimedOut),
-            Some(Cause::TcpResetAfterAccept) => Some(Cause::TlsReset),
-            Some(Cause::HttpEmptyResponse) => Some(Cause::TlsClosed),
-            _ => None,
+    if !context.plain && reading.during_handshake_too {
+        let handshake: &[Cause] = match causes.first() {
+            Some(Cause::TcpTimedOut | Cause::DeadlineExceeded) => &[Cause::TlsTimedOut],
+            Some(Cause::HttpTimedOutFirstByte) => &[Cause::TlsTimedOut, Cause::ProxyTimedOut],
+            // With TLS 1.3 a server that misses a client certificate ends the connection after the handshake.
+            Some(Cause::TcpResetAfterAccept) => &[Cause::TlsReset, Cause::TlsClientCertRequired],
+            Some(Cause::HttpEmptyResponse) => &[Cause::TlsClosed, Cause::TlsClientCertRequired],
+            Some(Cause::TcpClosedStale) => &[Cause::TlsClientCertRequired],
+            _ => &[],
         };
-        causes.extend(handshake.filter(|cause| !causes.contains(cause)));
+        for cause in handshake {
+            if !causes.contains(cause) {
+                causes.push(*cause);
+            }
+        }
+    }
+    // A server of another protocol may end the connection without a word.
+    if !context.secure && causes.first() == Some(&Cause::HttpEmptyResponse) {
+        causes.extend([Cause::HttpTlsPeer, Cause::HttpVersionMismatch]);
     }
     let mut rest = causes.into_iter();
     Verdict {

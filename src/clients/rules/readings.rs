@@ -82,8 +82,8 @@ readings! {
         "The errno is the same for both. An ICMP message in the socket's error queue, with its sender, makes it a firewall; nothing there makes it a port on which nothing listens.").or_proxy();
     CONNECT_FAILED = among(&[C::TcpRefusedRst, C::TcpRefusedIcmp, C::TcpNoRoute, C::TcpHostUnreachable, C::TcpNetworkUnreachable, C::TcpProhibited, C::LocalPolicyDenied, C::TcpTimedOut],
         "This client leaves out the system's error. A refused connection is the usual reason when it comes at once.").or_proxy();
-    CONNECT_OR_LOOKUP_FAILED = among(&[C::TcpRefusedRst, C::TcpRefusedIcmp, C::DnsNxdomain, C::DnsFailed, C::DnsNodata, C::DnsServfail, C::DnsRefused, C::DnsTimedOut, C::DnsUnreachable, C::TcpNoRoute, C::TcpHostUnreachable, C::TcpNetworkUnreachable, C::TcpProhibited, C::LocalPolicyDenied, C::TcpTimedOut],
-        "This client says the same to a name that is not resolved and to a connection that is not made.").or_proxy();
+    CONNECT_OR_LOOKUP_FAILED = among(&[C::TcpRefusedRst, C::TcpRefusedIcmp, C::DnsNxdomain, C::DnsFailed, C::DnsNodata, C::DnsServfail, C::DnsRefused, C::DnsTimedOut, C::DnsUnreachable, C::TcpNoRoute, C::TcpHostUnreachable, C::TcpNetworkUnreachable, C::TcpProhibited, C::LocalPolicyDenied, C::TcpTimedOut, C::TlsPlaintextPeer, C::TlsVersionOrCipherMismatch, C::TlsClientCertRequired, C::TlsAlpnMismatch, C::TlsUnrecognizedName, C::TlsClosed, C::TlsReset, C::TlsAlert, C::ProxyNameNotResolved],
+        "This client says the same to a name that is not resolved, a connection that is not made and a handshake that fails.").or_proxy();
     CONNECT_TIMED_OUT = among(&[C::TcpTimedOut, C::TcpTimedOutFiltered, C::TcpTimedOutHostDown],
         "Silence looks the same whether a firewall drops the packets, the host is down or its queue of connections is full; another sign of life from the address (another port, ICMP) tells a firewall.").or_proxy().or_handshake();
     NETWORK_UNREACHABLE = among(&[C::TcpNoRoute, C::TcpNetworkUnreachable],
@@ -119,7 +119,7 @@ readings! {
         "The server sent its own certificate alone. If a public authority issued it, the intermediate is missing; if a private one did, its root is not trusted here.");
     PURPOSE = only(&[C::TlsCertPurpose]);
     WEAK = only(&[C::TlsCertWeakSignature]);
-    BAD_SIGNATURE = among(&[C::TlsCertBadSignature, C::TlsCertUnknownRoot],
+    BAD_SIGNATURE = among(&[C::TlsCertBadSignature, C::TlsCertUnknownRoot, C::TlsCertWeakSignature],
         "Another certificate of the same name, with another key, looks the same as a damaged one.");
     ENCODING = only(&[C::TlsCertEncoding]);
     CLIENT_CERT_REQUIRED = among(&[C::TlsClientCertRequired, C::TlsClientCertRejected],
@@ -132,6 +132,8 @@ readings! {
     UNRECOGNIZED_NAME = only(&[C::TlsUnrecognizedName]);
     ALPN = only(&[C::TlsAlpnMismatch]);
     ALERT = only(&[C::TlsAlert]);
+    ALERT_UNSAID = among(&[C::TlsAlert, C::TlsClientCertRequired, C::TlsVersionOrCipherMismatch, C::TlsUnrecognizedName],
+        "The alert's number, which this client does not show.");
     PLAINTEXT = among(&[C::TlsPlaintextPeer, C::TlsVersionOrCipherMismatch],
         "What answered is not TLS; its first bytes say what it is. Rarely it is a very old version of TLS.");
     PLAINTEXT_SURE = only(&[C::TlsPlaintextPeer]);
@@ -155,21 +157,24 @@ readings! {
     HEAD_CUT = among(&[C::HttpHeadersTruncated, C::HttpEmptyResponse, C::HttpMalformed], "How many bytes of the response had come.");
     HEAD_TOO_LARGE = only(&[C::HttpHeadersTooLarge]);
     HEAD_TOO_LARGE_LIKELY = among(&[C::HttpHeadersTooLarge, C::Unknown], "libcurl says this to a header beyond its limit, and when memory is really short.");
-    LENGTH = only(&[C::HttpContentLengthMismatch]);
+    LENGTH = among(&[C::HttpContentLengthMismatch, C::HttpIncompleteChunked, C::TcpResetMidResponse],
+        "Whether the end came as a FIN or as a RST, and in some clients whether the number is that of one chunk.");
     CHUNKED = only(&[C::HttpIncompleteChunked]);
-    BODY_CUT = among(&[C::HttpContentLengthMismatch, C::HttpIncompleteChunked, C::TcpResetMidResponse],
+    BODY_CUT = among(&[C::HttpContentLengthMismatch, C::HttpIncompleteChunked, C::TcpResetMidResponse, C::HttpEmptyResponse],
         "Whether the response had a Content-Length or was chunked, and whether its end was a FIN or a RST.");
     DECODING = only(&[C::HttpDecodingFailed]);
     REDIRECTS = among(&[C::HttpTooManyRedirects, C::HttpRedirectLoop], "Whether an address came up twice: the chain of redirects shows it.");
     REDIRECT_LOOP = among(&[C::HttpRedirectLoop, C::HttpTooManyRedirects], "Whether an address came up twice: the chain of redirects shows it.");
     DOWNGRADE = only(&[C::HttpRedirectDowngrade]);
-    EMPTY = among(&[C::HttpEmptyResponse, C::TcpClosedStale, C::HttpHeadersTruncated],
+    EMPTY = among(&[C::HttpEmptyResponse, C::TcpClosedStale, C::HttpHeadersTruncated, C::TcpResetAfterAccept],
         "Whether the connection was a reused one: then the server had most likely closed it while it idled. On a fresh one the server died on the request.").or_handshake();
     RESET = among(&[C::TcpResetAfterAccept, C::TcpResetStale, C::TcpResetMidResponse, C::TcpResetDuringConnect],
         "When the reset came: on a fresh connection before any answer, on a reused one (stale keep-alive), or in the middle of a response.").or_handshake();
     RESET_MID = among(&[C::TcpResetMidResponse, C::TcpResetAfterAccept], "Whether a byte of the response had come.");
     PIPE = among(&[C::TcpClosedStale, C::TcpResetStale, C::TcpResetAfterAccept],
-        "Whether the connection was a reused one: it was ended by the other side before or while this client wrote.");
+        "Whether the connection was a reused one: it was ended by the other side before or while this client wrote.").or_handshake();
+    ENDED = among(&[C::HttpEmptyResponse, C::HttpContentLengthMismatch, C::HttpIncompleteChunked, C::HttpHeadersTruncated, C::TcpClosedStale, C::TcpResetAfterAccept, C::TcpResetMidResponse],
+        "How much of the response had come, and whether the connection was a reused one: this client does not say.").or_handshake();
     CLOSED_IDLE = among(&[C::TcpClosedStale, C::TcpResetStale, C::HttpEmptyResponse],
         "Whether the connection was a reused one, and whether a FIN or a RST ended it.");
     FIRST_BYTE = among(&[C::HttpTimedOutFirstByte, C::TcpTimedOutStale, C::TcpPathMtuBlackHole],
@@ -197,7 +202,17 @@ readings! {
     PROXY_AUTH = only(&[C::ProxyAuthRequired]);
     PROXY_DENIED = only(&[C::ProxyConnectDenied]);
     PROXY_UPSTREAM = only(&[C::ProxyUpstreamFailed]);
+    PROXY_REFUSED_TUNNEL = among(&[C::ProxyConnectDenied, C::ProxyUpstreamFailed, C::ProxyAuthRequired],
+        "The status with which the proxy refused the tunnel, which this client does not show.");
     PROXY_FAILED = among(&[C::ProxyFailed, C::ProxyRefused, C::ProxyTimedOut, C::ProxyNameNotResolved], "How the connection to the proxy failed.");
     MAYBE_ABORTED = among(&[C::Abandoned, C::DeadlineExceeded], "Whether somebody cancelled the request or its deadline did.");
+    CLIENT_ERROR = only(&[C::Http4xx]);
+    BAD_REQUEST = among(&[C::Http4xx, C::HttpTlsPeer],
+        "If the page says that a plain request was sent to an HTTPS port, the scheme is wrong; else it is the request.");
+    TOO_MANY = only(&[C::Http429]);
+    INTERNAL = only(&[C::Http500]);
+    BAD_GATEWAY = only(&[C::Http502]);
+    UNAVAILABLE = only(&[C::Http503]);
+    GATEWAY_TIMED_OUT = only(&[C::Http504]);
     CIRCUIT = only(&[C::CircuitOpen]);
 }

@@ -1,6 +1,9 @@
 //! Statuses: of HTTP servers, of proxies that were asked for a tunnel, and of gRPC.
 
-use super::readings::{PROXY_AUTH, PROXY_DENIED, PROXY_UPSTREAM, Reading};
+use super::readings::{
+    BAD_GATEWAY, BAD_REQUEST, CLIENT_ERROR, GATEWAY_TIMED_OUT, INTERNAL, PROXY_AUTH, PROXY_DENIED, PROXY_REFUSED_TUNNEL, PROXY_UPSTREAM,
+    Reading, TOO_MANY, UNAVAILABLE,
+};
 use super::{Rule, Says, rule};
 use crate::clients::context::{Context, Through};
 use crate::model::cause::Cause as C;
@@ -32,10 +35,15 @@ pub(super) const GRPC: &[Rule] = &[
 /// What a proxy answers when it is asked for a tunnel (RFC 9110, section 9.3.6).
 pub(super) const PROXIES: &[Rule] = &[
     rule(r"proxy authentication required|\b407\b|proxyauthrequired|requires proxy auth|proxyauthenticationrequired", &PROXY_AUTH),
-    status(r"(?:tunnel|connect|proxy|tunneling)[^\n]{0,120}?(?:failed|response|code|statuscode=|error|status|returned|http/1\.[01]|:)[^\n\d]{0,20}\b([45]\d\d)\b"),
+    status(r"(?:tunnel\w*|proxy\w*|connect (?:tunnel|response|request|failed|aborted))[^\n]{0,100}?(?:failed|response|code|status|returned|http/1\.[01]|error:)[^\n\d]{0,20}\b([45]\d\d)\b"),
     // Go's transport makes an error of the status text alone.
-    rule(r#"https://[^"\s]*": (?:forbidden|method not allowed|bad request|not found)$"#, &PROXY_DENIED),
-    rule(r#"https://[^"\s]*": (?:bad gateway|service unavailable|gateway time-?out)$"#, &PROXY_UPSTREAM),
+    rule(r#"https://[^"\s]*": (?:forbidden|method not allowed|bad request|not found)(?:\n|$)"#, &PROXY_DENIED),
+    rule(r"tunnel\w* failed: (?:forbidden|method not allowed)", &PROXY_DENIED),
+    rule(r"tunnel\w* failed: (?:bad gateway|service unavailable|gateway time)", &PROXY_UPSTREAM),
+    status(r"for connect: ([45]\d\d)"),
+    rule(r"failed to authenticate with proxy", &PROXY_AUTH),
+    rule(r"through proxy|unsuccessful(?: tunnel)?\b[^\n]{0,40}(?:tunnel|connect)|tunnel error: unsuccessful|unsuccessful tunnel", &PROXY_REFUSED_TUNNEL),
+    rule(r#"https://[^"\s]*": (?:bad gateway|service unavailable|gateway time-?out)(?:\n|$)"#, &PROXY_UPSTREAM),
 ];
 
 /// What a server answered, in the ways in which clients put a number to it.
@@ -47,14 +55,29 @@ pub(super) const ANSWERED: &[Rule] = &[
     status(r"response code(?: for url)?[:= ]+(?:\[?http[^\n]{0,60}\]?[:= ]+)?([45]\d\d)|http response code: ([45]\d\d)"),
     status(r"status(?: ?code|code)?[\x22']?[:= (]+'?([45]\d\d)\b"),
     status(r"statuscode[\x22']?[:= (]+([45]\d\d)\b"),
-    status(r"(?:responseerror|statuserror|requestserror|exception|error|failed)[^\n\d]{0,40}[:( ]([45]\d\d)\b"),
+    status(r"(?:responseerror|proxyerror)[(: ]+'?([45]\d\d)\b"),
+    status(r"indicate success: ([45]\d\d)"),
+    status(r": ([45]\d\d) \x22[a-z]"),
+    status(r"(?:clientexception|fatalerror|servererror|retriableerror): ([45]\d\d) "),
+    rule(r"filenotfoundexception: https?://|repository '[^'\n]*' not found|could not read (?:username|password) for", &CLIENT_ERROR),
     status(r"\b(?:http|status|code|error|response)(?:/[\d.]+)?[^\n\w]{0,4} ?([45]\d\d)\b"),
     status(r"\b([45]\d\d):? (?:bad request|unauthorized|payment required|forbidden|not found|method not allowed|not acceptable|request time-?out|conflict|gone|length required|payload too large|too many requests|internal server error|not implemented|bad gateway|service unavailable|gateway time-?out|insufficient storage|unprocessable)"),
 ];
 
+/// The words of a status without its number, which is all that some clients keep.
+pub(super) const REASONS: &[Rule] = &[
+    rule(r"\btoo many requests\b", &TOO_MANY),
+    rule(r"\binternal server error\b", &INTERNAL),
+    rule(r"\bbad gateway\b", &BAD_GATEWAY),
+    rule(r"\bservice unavailable\b", &UNAVAILABLE),
+    rule(r"\bgateway time-?out\b", &GATEWAY_TIMED_OUT),
+    rule(r"error: bad request\b|\x22(?:msg|message)\x22: ?\x22bad request\x22", &BAD_REQUEST),
+    rule(r"error: (?:not found|forbidden|unauthorized)\b|\x22(?:msg|message)\x22: ?\x22(?:not found|forbidden|unauthorized)\x22", &CLIENT_ERROR),
+];
+
 /// The cause of an HTTP status, and what else such an answer may mean.
 pub(super) fn http(number: &str, words: &str, context: &Context) -> Option<Reading> {
-    let number: u16 = number.parse().ok()?;
+    let number: u16 = number.parse().ok().filter(|number| is_used(*number))?;
     let by_proxy = context.through == Through::Proxy || words.to_ascii_lowercase().contains("tunnel");
     let (causes, told_apart): (&'static [C], &'static str) = match number {
         407 => (&[C::ProxyAuthRequired], ""),
@@ -86,6 +109,11 @@ pub(super) fn http(number: &str, words: &str, context: &Context) -> Option<Readi
         may_be_proxy: false,
         during_handshake_too: false,
     })
+}
+
+/// Whether servers use that number as a status: most of the others that follow such words are ports (443) or lengths.
+const fn is_used(number: u16) -> bool {
+    matches!(number, 400..=431 | 451 | 499 | 500..=511 | 520..=530 | 598 | 599)
 }
 
 /// The cause of a gRPC status (the canonical codes), in either spelling.

@@ -38,7 +38,7 @@ def clients(w):
     ]:
         for library, version in versions.items():
             curl = library in ("pycurl", "curl_cffi")
-            add("python " + library, version, py(venv, library), held=held, blunt=["connect", "lookup"] if curl else [],
+            add("python " + library, version, py(venv, library), held=held, blunt=["connect", "lookup"] if curl else ["connect"] if library == "aiohttp" else [],
                 only=None)
         for library in ("urllib", "sockets", "http_client"):
             skip = {"proxy", "warm", "status"} if library == "sockets" else {"proxy"} if library == "http_client" else {"warm"}
@@ -65,7 +65,7 @@ def clients(w):
                 skip=(set() if proxied else {"proxy"}),
                 blunt=["phase"] if library in ("axios", "ky") else [])
     for d, version, held in [("bun-a", "1.3.14", False), ("bun-h", "1.4.4", True)]:
-        add("bun fetch", version, f"{w}/npm/{d}/node_modules/@oven/bun-linux-x64/bin/bun {CLIENTS_DIR}/client.mjs fetch", held=held, skip={"proxy"}, blunt=["connect", "lookup", "phase"])
+        add("bun fetch", version, f"{w}/npm/{d}/node_modules/@oven/bun-linux-x64/bin/bun {CLIENTS_DIR}/client.mjs fetch", held=held, skip={"proxy"}, blunt=["connect", "lookup", "phase", "handshake"])
     for d, version, held in [("deno-a", "2.4.0", False), ("deno-h", "2.9.6", True)]:
         add("deno fetch", version, f"{w}/npm/{d}/node_modules/@deno/linux-x64-glibc/deno run -A -q {CLIENTS_DIR}/client.mjs fetch", held=held, skip={"proxy"}, blunt=["phase"], env={"DENO_NO_UPDATE_CHECK": "1", "DENO_CERT": "$CA"})
 
@@ -81,14 +81,14 @@ def clients(w):
     add("java java.net.http", "17", java("17", "http"), blunt=["connect", "lookup"])
     add("java java.net.http", "21", java("21", "http"), blunt=["connect", "lookup"])
     add("java java.net.http", "25", java("25", "http"), held=True, blunt=["connect", "lookup"])
-    add("java HttpURLConnection", "17", java("17", "url"))
-    add("java HttpURLConnection", "25", java("25", "url"), held=True)
-    add("java apache httpclient", "4.5.14", java("17", "apache", apache), skip={"status", "warm"})
-    add("java okhttp", "3.13.1", java("17", "okhttp", okhttp), blunt=["connect"])
+    add("java HttpURLConnection", "17", java("17", "url"), blunt=["lookup"])
+    add("java HttpURLConnection", "25", java("25", "url"), held=True, blunt=["lookup"])
+    add("java apache httpclient", "4.5.14", java("17", "apache", apache), blunt=["lookup"], skip={"status", "warm"})
+    add("java okhttp", "3.13.1", java("17", "okhttp", okhttp), blunt=["connect", "lookup"])
 
     dotnet = f"{w}/venv/tools/lib/python3.11/site-packages/dotnetcore2/bin/dotnet {w}/dotnet/client.dll"
-    add("dotnet HttpClient", "3.1.23", dotnet, blunt=["phase"], env={"LD_LIBRARY_PATH": f"{w}/bpo/root/usr/lib/x86_64-linux-gnu", "SSL_CERT_FILE": "$CA"})
-    add("mono HttpClient", "6.8", f"mono {w}/dotnet/mono.exe", skip={"tls"}, blunt=["phase"])
+    add("dotnet HttpClient", "3.1.23", dotnet, blunt=["phase", "certificate"], env={"LD_LIBRARY_PATH": f"{w}/bpo/root/usr/lib/x86_64-linux-gnu", "SSL_CERT_FILE": "$CA"})
+    add("mono HttpClient", "6.8", f"mono {w}/dotnet/mono.exe", skip={"tls"}, blunt=["phase", "lookup"])
 
     for library, version, kind, held in [("reqwest", "0.12.9", "seen", False), ("ureq", "2.10.1", "seen", False), ("reqwest", "0.11.27 native-tls", "native", False), ("reqwest", "0.13", "held_out", True), ("ureq", "3", "held_out", True)]:
         add("rust " + library, version, f"{w}/rust/{kind}/target/debug/client {library}", held=held)
@@ -102,12 +102,12 @@ def clients(w):
     wget = "wget -O /dev/null --tries=1 --timeout=$TIMEOUT --ca-certificate=$CA ${PROXY:+-e use_proxy=yes -e http_proxy=$PROXY -e https_proxy=$PROXY} ${CRL:+--crl-file=$CRL} $URL 2>&1"
     add("wget", "1.21.3", f"sh -c {shlex.quote(wget)}", skip={"warm"}, shapes=("text",))
     git = "GIT_SSL_CAINFO=$CA GIT_TERMINAL_PROMPT=0 git ${PROXY:+-c http.proxy=$PROXY} ls-remote $URL 2>&1 >/dev/null"
-    add("git", "2", f"timeout 5 sh -c {shlex.quote(git)}", skip={"warm", "gzip"}, blunt=["connect", "lookup", "phase"], shapes=("text",))
+    add("git", "2", f"timeout 5 sh -c {shlex.quote(git)}", skip={"warm", "gzip"}, blunt=["connect", "lookup", "phase", "certificate"], shapes=("text",))
     s_client = "timeout $TIMEOUT openssl s_client -connect $HOST:$PORT -servername $HOST -verify_hostname $HOST -verify_return_error -CAfile $CA </dev/null 2>&1"
     add("openssl s_client", "3.0", f"sh -c {shlex.quote(s_client)}", only="tls", shapes=("text",))
     add("ruby net/http", "3.1", f"ruby {CLIENTS_DIR}/client.rb", shapes=("text", "trace"))
     add("php curl", "8.2", f"php {CLIENTS_DIR}/client.php curl", skip={"warm"}, blunt=["connect", "lookup"], shapes=("text",))
-    add("php streams", "8.2", f"php {CLIENTS_DIR}/client.php streams", skip={"warm"}, shapes=("text",))
+    add("php streams", "8.2", f"php {CLIENTS_DIR}/client.php streams", blunt=["certificate"], skip={"warm"}, shapes=("text",))
     for name, command in [
         ("psql", "PGCONNECT_TIMEOUT=2 psql -w -h $HOST -p $PORT -U app -d orders -c 'select 1' 2>&1 >/dev/null"),
         ("redis-cli", "timeout 5 redis-cli -h $HOST -p $PORT ping 2>&1"),

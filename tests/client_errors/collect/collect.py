@@ -28,6 +28,17 @@ ONLY = set(filter(None, os.environ.get("FAULTS", "").split(",")))
 CONNECT = {"refused", "refused-tls", "refused-address", "rejected-icmp", "net-unreachable", "host-unreachable", "prohibited", "no-route", "no-route-6", "unreachable-route", "policy", "proxy-refused", "proxy-refused-tls", "ports"}
 LOOKUP = {"nxdomain", "nxdomain-tls", "nodata", "servfail", "dns-refused", "dns-silent", "dns-dead", "proxy-unknown"}
 SLOW = {"filtered", "filtered-tls", "backlog-full", "slow", "body-stall", "tls-silent", "proxy-filtered", "proxy-silent", "dns-silent"}
+CERTIFICATE = {"expired", "not-yet-valid", "wrong-name", "wrong-purpose", "ca-as-leaf", "bad-signature", "weak", "revoked", "self-signed", "missing-intermediate", "grpc-expired"}
+HANDSHAKE = {"http-on-tls", "ssh-on-tls", "no-cipher", "old-version", "unknown-sni", "no-alpn", "tls-closed", "tls-reset", "tls-alert", "client-cert-12", "client-cert-13"}
+GUESSED = {
+    "node axios": {"url-no-scheme"},
+    "node needle": {"url-no-scheme", "url-wrong-scheme"},
+    "node superagent": {"url-no-scheme", "url-wrong-scheme"},
+    "python urllib3": {"url-no-scheme"},
+    "python httpx": {"url-bad-port"},
+    "python urllib": {"url-bad-port"},
+    "ruby net/http": {"url-no-scheme", "url-wrong-scheme", "url-bad-port"},
+}
 TCP_ONLY = {"refused", "rejected-icmp", "filtered", "backlog-full", "net-unreachable", "host-unreachable", "prohibited", "no-route", "no-route-6", "policy", "nxdomain", "nodata", "servfail", "dns-dead", "reset", "empty", "silent"}
 
 
@@ -36,9 +47,9 @@ def wanted(client, fault, options):
     if client.only == "grpc" or grpc:
         return grpc and client.only == "grpc"
     if client.only == "tls":
-        return fault in ("refused-tls", "filtered-tls", "nxdomain-tls", "tls-closed") or (options["url"].startswith("https:") and "proxy" not in options and "http2" not in options)
+        return fault in ("refused-tls", "filtered-tls", "nxdomain-tls", "tls-closed") or (fault not in ("revoked", "old-version") and options["url"].startswith("https:") and "proxy" not in options and "http2" not in options)
     if client.only == "connect":
-        return fault in TCP_ONLY
+        return fault in TCP_ONLY - {"reset", "empty"}
     if client.only == "http2":
         return fault.startswith("h2-")
     if "http2" in options and not client.h2:
@@ -54,7 +65,20 @@ def wanted(client, fault, options):
     if "descriptors" in options:
         return client.name in ("python requests", "python httpx", "python aiohttp", "python urllib", "node fetch", "node http", "node axios", "go net/http")
     if "bad_url" in options:
-        return client.name not in ("python sockets", "python http_client", "git", "php streams") and not (client.name == "curl" and fault == "url-no-scheme")
+        # libcurl and Wget guess a scheme where there is none.
+        guesses = client.name.startswith(("curl", "php curl", "python pycurl", "python curl_cffi", "wget"))
+        # These take such an address for another one, and then fail at that.
+        if fault in GUESSED.get(client.name, ()):
+            return False
+        return client.name not in ("python sockets", "python http_client", "git", "php streams") and not (guesses and fault == "url-no-scheme")
+    # These follow no redirects by themselves.
+    if fault.startswith("redirect-") and client.name in ("ruby net/http", "python http_client", "python sockets"):
+        return False
+    if client.name == "openssl s_client" and fault == "old-version":
+        return False
+    # curl_cffi follows redirects without end unless it is told otherwise.
+    if fault.startswith("redirect-") and client.name == "python curl_cffi":
+        return False
     return True
 
 
@@ -66,6 +90,10 @@ def also_of(client, fault, also):
             more.append("proxy.failed")
     if "lookup" in client.blunt and fault in LOOKUP:
         more += ["dns.name_not_resolved.nxdomain", "dns.failed", "tcp.refused.rst"]
+    if "certificate" in client.blunt and fault in CERTIFICATE:
+        more.append("tls.cert.authority_invalid.unknown_root")
+    if "handshake" in client.blunt and fault in HANDSHAKE:
+        more.append("tcp.refused.rst")
     if "phase" in client.blunt and fault in SLOW:
         more += ["http.timed_out.first_byte", "tcp.timed_out", "deadline.exceeded"]
     return sorted(set(more))
@@ -125,6 +153,9 @@ def ask(client, fault, options):
         done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=30)
     except subprocess.TimeoutExpired:
         return None, "the client did not end"
+    # These tell of what went well, too.
+    if done.returncode == 0 and client.name in ("wget", "curl -v", "openssl s_client", "git"):
+        return "", ""
     return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")[-300:]
 
 
@@ -153,7 +184,7 @@ def entry(client, job):
         return None
     text, errors = (ports_used_up if "ports" in options else ask)(client, fault, options)
     text = scrub(text or "")
-    if not text:
+    if not text or text == "undefined" or "is this a git repository" in text:
         return {"fault": fault, "nothing": scrub(errors or "")}
     return {"fault": fault, "shape": options["shape"], "cause": cause, "also": also_of(client, fault, also), "url": scrub(options["url"]), "text": text}
 
@@ -188,6 +219,12 @@ def relabel(client):
         return
     record = json.load(open(path))
     labels = {j[0]: (j[2], j[3]) for j in FAULTS + GRPC}
+    options = {j[0]: dict(j[4], url=j[1]) for j in FAULTS + GRPC}
+    record["entries"] = [e for e in record["entries"] if wanted(client, e["fault"], options[e["fault"]])]
+    # openssl s_server speaks with one client at a time: these waited for another one, and not for the fault.
+    waited = re.compile(r"tim(?:e|ed)[ -]?out|deadline|cancell?ed", re.I)
+    one_at_a_time = {"old-version", "no-cipher", "unknown-sni", "no-alpn", "weak", "revoked"}
+    record["entries"] = [e for e in record["entries"] if not (e["fault"] in one_at_a_time and waited.search(e["text"]))]
     for e in record["entries"]:
         cause, also = labels[e["fault"]]
         e["cause"], e["also"] = cause, also_of(client, e["fault"], also)
@@ -196,11 +233,42 @@ def relabel(client):
         out.write("\n")
 
 
+def retake(client):
+    """Asks again, with more patience and less at once, where a fault that takes no time ended in a timeout: then the
+    machine was busy. No text is shown."""
+    path = os.path.join(HERE, "..", "held_out" if client.held else "seen", client.file + ".json")
+    if not os.path.exists(path):
+        return
+    record = json.load(open(path))
+    jobs = {j[0]: j for j in FAULTS + GRPC}
+    late = re.compile(r"tim(?:e|ed)[ -]?out|deadline|cancell?ed", re.I)
+    kept, again = [], 0
+    for e in record["entries"]:
+        fault = e["fault"]
+        if fault in SLOW or fault.startswith(("grpc-deadline", "grpc-filtered", "grpc-cancelled", "dns-", "ports")) or not late.search(e["text"]):
+            kept.append(e)
+            continue
+        id, address, cause, also, given = jobs[fault]
+        taken = entry(client, (id, address, cause, also, dict(given, timeout=8)))
+        again += 1
+        if taken and "text" in taken:
+            kept.append(taken)
+    record["entries"] = kept
+    with open(path, "w") as out:
+        json.dump(record, out, indent=1, ensure_ascii=False)
+        out.write("\n")
+    print(f"{client.file}: {again} asked again, {len(kept)} texts", flush=True)
+
+
+if which == "retake":
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(retake, clients(installed)))
 if which == "relabel":
     for client in clients(installed):
         relabel(client)
 
-with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "4"))) as pool:
-    for client in clients(installed):
-        if client.held == (which == "held_out") and (not names or any(client.file.startswith(n) for n in names)):
-            collect(client, pool)
+if which in ("seen", "held_out"):
+    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", "4"))) as pool:
+        for client in clients(installed):
+            if client.held == (which == "held_out") and (not names or any(client.file.startswith(n) for n in names)):
+                collect(client, pool)
