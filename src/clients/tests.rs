@@ -57,7 +57,7 @@ fn hostile_and_huge_texts_end_quickly() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
     #[test]
     fn no_text_makes_it_panic(text in "\\PC{0,300}") {
         let explanation = explain(&text);

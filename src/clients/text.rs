@@ -38,7 +38,7 @@ pub fn bounded(text: &str) -> String {
 }
 
 /// The nearest place at or before `at` where the text may be cut.
-fn floor(text: &str, at: usize) -> usize {
+pub(super) fn floor(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
@@ -116,8 +116,8 @@ pub fn shown(piece: &str) -> String {
         )
     });
     let piece = scrub_url(piece);
-    let piece = BEARER.replace_all(&piece, "$1$2…");
     let piece = QUERY.replace_all(&piece, "$1");
+    let piece = BEARER.replace_all(&piece, "$1$2…");
     foreign_text(piece.as_bytes(), MAX_SHOWN).into()
 }
 

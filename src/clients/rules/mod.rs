@@ -14,9 +14,9 @@ mod status;
 
 use std::sync::{LazyLock, OnceLock};
 
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::compiled;
+use super::text::floor;
 use super::context::{Context, Through};
 use crate::model::cause::Cause;
 use readings::Reading;
@@ -82,15 +82,17 @@ fn table() -> impl Iterator<Item = &'static Rule> {
 /// The first rule that matches and has something to say.
 pub(super) fn judge(text: &str, context: &Context) -> Option<Verdict> {
     static SET: LazyLock<RegexSet> = LazyLock::new(|| {
+        // Over bytes, since a class of Unicode's takes ten times the states; what is looked for is ASCII.
         let built = RegexSetBuilder::new(table().map(|rule| rule.pattern))
             .case_insensitive(true)
+            .unicode(false)
             .size_limit(1 << 26)
             .dfa_size_limit(1 << 26)
             .build();
         debug_assert!(built.is_ok(), "{built:?}");
         built.unwrap_or_else(|_| RegexSet::empty())
     });
-    let matched = SET.matches(text);
+    let matched = SET.matches(text.as_bytes());
     table()
         .enumerate()
         .filter(|(index, _)| matched.matched(*index))
@@ -101,20 +103,31 @@ pub(super) fn judge(text: &str, context: &Context) -> Option<Verdict> {
 fn pattern_of(index: usize, rule: &Rule) -> Option<&'static Regex> {
     static EACH: LazyLock<Vec<OnceLock<Regex>>> = LazyLock::new(|| table().map(|_| OnceLock::new()).collect());
     let place = EACH.get(index)?;
-    Some(place.get_or_init(|| compiled(&format!("(?i){}", rule.pattern))))
+    if let Some(pattern) = place.get() {
+        return Some(pattern);
+    }
+    let built = RegexBuilder::new(rule.pattern)
+        .case_insensitive(true)
+        .unicode(false)
+        .build();
+    debug_assert!(built.is_ok(), "{}: {built:?}", rule.pattern);
+    let pattern = built.ok()?;
+    Some(place.get_or_init(|| pattern))
 }
 
 fn read(index: usize, rule: &Rule, text: &str, context: &Context) -> Option<Verdict> {
-    let captures = pattern_of(index, rule)?.captures(text)?;
+    let captures = pattern_of(index, rule)?.captures(text.as_bytes())?;
     let whole = captures.get(0)?;
-    let group = captures.iter().skip(1).flatten().next().map_or("", |group| group.as_str());
+    let (start, end) = (floor(text, whole.start()), floor(text, whole.end()));
+    let group = captures.iter().skip(1).flatten().next().map_or(&b""[..], |group| group.as_bytes());
+    let group = std::str::from_utf8(group).unwrap_or_default();
     let reading = match rule.says {
         Says::Reading(reading) => Some(reading.clone()),
-        Says::Status => status::http(group, whole.as_str(), context),
+        Says::Status => status::http(group, &text[start..end], context),
         Says::H2Code => exchange::h2(group),
         Says::Grpc => context.grpc_said.then(|| status::grpc(group)).flatten(),
     }?;
-    Some(verdict(&reading, line_around(text, whole.start(), whole.end()), context))
+    Some(verdict(&reading, line_around(text, start, end), context))
 }
 
 /// At most this many bytes before and after what matched are shown with it.
@@ -236,10 +249,12 @@ mod tests {
     fn every_pattern_compiles_and_the_set_is_whole() {
         let all: Vec<&str> = table().map(|rule| rule.pattern).collect();
         for pattern in &all {
-            regex::Regex::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            let built = RegexBuilder::new(pattern).unicode(false).build();
+            built.unwrap_or_else(|error| panic!("{pattern}: {error}"));
         }
         let set = RegexSetBuilder::new(&all)
             .case_insensitive(true)
+            .unicode(false)
             .size_limit(1 << 26)
             .build()
             .unwrap_or_else(|error| panic!("{error}"));
@@ -250,7 +265,7 @@ mod tests {
     fn rules_that_take_a_number_have_one_group() {
         for rule in table() {
             if !matches!(rule.says, Says::Reading(_)) {
-                let groups = regex::Regex::new(rule.pattern).map(|pattern| pattern.captures_len());
+                let groups = Regex::new(rule.pattern).map(|pattern| pattern.captures_len());
                 assert!(groups.is_ok_and(|groups| groups >= 2), "{}", rule.pattern);
             }
         }

@@ -262,7 +262,7 @@ def retake(client):
 
 if which == "retake":
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(retake, clients(installed)))
+        list(pool.map(retake, [c for c in clients(installed) if not names or any(c.file.startswith(n) for n in names)]))
 if which == "relabel":
     for client in clients(installed):
         relabel(client)

@@ -17,6 +17,8 @@ function exhaust() {
   try { for (;;) fs.openSync('/dev/null'); } catch { /* none is left */ }
 }
 
+const undiciOptions = {};
+
 const clients = {
   async fetch() {
     const answer = await fetch(url, { signal: AbortSignal.timeout(timeout) });
@@ -60,8 +62,9 @@ const clients = {
     const { request, Agent, ProxyAgent, setGlobalDispatcher } = await load('undici');
     setGlobalDispatcher(PROXY ? new ProxyAgent({ uri: PROXY, connectTimeout: timeout, headersTimeout: timeout })
       : new Agent({ connect: { timeout }, headersTimeout: timeout, bodyTimeout: timeout, allowH2: !!HTTP2 }));
-    const answer = await request(url, { throwOnError: true });
+    const answer = await request(url, undiciOptions);
     await answer.body.text();
+    if (answer.statusCode >= 400) throw new Error(`Request failed: ${answer.statusCode}`);
   },
   async got() {
     const { default: got } = await load('got');
@@ -91,7 +94,7 @@ const shown = (error) => {
   if (SHAPE === 'repr') return JSON.stringify({ level: 'error', msg: error.message, code: error.code, cause: error.cause && { message: error.cause.message, code: error.cause.code } });
   if (SHAPE === 'trace') return error.stack + (error.cause ? `\n  [cause]: ${error.cause.stack || error.cause}` : '');
   // console.error(error), without the bulk of a request object that some libraries hang on it.
-  return inspect(error, { depth: 1, breakLength: 120 });
+  return inspect(error, { depth: library === 'ky' ? 3 : 1, breakLength: 120 });
 };
 const give = (error) => { process.stdout.write(shown(error) + '\n', () => process.exit(1)); };
 process.on('uncaughtException', give);
