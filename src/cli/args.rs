@@ -80,8 +80,10 @@ pub enum Command {
 /// The options are the keys of the configuration. It has no `Debug`: headers, data and proxies may hold secrets.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// What to ask: https://host/path, http://…, tcp://host:port, tls://host:port, dns://resolver/name?type=A; a bare
-    /// host or host:port is understood and said out loud.
+    /// What to ask: https://host/path, http://…, tcp://host:port, tls://host:port, dns://resolver/name?type=A,
+    /// icmp://host, grpc://host:port/service (grpcs:// with TLS), ws://… and wss://…, or a service: smtp, pop3, imap,
+    /// ftp, redis, postgres, mysql, memcached, amqp, nats, ssh (as in postgres://host); a bare host or host:port is
+    /// understood and said out loud.
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
     /// How the diagnosis is printed; json is one object a line.
@@ -113,6 +115,9 @@ pub struct RequestArgs {
     /// The status that is expected, such as 204, 2xx or 200,301-303.
     #[arg(long, value_name = "STATUS")]
     pub expect_status: Option<String>,
+    /// Days for which every certificate that is needed must still be valid.
+    #[arg(long, value_name = "DAYS")]
+    pub expect_cert_days: Option<u32>,
     /// HTTP version; without it, what the server agrees to.
     #[arg(long, value_enum, value_name = "VERSION")]
     pub http: Option<HttpVersionArg>,
@@ -136,12 +141,21 @@ pub struct ConnectionArgs {
     /// PEM file with certificates to trust besides the system's; may repeat.
     #[arg(long, value_name = "FILE")]
     pub ca: Vec<PathBuf>,
+    /// File with certificate revocation lists, PEM or DER; may repeat.
+    #[arg(long, value_name = "FILE")]
+    pub crl: Vec<PathBuf>,
+    /// Fetch a missing intermediate certificate from where the certificate says, to prove that it is missing.
+    #[arg(long)]
+    pub aia: bool,
     /// PEM file with the client certificate's chain, and its key unless --client-key has it.
     #[arg(long, value_name = "FILE")]
     pub client_cert: Option<PathBuf>,
     /// PEM file with the client certificate's key.
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub client_key: Option<PathBuf>,
+    /// Go over to TLS within the conversation (smtp://, pop3://, imap://, ftp://, postgres://, mysql://).
+    #[arg(long)]
+    pub starttls: bool,
     /// Name for SNI and for the certificate, instead of the target's host.
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
@@ -198,7 +212,7 @@ pub struct RunArgs {
     /// Where to listen for metrics, API and health, instead of the configured address.
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Directory for what must survive a restart; nothing does in this version.
+    /// Directory for what must survive a restart: measured idle timeouts. Without it nothing does.
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
     pub state_dir: Option<PathBuf>,
 }

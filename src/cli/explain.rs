@@ -73,7 +73,8 @@ fn standard_input() -> io::Result<String> {
 fn unknown(id: &str) -> String {
     // Not shown again: an error text that was given in the place of an id may hold secrets.
     if id.contains(char::is_whitespace) {
-        return "this is no cause's id; an error text is explained by `whyd explain --error 'TEXT'`".to_owned();
+        return "this is no cause's id; an error text is explained by `whyd explain --error 'TEXT'`"
+            .to_owned();
     }
     let mut text = format!("there is no cause {id:?}");
     let near = causes::suggestions(id);

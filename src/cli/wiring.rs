@@ -1,7 +1,7 @@
 //! Joins the commands with the rooms that do the work: command-line arguments in, plans and daemons out.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -53,15 +53,19 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
         ca: args.connection.ca.iter().map(path).collect(),
         client_cert: args.connection.client_cert.as_ref().map(path),
         client_key: args.connection.client_key.as_ref().map(path),
+        crl: args.connection.crl.iter().map(path).collect(),
+        aia: args.connection.aia,
         server_name: args.connection.server_name.clone(),
         resolvers: args.connection.resolvers.clone(),
         ipv4: args.connection.ipv4,
         ipv6: args.connection.ipv6,
+        starttls: args.connection.starttls,
         http_version: args.request.http.map(|version| match version {
             HttpVersionArg::Http1 => "1.1".to_owned(),
             HttpVersionArg::Http2 => "2".to_owned(),
         }),
         expect_status: args.request.expect_status.clone(),
+        expect_cert_days: args.request.expect_cert_days,
         timeout: args.budget.timeout,
         attempt_timeout: args.budget.attempt_timeout,
         resolve_timeout: args.budget.resolve_timeout,
@@ -114,12 +118,23 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
     let options = daemon::ServiceOptions {
         config: args.config.clone(),
         listen: args.listen,
+        state_dir: args.state_dir.as_deref().map(state_directory),
     };
     let ran = start_logging(global, "info").map(|_logging| daemon::run(options));
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
     })
+}
+
+/// systemd gives several directories, separated by colons, where a unit has several (systemd.exec(5)): ours is the first.
+/// A directory that was named on the command line may have a colon in its name.
+fn state_directory(given: &Path) -> PathBuf {
+    let from_environment = std::env::var_os("STATE_DIRECTORY");
+    match given.to_str().and_then(|text| text.split_once(':')) {
+        Some((first, _)) if from_environment.as_deref() == Some(given.as_os_str()) => first.into(),
+        _ => given.to_owned(),
+    }
 }
 
 pub fn run_demo(args: &DemoArgs, global: &Global) -> ExitCode {

@@ -39,7 +39,7 @@ impl Context {
         // What a client says when it made the status itself, of a connection that it did not get or lost.
         static TRANSPORT: LazyLock<Regex> = LazyLock::new(|| {
             compiled(
-                r#"(?i)failed to connect|connection error: desc|error while dialing|last error:|last connection error|socket closed|handshake|dns resolution|name resol|error reading from server|transport:|io exception|no connection established|tcp handshake|Connection reset|GOAWAY|RST_STREAM|unexpected HTTP status|waiting for connections"#,
+                r#"(?i)failed to connect|connection error: desc|error while dialing|last error:|last connection error|socket closed|handshake|dns resolution|name resol|errors resolving|lookup error|error reading from server|transport:|io exception|no connection established|tcp handshake|Connection reset|GOAWAY|RST_STREAM|unexpected HTTP status|waiting for connections"#,
             )
         });
         let scheme = places.asked.as_ref().map(|place| place.scheme);
@@ -60,13 +60,15 @@ fn through(text: &str, places: &Places) -> Through {
         )
     });
     // These name the target itself, and would name a proxy as one.
-    static DIRECT: LazyLock<Regex> =
-        LazyLock::new(|| compiled(r"ConnectionPool\(host=|dial (?:tcp|udp)|Could not resolve host\b|lookup \S+( on \S+)?: "));
+    static DIRECT: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(r"ConnectionPool\(host=|dial (?:tcp|udp)|Could not resolve host\b|lookup \S+( on \S+)?: ")
+    });
     if PROXY.is_match(text) || places.differ {
         return Through::Proxy;
     }
     let named = |asked: &Place, failed: &Place| asked.host.eq_ignore_ascii_case(&failed.host);
-    let same = matches!((&places.asked, &places.failed_at), (Some(asked), Some(failed)) if named(asked, failed));
+    let same =
+        matches!((&places.asked, &places.failed_at), (Some(asked), Some(failed)) if named(asked, failed));
     match same || DIRECT.is_match(text) {
         true => Through::Direct,
         false => Through::Open,

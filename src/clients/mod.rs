@@ -105,5 +105,7 @@ fn ends(places: place::Places, through: context::Through) -> (Option<Place>, Opt
 fn compiled(pattern: &str) -> Regex {
     let built = RegexBuilder::new(pattern).size_limit(1 << 22).build();
     debug_assert!(built.is_ok(), "{pattern}: {built:?}");
-    built.unwrap_or_else(|_| Regex::new("[^\\s\\S]").unwrap_or_else(|_| unreachable!("an empty class compiles")))
+    built.unwrap_or_else(|_| {
+        Regex::new("[^\\s\\S]").unwrap_or_else(|_| unreachable!("an empty class compiles"))
+    })
 }

@@ -77,7 +77,8 @@ impl Place {
         }
         let (one, two) = (self.host.to_ascii_lowercase(), other.host.to_ascii_lowercase());
         // A resolver that appends search domains words the failure with the longer name.
-        let extends = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
+        let extends =
+            |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'));
         self.is_address() != other.is_address() || one == two || extends(&one, &two) || extends(&two, &one)
     }
 
@@ -200,7 +201,11 @@ fn safe_path(path: &str) -> String {
 fn split_authority(authority: &str, scheme: Scheme) -> Option<Place> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;
-        return Place::at(host, after.strip_prefix(':').and_then(|port| port.parse().ok()), scheme);
+        return Place::at(
+            host,
+            after.strip_prefix(':').and_then(|port| port.parse().ok()),
+            scheme,
+        );
     }
     match authority.rsplit_once(':') {
         // More colons make an address without brackets, whose port cannot be told.
@@ -230,33 +235,93 @@ fn pool(text: &str) -> Option<Place> {
 /// How clients name the other end of what failed: a pattern with the groups `host` and, where there is one, `port`, and
 /// what a plain connection to it is asked by. The first that matches counts.
 const FAILED_AT: &[(&str, Scheme)] = &[
-    (r#"connection to server at "(?P<host>[^"\s]+)"[^\n]{0,60}?port (?P<port>\d+)"#, Scheme::Tcp),
-    (r"Could not connect to Redis at (?P<host>[^\s:]+):(?P<port>\d+)", Scheme::Tcp),
-    (r"ssh: (?:connect to host|Could not resolve hostname) (?P<host>[^\s:]+)(?: port (?P<port>\d+))?", Scheme::Tcp),
-    (r"(?:Connection (?:closed|reset) by|kex_exchange_identification:[^\n]{0,80}?) (?P<host>[\w.:]+) port (?P<port>\d+)", Scheme::Tcp),
+    (
+        r#"connection to server at "(?P<host>[^"\s]+)"[^\n]{0,60}?port (?P<port>\d+)"#,
+        Scheme::Tcp,
+    ),
+    (
+        r"Could not connect to Redis at (?P<host>[^\s:]+):(?P<port>\d+)",
+        Scheme::Tcp,
+    ),
+    (
+        r"ssh: (?:connect to host|Could not resolve hostname) (?P<host>[^\s:]+)(?: port (?P<port>\d+))?",
+        Scheme::Tcp,
+    ),
+    (
+        r"(?:Connection (?:closed|reset) by|kex_exchange_identification:[^\n]{0,80}?) (?P<host>[\w.:]+) port (?P<port>\d+)",
+        Scheme::Tcp,
+    ),
     (r"lookup (?P<host>[\w.-]+)(?: on [\w.\[\]:]+)?:", Scheme::Open),
     (r"Connection to (?P<host>[\w.-]+) timed out", Scheme::Open),
-    (r"Cannot connect to host (?P<host>[\w.-]+|[0-9a-fA-F:]+?):(?P<port>\d+)", Scheme::Open),
-    (r"ConnectionKey\(host='(?P<host>[^']+)', port=(?P<port>\d+)", Scheme::Open),
+    (
+        r"Cannot connect to host (?P<host>[\w.-]+|[0-9a-fA-F:]+?):(?P<port>\d+)",
+        Scheme::Open,
+    ),
+    (
+        r"ConnectionKey\(host='(?P<host>[^']+)', port=(?P<port>\d+)",
+        Scheme::Open,
+    ),
     (r"Failed to resolve '(?P<host>[^'\s]+)'", Scheme::Open),
-    (r"getaddrinfo (?:ENOTFOUND|EAI_\w+|ENODATA|ESERVFAIL|ETIMEOUT) (?P<host>[\w.-]+)(?::(?P<port>\d+))?", Scheme::Open),
-    (r"connect E[A-Z]+ (?P<host>[0-9a-fA-F.:]+):(?P<port>\d{1,5})\b", Scheme::Open),
-    (r"(?:Could not|Couldn't) resolve (?:host|proxy)(?: name)?:? '?(?P<host>[\w.-]+\w)", Scheme::Open),
-    (r"Failed to connect to (?P<host>[\w.:-]+) port (?P<port>\d+)", Scheme::Open),
+    (
+        r"getaddrinfo (?:ENOTFOUND|EAI_\w+|ENODATA|ESERVFAIL|ETIMEOUT) (?P<host>[\w.-]+)(?::(?P<port>\d+))?",
+        Scheme::Open,
+    ),
+    (
+        r"connect E[A-Z]+ (?P<host>[0-9a-fA-F.:]+):(?P<port>\d{1,5})\b",
+        Scheme::Open,
+    ),
+    (
+        r"(?:Could not|Couldn't) resolve (?:host|proxy)(?: name)?:? '?(?P<host>[\w.-]+\w)",
+        Scheme::Open,
+    ),
+    (
+        r"Failed to connect to (?P<host>[\w.:-]+) port (?P<port>\d+)",
+        Scheme::Open,
+    ),
     (r"in connection to (?P<host>[\w.-]+):(?P<port>\d+)", Scheme::Open),
-    (r"Connect to (?P<host>[\w.-]+):(?P<port>\d+)[^\n]{0,80} failed", Scheme::Open),
-    (r"Failed to connect to (?P<host>[\w.-]*)/[\d.a-f:]+:(?P<port>\d+)", Scheme::Open),
-    (r"UnknownHostException: (?P<host>[\w-]+(?:\.[\w-]+)+)", Scheme::Open),
-    (r"(?:dial (?:tcp|udp)[46]? |(?:read|write) tcp \S+->)\[(?P<host>[0-9a-fA-F.:]+)\]:(?P<port>\d+)", Scheme::Open),
-    (r"(?:dial (?:tcp|udp)[46]? |(?:read|write) tcp \S+->)(?P<host>[\w.-]+):(?P<port>\d+)", Scheme::Open),
-    (r"(?:unable to resolve host address|Resolving) '?(?P<host>[\w-]+(?:\.[\w-]+)+)", Scheme::Open),
-    (r"(?:DNS resolution failed for|name resolution failed for|resolving) (?P<host>[\w.-]+):(?P<port>\d+)", Scheme::Open),
-    (r"(?:target:|dns:///?)(?P<host>[\w-]+(?:\.[\w-]+)+):(?P<port>\d+)", Scheme::Open),
+    (
+        r"Connect to (?P<host>[\w.-]+):(?P<port>\d+)[^\n]{0,80} failed",
+        Scheme::Open,
+    ),
+    (
+        r"Failed to connect to (?P<host>[\w.-]*)/[\d.a-f:]+:(?P<port>\d+)",
+        Scheme::Open,
+    ),
+    (
+        r"UnknownHostException: (?P<host>[\w-]+(?:\.[\w-]+)+)",
+        Scheme::Open,
+    ),
+    (
+        r"(?:dial (?:tcp|udp)[46]? |(?:read|write) tcp \S+->)\[(?P<host>[0-9a-fA-F.:]+)\]:(?P<port>\d+)",
+        Scheme::Open,
+    ),
+    (
+        r"(?:dial (?:tcp|udp)[46]? |(?:read|write) tcp \S+->)(?P<host>[\w.-]+):(?P<port>\d+)",
+        Scheme::Open,
+    ),
+    (
+        r"(?:unable to resolve host address|Resolving) '?(?P<host>[\w-]+(?:\.[\w-]+)+)",
+        Scheme::Open,
+    ),
+    (
+        r"(?:DNS resolution failed for|name resolution failed for|resolving) (?P<host>[\w.-]+):(?P<port>\d+)",
+        Scheme::Open,
+    ),
+    (
+        r"(?:target:|dns:///?)(?P<host>[\w-]+(?:\.[\w-]+)+):(?P<port>\d+)",
+        Scheme::Open,
+    ),
     (r"ipv4:(?P<host>[0-9.]+):(?P<port>\d+)", Scheme::Open),
     (r"ipv6:\[(?P<host>[0-9a-fA-F.:]+)\]:(?P<port>\d+)", Scheme::Open),
-    (r"Connected to (?P<host>[\w.-]+) \([^)\n]*\) port (?P<port>\d+)", Scheme::Open),
+    (
+        r"Connected to (?P<host>[\w.-]+) \([^)\n]*\) port (?P<port>\d+)",
+        Scheme::Open,
+    ),
     (r"\((?P<host>[\w-]+(?:\.[\w-]+)+):(?P<port>\d+)\)", Scheme::Open),
-    (r#"(?:address|hostname): ['"](?P<host>[\w.:-]+)['"]"#, Scheme::Open),
+    (
+        r#"(?:address|hostname): ['"](?P<host>[\w.:-]+)['"]"#,
+        Scheme::Open,
+    ),
 ];
 
 fn failed_at(text: &str) -> Option<Place> {
@@ -286,7 +351,10 @@ mod tests {
     use super::*;
 
     fn asked(text: &str) -> String {
-        Places::of(text, text).asked.map(|place| place.to_string()).unwrap_or_default()
+        Places::of(text, text)
+            .asked
+            .map(|place| place.to_string())
+            .unwrap_or_default()
     }
 
     fn failed(text: &str) -> String {
@@ -295,12 +363,17 @@ mod tests {
 
     #[test]
     fn urls_lose_what_may_be_secret() {
-        assert_eq!(asked("GET https://user:pw@api.test:8443/v1/x?token=hunter2 failed"), "https://api.test:8443/v1/x");
+        assert_eq!(
+            asked("GET https://user:pw@api.test:8443/v1/x?token=hunter2 failed"),
+            "https://api.test:8443/v1/x"
+        );
         assert_eq!(asked("(http://[2001:db8::7]:80/a)."), "http://[2001:db8::7]:80/a");
         assert_eq!(asked("see https://curl.se/docs/sslcerts.html"), "");
         assert_eq!(asked("http://h/$(reboot)"), "http://h");
         assert_eq!(
-            asked("HTTPSConnectionPool(host='api.test', port=443): Max retries exceeded with url: /v1?key=hunter2 (Caused by"),
+            asked(
+                "HTTPSConnectionPool(host='api.test', port=443): Max retries exceeded with url: /v1?key=hunter2 (Caused by"
+            ),
             "https://api.test:443/v1"
         );
     }
@@ -308,14 +381,26 @@ mod tests {
     #[test]
     fn the_failing_end_is_found_in_each_client_s_words() {
         for (text, expected) in [
-            ("dial tcp 10.0.0.7:443: connect: connection refused", "https://10.0.0.7:443"),
+            (
+                "dial tcp 10.0.0.7:443: connect: connection refused",
+                "https://10.0.0.7:443",
+            ),
             ("dial tcp [2001:db8::7]:8080: i/o timeout", "[2001:db8::7]:8080"),
-            ("dial tcp: lookup api.test on 127.0.0.53:53: no such host", "api.test"),
+            (
+                "dial tcp: lookup api.test on 127.0.0.53:53: no such host",
+                "api.test",
+            ),
             ("Error: connect ECONNREFUSED ::1:5432", "[::1]:5432"),
             ("getaddrinfo ENOTFOUND api.test", "api.test"),
-            ("curl: (7) Failed to connect to api.test port 80 after 1 ms", "http://api.test:80"),
+            (
+                "curl: (7) Failed to connect to api.test port 80 after 1 ms",
+                "http://api.test:80",
+            ),
             ("Connection refused (api.test:80)", "http://api.test:80"),
-            ("connection to server at \"db.test\" (10.0.0.7), port 5432 failed", "tcp://db.test:5432"),
+            (
+                "connection to server at \"db.test\" (10.0.0.7), port 5432 failed",
+                "tcp://db.test:5432",
+            ),
         ] {
             assert_eq!(failed(text), expected, "{text}");
         }
@@ -324,9 +409,17 @@ mod tests {
     #[test]
     fn another_host_than_the_one_asked_for_stands_between() {
         let differ = |text: &str| Places::of(text, text).differ;
-        assert!(differ("HTTPSConnectionPool(host='api.test', port=443): … Connection to proxy.test timed out."));
-        assert!(differ("Get \"https://api.test/\": dial tcp 10.0.0.1:3128: connect: connection refused"));
-        assert!(!differ("Get \"https://api.test/\": dial tcp 10.0.0.1:443: connect: connection refused"));
-        assert!(!differ("Get \"http://api/\": dial tcp: lookup api.svc.local on 10.0.0.2:53: no such host"));
+        assert!(differ(
+            "HTTPSConnectionPool(host='api.test', port=443): … Connection to proxy.test timed out."
+        ));
+        assert!(differ(
+            "Get \"https://api.test/\": dial tcp 10.0.0.1:3128: connect: connection refused"
+        ));
+        assert!(!differ(
+            "Get \"https://api.test/\": dial tcp 10.0.0.1:443: connect: connection refused"
+        ));
+        assert!(!differ(
+            "Get \"http://api/\": dial tcp: lookup api.svc.local on 10.0.0.2:53: no such host"
+        ));
     }
 }

@@ -6,7 +6,14 @@ use super::*;
 
 #[test]
 fn what_is_not_an_error_is_unknown() {
-    for text in ["", "hello", "all is well, 200 OK", "\u{0}\u{1}\u{2}", "🦀🦀🦀", "2026-11-24 12:00:00 INFO ready"] {
+    for text in [
+        "",
+        "hello",
+        "all is well, 200 OK",
+        "\u{0}\u{1}\u{2}",
+        "🦀🦀🦀",
+        "2026-11-24 12:00:00 INFO ready",
+    ] {
         let explanation = explain(text);
         assert_eq!(explanation.cause, Cause::Unknown, "{text:?}: {explanation:?}");
         assert!(explanation.words.is_empty());
@@ -28,11 +35,18 @@ fn the_inner_cause_is_named_and_the_wrapper_read_past() {
 
 #[test]
 fn a_proxy_is_told_from_the_target() {
-    let text = "Get \"https://api.test/\": proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused";
+    let text =
+        "Get \"https://api.test/\": proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused";
     let explanation = explain(text);
     assert_eq!(explanation.cause, Cause::ProxyRefused);
-    assert_eq!(explanation.proxy.map(|place| place.authority()).as_deref(), Some("10.0.0.1:3128"));
-    assert_eq!(explanation.place.map(|place| place.to_string()).as_deref(), Some("https://api.test/"));
+    assert_eq!(
+        explanation.proxy.map(|place| place.authority()).as_deref(),
+        Some("10.0.0.1:3128")
+    );
+    assert_eq!(
+        explanation.place.map(|place| place.to_string()).as_deref(),
+        Some("https://api.test/")
+    );
 }
 
 #[test]
@@ -52,7 +66,12 @@ fn hostile_and_huge_texts_end_quickly() {
         let begun = Instant::now();
         let _ = explain(&text);
         // A debug build on a busy machine; without a bound on the length this would be minutes.
-        assert!(begun.elapsed() < Duration::from_secs(20), "{}…: {:?}", &text[..10], begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{}…: {:?}",
+            &text[..10],
+            begun.elapsed()
+        );
     }
 }
 

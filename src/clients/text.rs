@@ -25,7 +25,10 @@ pub fn bounded(text: &str) -> String {
         format!("{head}\n{tail}")
     };
     // Quotes that a language escaped when it printed a text inside another.
-    let text = COLOUR.replace_all(&text, "").replace("\\'", "'").replace("\\\"", "\"");
+    let text = COLOUR
+        .replace_all(&text, "")
+        .replace("\\'", "'")
+        .replace("\\\"", "\"");
     text.chars()
         .map(|c| match c {
             '\u{2018}' | '\u{2019}' => '\'',
@@ -47,7 +50,16 @@ pub(super) fn floor(text: &str, at: usize) -> usize {
 pub fn without_frames(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut in_python_frame = false;
-    let is_dump = ["[Symbol(", "config: {", "options: ", "_currentUrl", "socket: {", "bytesWritten:"].iter().any(|mark| text.contains(mark));
+    let is_dump = [
+        "[Symbol(",
+        "config: {",
+        "options: ",
+        "_currentUrl",
+        "socket: {",
+        "bytesWritten:",
+    ]
+    .iter()
+    .any(|mark| text.contains(mark));
     for line in text.lines() {
         let trimmed = line.trim_start();
         let indent = line.len() - trimmed.len();
@@ -72,14 +84,37 @@ pub fn without_frames(text: &str) -> String {
 /// A property of an object that JavaScript printed with its error (`timeout: 1000,`), unless it may say what failed.
 fn is_dull_property(trimmed: &str) -> bool {
     const TELLING: [&str; 22] = [
-        "code", "errno", "syscall", "address", "port", "host", "hostname", "message", "reason", "cause", "[cause]", "type",
-        "status", "statusCode", "statusText", "event", "library", "data", "error", "[errors]", "name", "url",
+        "code",
+        "errno",
+        "syscall",
+        "address",
+        "port",
+        "host",
+        "hostname",
+        "message",
+        "reason",
+        "cause",
+        "[cause]",
+        "type",
+        "status",
+        "statusCode",
+        "statusText",
+        "event",
+        "library",
+        "data",
+        "error",
+        "[errors]",
+        "name",
+        "url",
     ];
     let Some((key, _)) = trimmed.split_once(": ") else {
         return false;
     };
     let key = key.trim_matches(['\'', '"']);
-    let is_key = key.starts_with("[Symbol(") || key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'));
+    let is_key = key.starts_with("[Symbol(")
+        || key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'));
     is_key && !key.is_empty() && !TELLING.contains(&key)
 }
 
@@ -87,7 +122,10 @@ fn is_dull_property(trimmed: &str) -> bool {
 fn is_frame(trimmed: &str, indent: usize) -> bool {
     let frame = indent > 0 && (trimmed.starts_with("at ") || trimmed.starts_with("from "));
     let elided = trimmed.starts_with("... ") && trimmed.ends_with(" more");
-    let marks = !trimmed.is_empty() && trimmed.chars().all(|c| matches!(c, '^' | '~' | ' ' | '|' | '-' | '+'));
+    let marks = !trimmed.is_empty()
+        && trimmed
+            .chars()
+            .all(|c| matches!(c, '^' | '~' | ' ' | '|' | '-' | '+'));
     // An error of JavaScript begins its first frame on the line after its message, so that none holds both.
     frame && !trimmed.contains("Error:") || elided || marks
 }
@@ -129,10 +167,16 @@ mod tests {
     fn frames_and_their_code_are_left_out() {
         let python = "Traceback (most recent call last):\n  File \"/app/x.py\", line 3, in get\n    raise Timeout(\n        ^^^^\nValueError: inner\n\nDuring handling of the above exception, another exception occurred:\n\n  File \"y.py\", line 1\n    wait(timeout=1)\nOuter: [Errno 111] Connection refused\n";
         let kept = without_frames(python);
-        assert!(kept.contains("ValueError: inner") && kept.contains("Outer: [Errno 111]"), "{kept}");
+        assert!(
+            kept.contains("ValueError: inner") && kept.contains("Outer: [Errno 111]"),
+            "{kept}"
+        );
         assert!(!kept.contains("imeout"), "{kept}");
         let java = "java.net.ConnectException: Connection refused\n\tat java.base/sun.nio.ch.Net.pollConnect(Native Method)\n\t... 3 more\nCaused by: x\n";
-        assert_eq!(without_frames(java), "java.net.ConnectException: Connection refused\nCaused by: x\n");
+        assert_eq!(
+            without_frames(java),
+            "java.net.ConnectException: Connection refused\nCaused by: x\n"
+        );
     }
 
     #[test]
@@ -146,8 +190,14 @@ mod tests {
     #[test]
     fn secrets_are_not_shown_again() {
         for (piece, expected) in [
-            ("GET https://u:p@h/x?token=hunter2 failed", "GET https://h/x failed"),
-            ("with url: /health?token=hunter2 (Caused by", "with url: /health (Caused by"),
+            (
+                "GET https://u:p@h/x?token=hunter2 failed",
+                "GET https://h/x failed",
+            ),
+            (
+                "with url: /health?token=hunter2 (Caused by",
+                "with url: /health (Caused by",
+            ),
             ("Authorization: Bearer hunter2", "Authorization: …"),
             ("password=hunter2 host=db", "password=…"),
         ] {

@@ -1,5 +1,7 @@
 //! The way back: from the plan to the raw types, for `dump` and for the defaults that the reference shows.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +11,17 @@ use super::raw::choices::{
     SecretText, TlsVersionWord, TracesSetting, VersionWord,
 };
 use super::raw::lists::{OneOrMany, Statuses};
-use super::raw::values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
+use super::raw::values::{
+    Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word,
+};
 use super::raw::{
-    RawAuth, RawBackoff, RawBasic, RawBreaker, RawConfig, RawDependency, RawExpect, RawHeaderExpect,
-    RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls, RawOauth2, RawOtlp,
-    RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls,
+    RawAuth, RawBackoff, RawBasic, RawBreaker, RawCertExpect, RawConfig, RawDependency, RawExpect,
+    RawHeaderExpect, RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls,
+    RawOauth2, RawOtlp, RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls,
 };
 use crate::model::dependency::{
-    Auth, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe, HttpUrl,
-    HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
+    Auth, CertExpect, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe,
+    HttpUrl, HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
 };
 use crate::model::plan::{Limits, Listen, ListenAuth, Otlp, OtlpProtocol, Plan};
 use crate::model::secret::{SecretRef, Text};
@@ -131,6 +135,10 @@ fn dependency(one: &Dependency) -> RawDependency {
     };
     match &one.probe {
         Probe::Http(probe) => http(probe, one, raw),
+        Probe::Icmp(probe) => services::icmp(probe, raw),
+        Probe::Grpc(probe) => services::grpc(probe, one, raw),
+        Probe::WebSocket(probe) => services::websocket(probe, one, raw),
+        Probe::Dialogue(probe) => services::dialogue(probe, one, raw),
         Probe::Tcp(tcp) => RawDependency {
             proxy: Some(proxy(tcp.proxy.as_ref())),
             resolve: Some(resolve(&tcp.resolve)),
@@ -140,6 +148,10 @@ fn dependency(one: &Dependency) -> RawDependency {
             proxy: Some(proxy(probe.proxy.as_ref())),
             resolve: Some(resolve(&probe.resolve)),
             tls: Some(tls(&probe.tls)),
+            expect: probe.cert.as_ref().map(|one| RawExpect {
+                cert: Some(cert(one)),
+                ..RawExpect::default()
+            }),
             ..raw
         },
         Probe::Dns(dns) => RawDependency {
@@ -172,7 +184,17 @@ fn http(probe: &HttpProbe, one: &Dependency, raw: RawDependency) -> RawDependenc
         auth: auth(&probe.auth),
         keepalive: Some(RawKeepalive {
             reuse: Some(one.keepalive.reuse),
-            discover: Some(one.keepalive.discover),
+            discover: Some(one.keepalive.discover.is_some()),
+            ladder: one
+                .keepalive
+                .discover
+                .as_ref()
+                .map(|search| OneOrMany(search.ladder.iter().map(|rung| DurationText(*rung)).collect())),
+            remeasure: one
+                .keepalive
+                .discover
+                .as_ref()
+                .map(|search| DurationText(search.remeasure)),
         }),
         http_version: Some(match probe.version {
             HttpVersion::Auto => VersionWord::Auto,
@@ -240,9 +262,12 @@ fn proxy(proxy: Option<&Proxy>) -> ProxySetting {
 
 fn tls(tls: &TlsSettings) -> RawTls {
     let ca: Vec<String> = tls.ca.iter().map(|path| shown(path)).collect();
+    let crl: Vec<String> = tls.crl.iter().map(|path| shown(path)).collect();
     RawTls {
         ca: (!ca.is_empty()).then_some(OneOrMany(ca)),
         only_given_ca: Some(tls.only_given_ca),
+        crl: (!crl.is_empty()).then_some(OneOrMany(crl)),
+        aia: Some(tls.aia),
         client_cert: tls.client_cert.as_ref().map(|cert| shown(&cert.chain)),
         client_key: tls.client_cert.as_ref().map(|cert| shown(&cert.key)),
         server_name: tls.server_name.as_ref().map(|name| name.to_string()),
@@ -294,7 +319,18 @@ fn expect(expect: &Expect) -> RawExpect {
         body_not_regex: expect.body_not_regex.as_ref().map(|text| text.to_string()),
         json: (!json.is_empty()).then_some(OneOrMany(json)),
         latency: expect.latency.map(DurationText),
+        cert: expect.cert.as_deref().map(cert),
         records: None,
+    }
+}
+
+fn cert(cert: &CertExpect) -> RawCertExpect {
+    let fingerprints = cert.fingerprints.iter();
+    let fingerprints: Vec<Fingerprint> = fingerprints.map(|one| Fingerprint(one.to_string())).collect();
+    RawCertExpect {
+        days_left: cert.days_left.map(Whole),
+        issuer: cert.issuer.as_ref().map(|text| text.to_string()),
+        fingerprint: (!fingerprints.is_empty()).then_some(OneOrMany(fingerprints)),
     }
 }
 
@@ -355,7 +391,10 @@ fn otlp(otlp: &Otlp) -> RawOtlp {
         }),
         timeout: Some(DurationText(otlp.timeout)),
         interval: Some(DurationText(otlp.interval)),
-        tls: Some(tls(&otlp.tls)),
+        tls: Some(RawTls {
+            aia: None,
+            ..tls(&otlp.tls)
+        }),
         resource: pairs(&otlp.resource),
         histograms: Some(if otlp.exponential_histograms {
             HistogramWord::Exponential

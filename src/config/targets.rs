@@ -12,8 +12,8 @@ use super::raw::choices::{ConfirmWord, FamilyWord, ProxySetting, SecretText, Ver
 use super::raw::lists::{OneOrMany, Statuses};
 use super::raw::values::{Address, DurationText, FromScalar, Nameserver, Whole, Word};
 use super::raw::{
-    RawAuth, RawBasic, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve, RawRetry,
-    RawTimeouts, RawTls,
+    RawAuth, RawBasic, RawCertExpect, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve,
+    RawRetry, RawTimeouts, RawTls,
 };
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Target};
@@ -36,6 +36,8 @@ pub struct TargetOptions {
     pub only_given_ca: bool,
     pub client_cert: Option<String>,
     pub client_key: Option<String>,
+    pub crl: Vec<String>,
+    pub aia: bool,
     pub server_name: Option<String>,
     /// Nameservers: `IP[:port]`.
     pub resolvers: Vec<String>,
@@ -62,6 +64,10 @@ pub struct TargetOptions {
     pub expect_body: Vec<String>,
     pub expect_body_regex: Option<String>,
     pub expect_latency: Option<Duration>,
+    /// As `expect.cert.days_left`.
+    pub expect_cert_days: Option<u32>,
+    /// Go over to TLS where the service's conversation can.
+    pub starttls: bool,
     /// Every second look.
     pub deep: bool,
 }
@@ -149,7 +155,7 @@ const OPTIONS: &str = "options";
 const TARGETS: &str = "targets";
 
 /// What each key is called on the command line.
-const FLAGS: [(&str, &str); 26] = [
+const FLAGS: [(&str, &str); 27] = [
     ("redirects", "--max-redirects"),
     ("timeouts.total", "--timeout"),
     ("timeouts.attempt", "--attempt-timeout"),
@@ -167,6 +173,7 @@ const FLAGS: [(&str, &str); 26] = [
     ("auth", "--user"),
     ("proxy", "--proxy"),
     ("tls.ca", "--ca"),
+    ("tls.crl", "--crl"),
     ("tls.client_key", "--client-key"),
     ("tls.client_cert", "--client-cert"),
     ("tls.server_name", "--server-name"),
@@ -240,13 +247,27 @@ fn scheme_for(text: &str) -> &'static str {
 }
 
 fn name_of(url: &str) -> Option<String> {
-    match url_lint::parse(url).0? {
-        Target::Http { url, .. } => Some(url.to_string()),
-        Target::Tcp(endpoint) => Some(format!("tcp://{endpoint}")),
-        Target::Tls(endpoint) => Some(format!("tls://{endpoint}")),
+    let target = url_lint::parse(url).0?;
+    match target {
+        Target::Http { ref url, .. } => Some(url.to_string()),
+        Target::Tcp(ref endpoint) => Some(format!("tcp://{endpoint}")),
+        Target::Tls(ref endpoint) => Some(format!("tls://{endpoint}")),
         Target::Dns {
-            server, name, record, ..
+            ref server,
+            ref name,
+            record,
+            ..
         } => Some(format!("dns://{server}/{name}?type={record}")),
+        Target::WebSocket { ref url, .. } => {
+            let shown = url.to_string();
+            Some(format!("ws{}", shown.strip_prefix("http").unwrap_or(&shown)))
+        }
+        Target::Grpc { ref url, ref service } => {
+            Some(format!("{}://{}/{service}", target.scheme(), url.endpoint))
+        }
+        Target::Icmp(ref endpoint) | Target::Service { ref endpoint, .. } => {
+            Some(format!("{}://{endpoint}", target.scheme()))
+        }
     }
 }
 
@@ -329,6 +350,8 @@ fn shared(options: &TargetOptions, timeouts: &Timeouts, place: &Place, report: &
             only_given_ca: options.only_given_ca.then_some(true),
             client_cert: options.client_cert.clone(),
             client_key: options.client_key.clone(),
+            crl: (!options.crl.is_empty()).then(|| OneOrMany(options.crl.clone())),
+            aia: options.aia.then_some(true),
             server_name: options.server_name.clone(),
             ..RawTls::default()
         }),
@@ -441,6 +464,10 @@ fn own(options: &TargetOptions, place: &Place, report: &mut Report) -> RawDepend
         body_contains: (!options.expect_body.is_empty()).then(|| OneOrMany(options.expect_body.clone())),
         body_regex: options.expect_body_regex.clone(),
         latency: options.expect_latency.map(DurationText),
+        cert: options.expect_cert_days.map(|days| RawCertExpect {
+            days_left: Some(Whole(days.min(10_000))),
+            ..RawCertExpect::default()
+        }),
         ..RawExpect::default()
     };
     RawDependency {
@@ -448,6 +475,7 @@ fn own(options: &TargetOptions, place: &Place, report: &mut Report) -> RawDepend
         body: options.body.clone().map(SecretText::Inline),
         auth: auth(options, place, report),
         expect: (expect != RawExpect::default()).then_some(expect),
+        starttls: options.starttls.then_some(true),
         ..RawDependency::default()
     }
 }
@@ -593,7 +621,7 @@ mod tests {
             http_version: Some("3".into()),
             ..TargetOptions::default()
         };
-        let wrong = plan(&["https://me:hunter2@None/?k=hunter2", "icmp://h"], &options)
+        let wrong = plan(&["https://me:hunter2@None/?k=hunter2", "icmp://h:7"], &options)
             .expect_err("is bad")
             .to_string();
         let mut lines: Vec<&str> = wrong.lines().collect();
@@ -608,8 +636,7 @@ mod tests {
                  `10.0.0.2`, `10.0.0.2:5353` or `[2001:db8::1]:53`",
                 "command line: --retries: too many; expected at most 19",
                 "command line: https://**********@None/?k=*******: a host that says that a value was missing: `none`",
-                "command line: icmp://h: this scheme is known, and not supported by this version: `icmp`; expected \
-                 `https://`, `http://`, `tcp://`, `tls://` or `dns://`",
+                "command line: icmp://h:7: ICMP has no ports; expected `icmp://host`",
             ]
         );
     }

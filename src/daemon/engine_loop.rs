@@ -15,10 +15,13 @@ use crate::engine::{Engine, Input, Output};
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
 use crate::model::event::Event;
 use crate::model::evidence::Evidence;
-use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::idle::IdleRound;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
+use crate::model::record::Record;
 use crate::model::time::Wall;
 use crate::net::reader::ReadRequest;
 use crate::probe::Prober;
+use crate::store::Writer;
 
 use super::clock::Clock;
 
@@ -35,6 +38,8 @@ pub struct Channels {
     pub events: mpsc::Sender<Event>,
     /// Events that found their queue full.
     pub dropped: Arc<AtomicU64>,
+    /// To the state directory; `None` where nothing is kept.
+    pub store: Option<Writer>,
 }
 
 pub struct EngineLoop {
@@ -43,17 +48,22 @@ pub struct EngineLoop {
     prober: Arc<Prober>,
     channels: Channels,
     under_way: HashMap<OperationId, AbortHandle>,
+    idle_rounds: HashMap<IdleRoundId, AbortHandle>,
     outputs: Vec<Output>,
 }
 
 impl EngineLoop {
-    pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels) -> Self {
+    /// `kept` is what another run left.
+    pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels, kept: Vec<Record>) -> Self {
+        let mut engine = Engine::new(seed, clock.now());
+        engine.restore(kept);
         EngineLoop {
-            engine: Engine::new(seed, clock.now()),
+            engine,
             clock,
             prober,
             channels,
             under_way: HashMap::new(),
+            idle_rounds: HashMap::new(),
             outputs: Vec::new(),
         }
     }
@@ -100,6 +110,9 @@ impl EngineLoop {
         {
             self.under_way.remove(operation);
         }
+        if let Input::IdleRoundFinished { round, .. } = &input {
+            self.idle_rounds.remove(round);
+        }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.engine.apply(input, self.clock.now(), &mut outputs);
         for output in outputs.drain(..) {
@@ -112,12 +125,24 @@ impl EngineLoop {
         match output {
             Output::StartAttempt(order) => self.start_attempt(order),
             Output::StartConfirmation(order) => self.start_confirmation(order),
+            Output::StartIdleRound(order) => self.start_idle_round(order),
+            Output::CancelIdleRound(round) => {
+                if let Some(handle) = self.idle_rounds.remove(&round) {
+                    handle.abort();
+                }
+            }
             Output::Cancel(operation) => {
                 if let Some(handle) = self.under_way.remove(&operation) {
                     handle.abort();
                 }
             }
             Output::Forget(name) => self.prober.forget(&name),
+            // Without a store nothing is ever durable, and nothing answers.
+            Output::Persist { seq, changes } => {
+                if let Some(store) = &self.channels.store {
+                    store.keep(seq, changes);
+                }
+            }
             Output::Observed(event) => {
                 if self.channels.events.try_send(event).is_err() {
                     self.channels.dropped.fetch_add(1, Ordering::Relaxed);
@@ -166,6 +191,18 @@ impl EngineLoop {
                 .await;
         });
         self.under_way.insert(operation, task.abort_handle());
+    }
+
+    fn start_idle_round(&mut self, order: Box<IdleOrder>) {
+        let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
+        let round = order.round;
+        let task = tokio::spawn(async move {
+            let done = AssertUnwindSafe(prober.idle_round(&order)).catch_unwind().await;
+            let result = done.unwrap_or_else(|panic| IdleRound::NotMade(panic_text(&*panic).into()));
+            let result = Box::new(result);
+            let _ = answers.send(Input::IdleRoundFinished { round, result }).await;
+        });
+        self.idle_rounds.insert(round, task.abort_handle());
     }
 
     fn answer(&mut self, read: ReadRequest) {

@@ -17,6 +17,8 @@ use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
 use super::reload::{Source, unchangeable};
+use crate::engine::{IDLE_CONNECTIONS, IDLE_HOSTS};
+
 use super::{limits, memory, runtimes};
 
 /// The exit status for a bad configuration: EX_CONFIG of sysexits.h.
@@ -29,11 +31,14 @@ const PULSE: Duration = Duration::from_secs(1);
 pub struct ServiceOptions {
     pub config: PathBuf,
     pub listen: Option<SocketAddr>,
+    /// Where what must survive a restart is kept.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
 pub fn run(options: ServiceOptions) -> ExitCode {
     let open_files = limits::raise_open_files();
+    let state_dir = options.state_dir;
     let source = Source {
         path: options.config,
         listen: options.listen,
@@ -56,14 +61,14 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start(source, plan, open_files));
+    let service = runtime.spawn(start(source, plan, open_files, state_dir));
     runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
     })
 }
 
-async fn start(source: Source, plan: Plan, open_files: Option<u64>) -> ExitCode {
+async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: Option<PathBuf>) -> ExitCode {
     let (reload, reloads) = mpsc::channel(4);
     let signals = match Signals::new() {
         Ok(signals) => signals,
@@ -78,6 +83,7 @@ async fn start(source: Source, plan: Plan, open_files: Option<u64>) -> ExitCode 
     let daemon = Options {
         logging: true,
         reload: Some(reload),
+        state_dir,
         ..Options::default()
     };
     match Daemon::start(plan, daemon).await {
@@ -125,15 +131,23 @@ fn announce(plan: &Plan) {
     }
 }
 
-/// Every operation in flight and every parked connection needs a descriptor.
+/// Every operation in flight and every parked connection needs a descriptor, and so does every connection by which an
+/// idle timeout is measured.
 fn warn_of_few_descriptors(plan: &Plan, open_files: Option<u64>) {
     let parked = plan
         .dependencies
         .iter()
         .filter(|dependency| dependency.keepalive.reuse)
         .count();
+    let measured: std::collections::BTreeSet<_> = plan
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.keepalive.discover.is_some())
+        .map(|dependency| &dependency.host)
+        .collect();
+    let idle = measured.len().min(IDLE_HOSTS) * IDLE_CONNECTIONS;
     let in_flight = plan.dependencies.len().min(plan.limits.concurrency as usize);
-    let wanted = (parked + 2 * in_flight + 64) as u64;
+    let wanted = (parked + idle + 2 * in_flight + 64) as u64;
     if let Some(limit) = open_files.filter(|limit| *limit < wanted) {
         warn!(
             "up to {wanted} open files may be needed and the limit is {limit}: raise LimitNOFILE or ulimit -n"

@@ -7,8 +7,13 @@ mod admission;
 mod breaker;
 pub mod classify;
 mod conduct;
+mod history;
 mod host;
+mod idle;
+mod looks;
+mod names;
 mod operation;
+mod persist;
 mod random;
 mod read;
 mod replan;
@@ -26,9 +31,13 @@ use crate::model::attempt::{Attempt, Confirmation};
 use crate::model::dependency::DependencyIndex;
 use crate::model::event::Event;
 use crate::model::histogram::Histogram;
-use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::idle::IdleRound;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::plan::{Limits, Plan};
+use crate::model::record::{Change, PersistSeq};
 use crate::model::time::{Moment, Now, Wall};
+
+pub use idle::{AT_ONCE as IDLE_HOSTS, CONNECTIONS as IDLE_CONNECTIONS};
 
 use random::Random;
 use schedule::{Alarm, Alarms};
@@ -49,10 +58,18 @@ pub enum Input {
         operation: OperationId,
         confirmation: Box<Confirmation>,
     },
+    IdleRoundFinished {
+        round: IdleRoundId,
+        result: Box<IdleRound>,
+    },
+    /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
+    Persisted { seq: PersistSeq, durable: bool },
     /// A deadline that the engine named has come.
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
     Stop,
+    /// The same, and what is under way ends now: with what is known of it, or as abandoned.
+    Abandon,
 }
 
 /// What the engine wants of the world.
@@ -62,8 +79,16 @@ pub enum Output {
     StartConfirmation(Box<ConfirmationOrder>),
     /// The operation is of no more interest: end its attempt, its result will not be looked at.
     Cancel(OperationId),
+    StartIdleRound(Box<IdleOrder>),
+    /// The round is of no more interest: close its connections.
+    CancelIdleRound(IdleRoundId),
     /// The dependency left the plan, or asks something else now: what is kept for it can go.
     Forget(Arc<str>),
+    /// This must survive a restart; [`Input::Persisted`] answers.
+    Persist {
+        seq: PersistSeq,
+        changes: Vec<Change>,
+    },
     Observed(Event),
 }
 
@@ -92,6 +117,9 @@ pub struct Engine {
     /// A plan of one round, or a stop, has been reported as done.
     drained: bool,
     planned: bool,
+    persist: persist::Persist,
+    idle: idle::Desk,
+    names_kept: names::NamesKept,
 }
 
 impl Engine {
@@ -116,6 +144,9 @@ impl Engine {
             since: now.wall,
             drained: false,
             planned: false,
+            persist: persist::Persist::default(),
+            idle: idle::Desk::default(),
+            names_kept: names::NamesKept::default(),
         }
     }
 
@@ -137,13 +168,22 @@ impl Engine {
             } => {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
+            Input::IdleRoundFinished { round, result } => {
+                self.idle_round_finished(round, &result, now, out);
+            }
+            Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
+            Input::Abandon => {
+                self.stop(now, out);
+                self.abandon_operations(now, out);
+            }
         }
         while let Some((due, alarm)) = self.alarms.take_due(now.moment) {
             match alarm {
                 Alarm::Due { index, generation } => self.dependency_due(index, generation, due, now, out),
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
+                Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
             }
         }
         self.first_round_begun |= self.planned && self.not_begun == 0;
@@ -159,6 +199,7 @@ impl Engine {
         self.stopping = true;
         self.leave_queues();
         self.abandon_backoffs(now, out);
+        self.stop_idle(out);
     }
 
     fn report_when_drained(&mut self, out: &mut Vec<Output>) {

@@ -18,6 +18,8 @@ pub enum Alarm {
         index: DependencyIndex,
         operation: OperationId,
     },
+    /// A host's idle timeout is to be measured, or the pause between two rounds of that ends.
+    IdleDue { place: u32, serial: u64 },
 }
 
 /// All alarms, earliest first. Alarms are never removed early: whoever takes one checks that it still holds.

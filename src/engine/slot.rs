@@ -1,19 +1,18 @@
 //! A dependency's place in the engine: its plan, its schedule, its standing and its history.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::model::cause::FindingId;
 use crate::model::dependency::{Dependency, DependencyIndex};
-use crate::model::failure::{Finding, OperationRecord, State, Verdict};
+use crate::model::failure::{Finding, OperationRecord, State};
 use crate::model::page::{DependencyView, Detail, HostView};
 use crate::model::time::{Moment, Wall};
 
 use super::breaker::Breaker;
+use super::history::History;
+use super::names::NameHistory;
 use super::operation::Operation;
 use super::tally::Tally;
-
-/// How many failed operations are kept with all their evidence.
-const FAILURES_KEPT: usize = 5;
 
 #[derive(Debug)]
 pub struct Slot {
@@ -32,9 +31,15 @@ pub struct Slot {
     pub state: State,
     /// The last operation was conclusive.
     pub conclusive: bool,
+    /// Of the last conclusive operation's answer.
     pub findings: Vec<Finding>,
-    last_success: Option<Arc<OperationRecord>>,
-    last_failures: VecDeque<Arc<OperationRecord>>,
+    /// Of the last survey of each kind; they hold until the next one of that kind.
+    survey_findings: Vec<(&'static str, Finding)>,
+    /// When the dependency is worth a survey again; `None` before its first answer.
+    pub survey_due: Option<Moment>,
+    /// What its name's sources gave so far.
+    pub names: Option<Box<NameHistory>>,
+    pub history: History,
     /// What to suggest for this name when it does not resolve; computed once per plan, on the first need.
     pub suggestion: Option<Option<String>>,
 }
@@ -55,19 +60,11 @@ impl Slot {
             state: State::Unknown,
             conclusive: false,
             findings: Vec::new(),
-            last_success: None,
-            last_failures: VecDeque::new(),
+            survey_findings: Vec::new(),
+            survey_due: None,
+            names: None,
+            history: History::default(),
             suggestion: None,
-        }
-    }
-
-    pub fn keep(&mut self, record: &Arc<OperationRecord>) {
-        match record.verdict {
-            Verdict::Ok => self.last_success = Some(Arc::clone(record)),
-            Verdict::RetriedOk | Verdict::Failed | Verdict::Inconclusive => {
-                self.last_failures.truncate(FAILURES_KEPT - 1);
-                self.last_failures.push_front(Arc::clone(record));
-            }
         }
     }
 
@@ -117,13 +114,41 @@ impl Slot {
         }
     }
 
+    /// Those of the last answer, and of the last survey where the answer says nothing of the kind.
+    fn all_findings(&self) -> Vec<Finding> {
+        let news = |finding: &&Finding| !self.findings.iter().any(|known| known.id == finding.id);
+        let surveyed = self.survey_findings.iter().map(|(_, finding)| finding);
+        self.findings
+            .iter()
+            .chain(surveyed.filter(news))
+            .cloned()
+            .collect()
+    }
+
+    /// Takes what a survey of that kind found in place of what the last one did.
+    pub fn keep_survey(&mut self, kind: &'static str, found: Vec<Finding>) {
+        self.survey_findings.retain(|(known, _)| *known != kind);
+        self.survey_findings
+            .extend(found.into_iter().map(|finding| (kind, finding)));
+    }
+
+    /// Whether that is known from the last answer or a survey.
+    pub fn has_finding(&self, id: FindingId) -> bool {
+        let surveyed = self.survey_findings.iter().map(|(_, finding)| finding);
+        self.findings
+            .iter()
+            .chain(surveyed)
+            .any(|finding| finding.id == id)
+    }
+
     pub fn detail(&self, index: DependencyIndex, host: HostView) -> Detail {
         Detail {
             view: self.view(index),
             host,
-            last_success: self.last_success.clone(),
-            last_failures: self.last_failures.iter().cloned().collect(),
-            findings: self.findings.clone(),
+            last_success: self.history.last_success().cloned(),
+            earlier_successes: self.history.earlier_successes().cloned().collect(),
+            last_failures: self.history.failures().cloned().collect(),
+            findings: self.all_findings(),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn dependency(name: &str) -> Dependency {
         confirm: Confirm::Gentle,
         keepalive: Keepalive {
             reuse: true,
-            discover: false,
+            discover: None,
         },
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
@@ -153,6 +153,7 @@ pub(crate) fn host(name: &str, port: u16) -> HostView {
         in_flight: 1,
         cap: 32,
         idle_timeout: Some((StaleKind::Closed, Duration::from_secs(60))),
+        idle: None,
     }
 }
 
@@ -195,6 +196,7 @@ impl World {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let process = ProcessFigures::new(SINCE);
         process.reloaded(true, SINCE);
+        process.state_written(None);
         Snapshot {
             taken: Wall::from_unix_secs(1_790_000_600),
             dependencies: self.views.values().cloned().collect(),
@@ -228,6 +230,7 @@ impl World {
                         view: view.clone(),
                         host: host(&view.dependency.host.name, view.dependency.host.port),
                         last_success: None,
+                        earlier_successes: Vec::new(),
                         last_failures: Vec::new(),
                         findings: Vec::new(),
                     })

@@ -1,15 +1,25 @@
 //! The facts of one attempt, as a probe observed them. Facts only: no cause, no verdict, no decision.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dependency::RecordType;
 use super::evidence::Evidence;
+use super::looks::{AddressesAsked, NamesCompared};
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
-pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
+pub use super::dialogue::{
+    DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
+};
+pub use super::http_trouble::{H2Frame, H2Trouble, HttpTrouble, RedirectTrouble};
+pub use super::resolution::{
+    AddressSource, Asked, DnsReply, Resolution, ServerAnswer, SystemAnswer, SystemError,
+};
+pub use super::tls::{
+    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
+    TlsFacts,
+};
 
 /// One request with all its hops. It has exactly one outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +97,8 @@ pub struct Hop {
     pub resolution: Option<Box<Resolution>>,
     pub tls: Option<Box<TlsFacts>>,
     pub response: Option<Box<ResponseFacts>>,
+    /// Of a conversation: how far it came.
+    pub dialogue: Option<Box<DialogueFacts>>,
     /// The first bytes that the peer sent, kept only when the hop failed before a response was understood.
     pub first_bytes: Box<[u8]>,
     /// Why this hop failed, when the attempt went on to another address.
@@ -111,6 +123,7 @@ impl Hop {
             resolution: None,
             tls: None,
             response: None,
+            dialogue: None,
             first_bytes: Box::default(),
             stop: None,
         }
@@ -193,6 +206,10 @@ pub enum Trouble {
     Credentials(Box<str>),
     /// The token endpoint did not give a token.
     Token(TokenTrouble),
+    Icmp(IcmpTrouble),
+    Grpc(GrpcTrouble),
+    WebSocket(WebSocketTrouble),
+    Dialogue(DialogueTrouble),
     /// A bug of ours, caught.
     Panicked(Box<str>),
     Abandoned,
@@ -229,6 +246,9 @@ impl Call {
 pub enum Budget {
     /// The phase's own.
     Phase,
+    /// What a parked connection is given to have its request acknowledged: some retransmissions, after which nothing of it
+    /// had been.
+    Acknowledgement,
     Attempt,
     Total,
 }
@@ -237,6 +257,7 @@ impl Budget {
     pub const fn id(self) -> &'static str {
         match self {
             Budget::Phase => "phase",
+            Budget::Acknowledgement => "acknowledgement",
             Budget::Attempt => "attempt",
             Budget::Total => "total",
         }
@@ -267,53 +288,6 @@ pub enum ProxyTrouble {
     Malformed,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum HttpTrouble {
-    /// The status line or a header cannot be parsed.
-    Malformed,
-    /// The head is larger than we take.
-    HeadTooLarge,
-    /// The connection ended within the response's head, after some of it.
-    HeadTruncated,
-    /// The body is shorter than Content-Length.
-    ShortBody { expected: u64, got: u64 },
-    /// The chunked body did not come to its end.
-    ShortChunked,
-    /// The content coding did not decode.
-    Decoding(Box<str>),
-    /// HTTP/2 where HTTP/1 was spoken, or the reverse.
-    Version(Box<str>),
-    /// Another violation of the protocol.
-    Protocol(Box<str>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct H2Trouble {
-    pub frame: H2Frame,
-    /// RFC 9113, section 7.
-    pub reason: u32,
-    /// Whether the peer sent it (otherwise we did).
-    pub remote: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum H2Frame {
-    GoAway,
-    Reset,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum RedirectTrouble {
-    /// This URL was seen before in the same attempt.
-    Loop(Box<str>),
-    /// More than the limit.
-    TooMany(u8),
-    /// From https to http.
-    Downgrade(Box<str>),
-    /// `Location` is missing or not a URL.
-    Unusable(Box<str>),
-}
-
 /// The first expectation that did not hold. Text from the peer is sanitised and cut.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unexpected {
@@ -333,6 +307,14 @@ pub enum Unexpected {
     Latency {
         got: Duration,
         limit: Duration,
+    },
+    /// A certificate is valid, and is not what is wanted.
+    Certificate {
+        /// Position in the presented chain, leaf 0.
+        position: u8,
+        wanted: Box<str>,
+        got: Box<str>,
+        certificate: Box<CertificateFacts>,
     },
     /// Of a DNS probe: this value is not among the answers.
     Record {
@@ -400,98 +382,6 @@ pub struct TcpFacts {
     pub not_sent: Option<u32>,
 }
 
-/// How the name became addresses, or did not.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolution {
-    pub name: Arc<str>,
-    pub source: AddressSource,
-    pub addresses: Vec<IpAddr>,
-    /// The smallest of the answers.
-    pub ttl: Option<Duration>,
-    /// What each nameserver said to each question.
-    pub answers: Vec<ServerAnswer>,
-    /// What the system's own resolver said, where it was asked.
-    pub system: Option<SystemAnswer>,
-}
-
-/// Who spoke for the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressSource {
-    /// The host is an address.
-    Literal,
-    /// The configuration gives the addresses.
-    Configured,
-    HostsFile,
-    Nameserver,
-    /// getaddrinfo(3).
-    System,
-}
-
-impl AddressSource {
-    pub const fn id(self) -> &'static str {
-        match self {
-            AddressSource::Literal => "literal",
-            AddressSource::Configured => "configured",
-            AddressSource::HostsFile => "hosts_file",
-            AddressSource::Nameserver => "nameserver",
-            AddressSource::System => "system",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerAnswer {
-    pub server: SocketAddr,
-    pub over_tcp: bool,
-    /// The name as asked, search domain included.
-    pub name: Box<str>,
-    pub record: RecordType,
-    pub elapsed: Duration,
-    pub reply: DnsReply,
-    /// Extended DNS Errors (RFC 8914): code and text.
-    pub extended: Vec<(u16, Box<str>)>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum DnsReply {
-    /// Records of the type asked for, as they print, and the smallest TTL in seconds.
-    Records {
-        values: Vec<Box<str>>,
-        ttl: u32,
-    },
-    /// NOERROR without such a record; the owner of the SOA in the authority section.
-    NoData {
-        soa: Option<Box<str>>,
-    },
-    /// Another response code (RFC 1035, RFC 6895); the owner of the SOA tells which label is missing.
-    Code {
-        rcode: u16,
-        soa: Option<Box<str>>,
-    },
-    TimedOut,
-    Io {
-        call: Call,
-        errno: i32,
-    },
-    /// Truncated over TCP, does not decode, answers another question.
-    Malformed(Box<str>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct SystemAnswer {
-    pub elapsed: Duration,
-    pub result: Result<Vec<IpAddr>, SystemError>,
-}
-
-/// getaddrinfo's error: its code (`EAI_*`), and errno where the code is EAI_SYSTEM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SystemError {
-    pub code: i32,
-    pub errno: Option<i32>,
-    /// The budget ended before it answered.
-    pub timed_out: bool,
-}
-
 /// Headers of the response that explain something; sanitised, never cookies or credentials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResponseFacts {
@@ -532,6 +422,10 @@ pub enum ConfirmationResult {
     ClientHello { spoke_tls: bool },
     /// The same request on a fresh connection to the same address.
     FreshConnection { worked: bool },
+    /// Every address of the dependency, asked on its own.
+    EveryAddress(Box<AddressesAsked>),
+    /// Every source of the dependency's name, asked beside the others.
+    NamesCompared(Box<NamesCompared>),
     /// It could not be done; why.
     NotDone(Box<str>),
 }

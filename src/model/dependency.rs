@@ -10,7 +10,11 @@ use std::time::Duration;
 
 use super::secret::{SecretRef, Text};
 
-pub use super::expect::{Expect, HeaderExpect, HeaderIs, JsonExpect, StatusSet};
+pub use super::expect::{CertExpect, Expect, HeaderExpect, HeaderIs, JsonExpect, StatusSet};
+pub use super::probe::{
+    DialogueProbe, GrpcProbe, IcmpProbe, Probe, Security, Service, Step, Talk, TcpProbe, TlsProbe,
+    WebSocketProbe,
+};
 
 /// A dependency's place in the engine's table. It stays the same while the dependency stays in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,54 +61,12 @@ impl fmt::Display for HostKey {
 }
 
 fn write_host_port(f: &mut fmt::Formatter<'_>, name: &str, port: u16) -> fmt::Result {
-    if name.contains(':') {
-        write!(f, "[{name}]:{port}")
-    } else {
-        write!(f, "{name}:{port}")
-    }
-}
-
-/// How a dependency is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Probe {
-    Http(Box<HttpProbe>),
-    /// A TCP handshake and nothing more.
-    Tcp(TcpProbe),
-    /// A TCP and a TLS handshake.
-    Tls(TlsProbe),
-    Dns(DnsProbe),
-}
-
-impl Probe {
-    /// The host and port that are meant, before any proxy.
-    pub fn endpoint(&self) -> &Endpoint {
-        match self {
-            Probe::Http(http) => &http.url.endpoint,
-            Probe::Tcp(tcp) => &tcp.endpoint,
-            Probe::Tls(tls) => &tls.endpoint,
-            Probe::Dns(dns) => &dns.server,
-        }
-    }
-
-    /// The target as a URL without secrets.
-    pub fn target(&self) -> String {
-        match self {
-            Probe::Http(http) => http.url.to_string(),
-            Probe::Tcp(tcp) => format!("tcp://{}", tcp.endpoint),
-            Probe::Tls(tls) => format!("tls://{}", tls.endpoint),
-            Probe::Dns(dns) => format!("dns://{}/{}?type={}", dns.server, dns.name, dns.record),
-        }
-    }
-
-    /// Whether a request that may have been carried out can be sent again (RFC 9110, section 9.2.2).
-    pub fn is_idempotent(&self) -> bool {
-        match self {
-            Probe::Http(http) => matches!(
-                &*http.method,
-                "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
-            ),
-            Probe::Tcp(_) | Probe::Tls(_) | Probe::Dns(_) => true,
-        }
+    // What has no ports (ICMP) has port 0.
+    match (name.contains(':'), port) {
+        (true, 0) => write!(f, "[{name}]"),
+        (false, 0) => f.write_str(name),
+        (true, port) => write!(f, "[{name}]:{port}"),
+        (false, port) => write!(f, "{name}:{port}"),
     }
 }
 
@@ -294,6 +256,11 @@ pub struct TlsSettings {
     pub ca: Arc<[PathBuf]>,
     /// Whether the system's own roots are left out.
     pub only_given_ca: bool,
+    /// Files with certificate revocation lists, PEM or DER.
+    pub crl: Arc<[PathBuf]>,
+    /// Whether a missing intermediate may be fetched from where the certificate says that its issuer is to be had (RFC
+    /// 5280, section 4.2.2.1), to prove that it is just that.
+    pub aia: bool,
     /// PEM with the chain, and the key in the same file or another.
     pub client_cert: Option<ClientCert>,
     /// Name for SNI and verification, in place of the URL's host.
@@ -342,21 +309,6 @@ impl Family {
             Family::Ipv6 => address.is_ipv6(),
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TcpProbe {
-    pub endpoint: Endpoint,
-    pub resolve: ResolveSettings,
-    pub proxy: Option<Proxy>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TlsProbe {
-    pub endpoint: Endpoint,
-    pub resolve: ResolveSettings,
-    pub tls: TlsSettings,
-    pub proxy: Option<Proxy>,
 }
 
 /// A question to one DNS server.
@@ -507,12 +459,37 @@ pub enum Confirm {
     Full,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keepalive {
     /// Keep the connection between operations and use it again.
     pub reuse: bool,
-    /// Measure after how long an idle connection is closed.
-    pub discover: bool,
+    /// Measure after how long an idle connection is closed, and how.
+    pub discover: Option<Arc<IdleSearch>>,
+}
+
+/// How a host's idle timeout is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdleSearch {
+    /// Idle times to try, ascending.
+    pub ladder: Arc<[Duration]>,
+    /// How long a result is believed.
+    pub remeasure: Duration,
+}
+
+impl IdleSearch {
+    /// Around the limits that are known: 60 s (AWS ALB), 75 s (nginx), 240 s (Azure load balancer), 350 s (AWS NLB and NAT
+    /// gateway), 600 s (Google Cloud), 900 s (many firewalls).
+    pub const LADDER: [u64; 9] = [55, 65, 230, 250, 340, 360, 590, 620, 910];
+    pub const REMEASURE: Duration = Duration::from_secs(86_400);
+}
+
+impl Default for IdleSearch {
+    fn default() -> Self {
+        IdleSearch {
+            ladder: Self::LADDER.into_iter().map(Duration::from_secs).collect(),
+            remeasure: Self::REMEASURE,
+        }
+    }
 }
 
 #[cfg(test)]

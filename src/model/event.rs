@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::attempt::StaleConnection;
 use super::dependency::Dependency;
 use super::failure::{OperationRecord, State};
+use super::idle::{IdleMeasurement, IdleUnknown};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -19,6 +20,17 @@ pub enum Event {
     KeepaliveReset {
         dependency: Arc<Dependency>,
         stale: StaleConnection,
+    },
+    /// The idle timeout of the dependency's host was measured.
+    IdleTimeoutMeasured {
+        dependency: Arc<Dependency>,
+        before: Option<IdleMeasurement>,
+        measurement: IdleMeasurement,
+    },
+    /// It was looked for and not found.
+    IdleTimeoutUnknown {
+        dependency: Arc<Dependency>,
+        why: IdleUnknown,
     },
     BreakerChanged {
         dependency: Arc<Dependency>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::Budget;
-use super::dependency::{Dependency, DependencyIndex};
+use super::dependency::{Dependency, DependencyIndex, Family};
 
 /// Identifies one operation of one dependency; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,9 @@ pub struct AttemptOrder {
     /// 1 for the first.
     pub number: u8,
     pub connection: Connection,
+    /// Whether a parked connection is left as soon as the request on it goes unheard for some round trips, and not only
+    /// when its time is up: another attempt is to follow at once.
+    pub leave_unheard: bool,
     /// The attempt ends by then, whatever its phases allow.
     pub budget: Duration,
     /// Whose budget that is: the attempt's own, or what is left of the operation's total.
@@ -54,6 +57,10 @@ pub enum ConfirmationKind {
     ClientHello(SocketAddr),
     /// Ask again on a fresh connection to the address whose parked connection failed.
     FreshConnection(SocketAddr),
+    /// Ask every address of these families on its own.
+    EveryAddress(Family),
+    /// Ask every source of the name: the hosts file, the system's resolver, each nameserver.
+    CompareNames,
 }
 
 impl ConfirmationKind {
@@ -62,6 +69,29 @@ impl ConfirmationKind {
             ConfirmationKind::NotFoundVariants => "not_found_variants",
             ConfirmationKind::ClientHello(_) => "client_hello",
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
+            ConfirmationKind::EveryAddress(_) => "every_address",
+            ConfirmationKind::CompareNames => "compare_names",
         }
     }
+}
+
+/// Identifies one round of an idle measurement. The place is the engine's, the serial is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdleRoundId {
+    pub place: u32,
+    pub serial: u64,
+}
+
+/// One round of an idle measurement: connections that lie idle, each for its time and then used once, beside one that is
+/// kept busy. It is over as soon as one of them is found to have ended, or all were used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdleOrder {
+    pub round: IdleRoundId,
+    pub index: DependencyIndex,
+    /// Asked with its own request, which is one that only reads.
+    pub dependency: Arc<Dependency>,
+    /// How long each connection lies idle, the shortest first.
+    pub rungs: Vec<Duration>,
+    /// How often the busy connection is used at least.
+    pub control_every: Duration,
 }

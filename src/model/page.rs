@@ -10,6 +10,7 @@ use super::dependency::{Dependency, DependencyIndex, HostKey};
 use super::event::BreakerState;
 use super::failure::{Finding, OperationRecord, State};
 use super::histogram::Histogram;
+use super::idle::IdleView;
 use super::phase::Phase;
 use super::time::Wall;
 
@@ -120,8 +121,10 @@ pub struct HostView {
     pub retry_budget: f64,
     pub in_flight: u32,
     pub cap: u32,
-    /// The idle timeout seen on this host, how it ends and after how long.
+    /// The idle timeout measured or seen on this host, how it ends and after how long.
     pub idle_timeout: Option<(StaleKind, Duration)>,
+    /// How far its measurement has come, where a dependency asks for one.
+    pub idle: Option<IdleView>,
 }
 
 impl HostView {
@@ -190,8 +193,11 @@ pub struct EngineView {
 pub struct Detail {
     pub view: DependencyView,
     pub host: HostView,
-    /// The last operation that succeeded, and the last ones that did not, newest first.
+    /// The last operation that was answered at its first attempt.
     pub last_success: Option<Arc<OperationRecord>>,
+    /// Those before it, newest first.
+    pub earlier_successes: Vec<Arc<OperationRecord>>,
+    /// The last ones that were not, newest first, and at least one of each cause.
     pub last_failures: Vec<Arc<OperationRecord>>,
     pub findings: Vec<Finding>,
 }

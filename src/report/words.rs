@@ -8,6 +8,16 @@ use crate::model::phase::Phase;
 
 use super::units::{count, duration};
 
+mod services;
+
+/// An address and its port, where it has one: ICMP has none, and there it is 0.
+pub fn address(address: std::net::SocketAddr) -> String {
+    match address.port() {
+        0 => address.ip().to_string(),
+        _ => address.to_string(),
+    }
+}
+
 /// Why the engine did or did not ask again, as a clause.
 pub fn retry_reason(decision: &RetryDecision) -> String {
     match decision {
@@ -45,6 +55,9 @@ pub fn trouble(trouble: &Trouble) -> String {
             None => format!("{} failed with errno {errno}", call.id()),
         },
         Trouble::TimedOut(Budget::Phase) => "the phase's time was used up".to_owned(),
+        Trouble::TimedOut(Budget::Acknowledgement) => {
+            "the request was sent again and again, and nothing of it was acknowledged".to_owned()
+        }
         Trouble::TimedOut(Budget::Attempt) => "the attempt's time was used up".to_owned(),
         Trouble::TimedOut(Budget::Total) => "the total time was used up".to_owned(),
         Trouble::Closed => "the peer closed the connection".to_owned(),
@@ -69,6 +82,10 @@ pub fn trouble(trouble: &Trouble) -> String {
             None => format!("the token endpoint answered {status}"),
         },
         Trouble::Token(TokenTrouble::Malformed) => "the token endpoint's answer has no token".to_owned(),
+        Trouble::Icmp(trouble) => services::icmp(trouble),
+        Trouble::Grpc(trouble) => services::grpc(trouble),
+        Trouble::WebSocket(trouble) => services::websocket(trouble),
+        Trouble::Dialogue(trouble) => services::dialogue(trouble),
         Trouble::Panicked(text) => format!("a bug in whyd: {text}"),
         Trouble::Abandoned => "the probe was interrupted".to_owned(),
         Trouble::Other(text) => text.to_string(),
@@ -123,6 +140,17 @@ fn unexpected_answer(unexpected: &Unexpected) -> String {
                 "{} where at most {} is expected",
                 duration(*got),
                 duration(*limit)
+            )
+        }
+        Unexpected::Certificate {
+            wanted,
+            got,
+            certificate,
+            ..
+        } => {
+            format!(
+                "the certificate {} has {got} where {wanted} is expected",
+                certificate.subject
             )
         }
         Unexpected::Record { wanted, got } => format!("{wanted} is not among [{}]", got.join(", ")),

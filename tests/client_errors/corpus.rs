@@ -78,7 +78,9 @@ impl fmt::Display for Score {
 }
 
 fn records(set: &str) -> Vec<Record> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/client_errors").join(set);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/client_errors")
+        .join(set);
     let mut files: Vec<_> = fs::read_dir(&directory)
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
         .map(|entry| entry.expect("an entry").path())
@@ -96,7 +98,10 @@ fn records(set: &str) -> Vec<Record> {
 fn judge(entry: &Entry) -> (Outcome, String) {
     let explanation = explain(&entry.text);
     let first = explanation.cause.id();
-    let listed = explanation.alternatives.iter().any(|cause| cause.id() == entry.cause);
+    let listed = explanation
+        .alternatives
+        .iter()
+        .any(|cause| cause.id() == entry.cause);
     let outcome = if first == entry.cause {
         Outcome::Exact
     } else if explanation.cause == Cause::Unknown {
@@ -109,7 +114,10 @@ fn judge(entry: &Entry) -> (Outcome, String) {
         Outcome::WrongWithAlternatives
     };
     let others: Vec<_> = explanation.alternatives.iter().map(|cause| cause.id()).collect();
-    (outcome, format!("{first} [{}] by {:?}", others.join(" "), explanation.words))
+    (
+        outcome,
+        format!("{first} [{}] by {:?}", others.join(" "), explanation.words),
+    )
 }
 
 /// Judges a whole set. What failed is printed, unless its texts are not to be looked at.
@@ -161,10 +169,19 @@ fn texts_of_the_held_out_versions_are_named() {
 
 #[test]
 fn the_corpus_is_large_enough_and_a_third_of_it_is_held_out() {
-    let count = |set| records(set).iter().map(|record| record.entries.len()).sum::<usize>();
+    let count = |set| {
+        records(set)
+            .iter()
+            .map(|record| record.entries.len())
+            .sum::<usize>()
+    };
     let (seen, held_out) = (count("seen"), count("held_out"));
     assert!(seen + held_out >= 120, "{seen} and {held_out}");
-    assert!(held_out * 10 >= (seen + held_out) * 3, "{held_out} of {}", seen + held_out);
+    assert!(
+        held_out * 10 >= (seen + held_out) * 3,
+        "{held_out} of {}",
+        seen + held_out
+    );
     let versions: std::collections::BTreeSet<_> = records("held_out")
         .into_iter()
         .map(|record| (record.client, record.version))

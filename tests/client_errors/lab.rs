@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use whyd::lab::Server;
 use whyd::lab::certs::{Authority, CertSpec, Issued, Usage, self_signed};
 use whyd::lab::dns::{self, DnsLab, Reply};
 use whyd::lab::h2::{self, H2Behaviour, Reason};
@@ -15,7 +16,6 @@ use whyd::lab::http::{Behaviour, HttpOptions, HttpServer};
 use whyd::lab::proxy::{self, ProxyBehaviour};
 use whyd::lab::tcp::{self, FullBacklog, RefusedPort, Scripts, Step};
 use whyd::lab::tls::{ServerTls, TlsOptions, TlsVersions};
-use whyd::lab::Server;
 
 /// The name in the certificates.
 const NAME: &str = "api.lab.test";
@@ -40,8 +40,12 @@ impl Lab {
     }
 
     async fn secure(&mut self, name: &str, chain: &str, key: &str, options: TlsOptions<'_>) {
-        self.secure_with(name, ServerTls::new(chain, key, options).expect("a certificate"), true)
-            .await;
+        self.secure_with(
+            name,
+            ServerTls::new(chain, key, options).expect("a certificate"),
+            true,
+        )
+        .await;
     }
 
     async fn secure_with(&mut self, name: &str, tls: ServerTls, explain_plain_http: bool) {
@@ -157,20 +161,33 @@ async fn scripted(lab: &mut Lab) {
     lab.script("reset", vec![Step::ReadHead, Step::Reset]).await;
     lab.script("stale-reset", then(Step::Reset)).await;
     lab.script("stale-closed", then(Step::Close)).await;
-    lab.script("tls-closed", vec![Step::ReadBytes(5), Step::Fin, Step::WaitForClose])
+    lab.script(
+        "tls-closed",
+        vec![Step::ReadBytes(5), Step::Fin, Step::WaitForClose],
+    )
+    .await;
+    lab.script("tls-reset", vec![Step::ReadBytes(5), Step::Reset])
         .await;
-    lab.script("tls-reset", vec![Step::ReadBytes(5), Step::Reset]).await;
     lab.script("tls-silent", vec![Step::WaitForClose]).await;
     // RFC 8446, section 6: a fatal internal_error (80).
     let alert = vec![0x15, 3, 3, 0, 2, 2, 80];
-    lab.script("tls-alert", vec![Step::ReadBytes(5), Step::Write(alert), Step::WaitForClose])
-        .await;
-    lab.script("ssh", vec![Step::text("SSH-2.0-OpenSSH_9.2p1\r\n"), Step::WaitForClose])
-        .await;
+    lab.script(
+        "tls-alert",
+        vec![Step::ReadBytes(5), Step::Write(alert), Step::WaitForClose],
+    )
+    .await;
+    lab.script(
+        "ssh",
+        vec![Step::text("SSH-2.0-OpenSSH_9.2p1\r\n"), Step::WaitForClose],
+    )
+    .await;
     // HTTP/2's SETTINGS and a GOAWAY: what an HTTP/2 server with prior knowledge says to HTTP/1.
     let settings = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\x01".to_vec();
-    lab.script("h2-only", vec![Step::ReadHead, Step::Write(settings), Step::Close])
-        .await;
+    lab.script(
+        "h2-only",
+        vec![Step::ReadHead, Step::Write(settings), Step::Close],
+    )
+    .await;
 }
 
 async fn secured(lab: &mut Lab, directory: &Path) {
@@ -212,7 +229,8 @@ async fn secured(lab: &mut Lab, directory: &Path) {
         }
         lab.secure(name, &chain, &issued.key_pem, plain).await;
     }
-    lab.secure("unknown-root", &with_root, &foreign.key_pem, plain).await;
+    lab.secure("unknown-root", &with_root, &foreign.key_pem, plain)
+        .await;
     lab.secure("missing-intermediate", &sound.pem, &sound.key_pem, plain)
         .await;
     let tls = ServerTls::new(&sound.chain_pem, &sound.key_pem, plain).expect("a certificate");
@@ -257,7 +275,9 @@ fn spoilt(issued: &Issued) -> String {
 
 fn after_leaf(chain: &str) -> &str {
     let end = "-----END CERTIFICATE-----";
-    chain.find(end).map_or("", |at| chain[at + end.len()..].trim_start())
+    chain
+        .find(end)
+        .map_or("", |at| chain[at + end.len()..].trim_start())
 }
 
 async fn streams(lab: &mut Lab, sound: &Issued) {

@@ -90,7 +90,8 @@ impl Page<'_> {
             self.line(4, None, note);
         }
         if explanation.is_recognised() {
-            self.text.push_str(&format!("    whyd explain {}\n", explanation.cause.id()));
+            self.text
+                .push_str(&format!("    whyd explain {}\n", explanation.cause.id()));
         }
     }
 
@@ -127,7 +128,10 @@ fn check(explanation: &Explanation) -> Option<String> {
     }
     let mut command = format!("whyd check {}", quoted(&target.to_string()));
     if let Some(proxy) = proxy_of(explanation) {
-        command.push_str(&format!(" --proxy {}", quoted(&format!("http://{}", proxy.authority()))));
+        command.push_str(&format!(
+            " --proxy {}",
+            quoted(&format!("http://{}", proxy.authority()))
+        ));
     }
     if !explanation.alternatives.is_empty() {
         command.push_str(" --deep");
@@ -144,7 +148,9 @@ fn note(explanation: &Explanation) -> Option<&'static str> {
     let had_query = explanation.place.as_ref().is_some_and(|place| place.had_query);
     let behind_proxy = explanation.cause.id().starts_with("proxy.") && proxy_of(explanation).is_none();
     match (behind_proxy, had_query) {
-        (true, _) if explanation.place.is_some() => Some("(add --proxy URL of the proxy that the client uses)"),
+        (true, _) if explanation.place.is_some() => {
+            Some("(add --proxy URL of the proxy that the client uses)")
+        }
         (_, true) => Some("(the query was left out: it may hold secrets)"),
         _ => None,
     }
@@ -236,6 +242,9 @@ mod tests {
         assert_eq!(object["proxy"], "10.0.0.1:3128");
         assert_eq!(object["recognised"], true);
         let check = object["check"].as_str().unwrap_or_default();
-        assert!(check.starts_with("whyd check https://api.internal/health --proxy http://10.0.0.1:3128"), "{check}");
+        assert!(
+            check.starts_with("whyd check https://api.internal/health --proxy http://10.0.0.1:3128"),
+            "{check}"
+        );
     }
 }

@@ -16,8 +16,8 @@ use std::sync::{LazyLock, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::text::floor;
 use super::context::{Context, Through};
+use super::text::floor;
 use crate::model::cause::Cause;
 use readings::Reading;
 
@@ -101,7 +101,8 @@ pub(super) fn judge(text: &str, context: &Context) -> Option<Verdict> {
 
 /// The pattern of a rule by itself, which tells where it matched. Compiled when it is first needed: most texts need one.
 fn pattern_of(index: usize, rule: &Rule) -> Option<&'static Regex> {
-    static EACH: LazyLock<Vec<OnceLock<Regex>>> = LazyLock::new(|| table().map(|_| OnceLock::new()).collect());
+    static EACH: LazyLock<Vec<OnceLock<Regex>>> =
+        LazyLock::new(|| table().map(|_| OnceLock::new()).collect());
     let place = EACH.get(index)?;
     if let Some(pattern) = place.get() {
         return Some(pattern);
@@ -119,7 +120,12 @@ fn read(index: usize, rule: &Rule, text: &str, context: &Context) -> Option<Verd
     let captures = pattern_of(index, rule)?.captures(text.as_bytes())?;
     let whole = captures.get(0)?;
     let (start, end) = (floor(text, whole.start()), floor(text, whole.end()));
-    let group = captures.iter().skip(1).flatten().next().map_or(&b""[..], |group| group.as_bytes());
+    let group = captures
+        .iter()
+        .skip(1)
+        .flatten()
+        .next()
+        .map_or(&b""[..], |group| group.as_bytes());
     let group = std::str::from_utf8(group).unwrap_or_default();
     let reading = match rule.says {
         Says::Reading(reading) => Some(reading.clone()),

@@ -187,6 +187,8 @@ readings! {
     TIMED_OUT = among(&[C::DeadlineExceeded, C::TcpTimedOut, C::HttpTimedOutFirstByte, C::TlsTimedOut, C::HttpTimedOutBodyStall, C::DnsTimedOut, C::ProxyTimedOut],
         "Which phase used up the time; this text does not say. whyd times each phase by itself.");
     GOAWAY = only(&[C::H2Goaway]);
+    GOAWAY_UNSAID = among(&[C::H2Goaway, C::H2EnhanceYourCalm], "The reason in the frame, which this client does not show.");
+    STREAM_RESET_UNSAID = among(&[C::H2StreamReset, C::H2RefusedStream], "The reason in the frame, which this client does not show.");
     CALM = only(&[C::H2EnhanceYourCalm]);
     REFUSED_STREAM = only(&[C::H2RefusedStream]);
     STREAM_RESET = only(&[C::H2StreamReset]);

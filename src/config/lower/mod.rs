@@ -1,15 +1,18 @@
 //! From the raw types to the plan: fills in defaults, checks what one type alone cannot, notes everything wrong.
 
+mod applies;
 mod budgets;
 mod expect;
 mod graph;
 mod http;
+mod keepalive;
 mod labels;
 mod layers;
 mod listen;
 mod network;
 mod otlp;
 mod secret;
+mod services;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,9 +24,7 @@ use super::raw::choices::ConfirmWord;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
-use crate::model::dependency::{
-    Confirm, Dependency, DnsProbe, HostKey, HttpUrl, Keepalive, Probe, TcpProbe, TlsProbe,
-};
+use crate::model::dependency::{Confirm, Dependency, DnsProbe, HostKey, Probe, Security, TcpProbe, TlsProbe};
 use crate::model::plan::{Limits, Plan};
 use layers::Layers;
 
@@ -139,6 +140,7 @@ fn check_defaults(context: &mut Context<'_>, defaults: &RawDefaults, place: &Pla
     http::headers(context, &layers);
     network::tls(context, &layers);
     network::resolve(&layers);
+    keepalive::settings(context, &layers);
 }
 
 /// Longest name, in characters: names are labels of every series.
@@ -199,13 +201,9 @@ fn lower_dependency(
     let retry = budgets::retry(context, layers);
     let breaker = budgets::breaker(context, layers);
     let probe = probe?;
+    let keepalive = keepalive::lower(context, layers, &probe);
     let endpoint = probe.endpoint();
-    let proxy = match &probe {
-        Probe::Http(http) => http.proxy.as_ref(),
-        Probe::Tcp(tcp) => tcp.proxy.as_ref(),
-        Probe::Tls(tls) => tls.proxy.as_ref(),
-        Probe::Dns(_) => None,
-    };
+    let proxy = probe.proxy();
     let host = HostKey {
         name: endpoint.host.clone(),
         port: endpoint.port,
@@ -225,12 +223,7 @@ fn lower_dependency(
             Some(ConfirmWord::Full) => Confirm::Full,
             None => Confirm::default(),
         },
-        keepalive: Keepalive {
-            reuse: layers
-                .value(|shared| shared.keepalive.as_ref()?.reuse)
-                .unwrap_or_default(),
-            discover: discover(context, layers),
-        },
+        keepalive,
         fast_below: layers
             .value(|shared| shared.fast_below)
             .map_or(DEFAULT_FAST_BELOW, |text| text.0),
@@ -285,19 +278,22 @@ fn lower_probe(
         expect::lower(context, raw, layers.own_place);
         return None;
     };
-    check_applies(context, raw, layers, &target);
-    if let Target::Http {
-        url: HttpUrl { endpoint, .. },
-        ..
-    }
-    | Target::Tcp(endpoint)
-    | Target::Tls(endpoint) = &target
-    {
-        network::check_family(context, layers, endpoint);
+    applies::check(context, raw, layers, &target);
+    if !matches!(target, Target::Dns { .. }) {
+        network::check_family(context, layers, target.endpoint());
     }
     Some(match target {
         Target::Http { url, user_info } => {
             Probe::Http(Box::new(http::lower(context, raw, layers, (url, user_info))))
+        }
+        Target::Tcp(endpoint) if raw.dialogue.is_some() => {
+            services::steps(context, raw, layers, (endpoint, Security::None))
+        }
+        Target::Tls(endpoint) if raw.dialogue.is_some() => {
+            services::steps(context, raw, layers, (endpoint, Security::Implicit))
+        }
+        Target::Icmp(_) | Target::Grpc { .. } | Target::WebSocket { .. } | Target::Service { .. } => {
+            services::lower(context, raw, layers, target)?
         }
         Target::Tcp(endpoint) => Probe::Tcp(TcpProbe {
             proxy: network::proxy(
@@ -322,6 +318,7 @@ fn lower_probe(
             ),
             resolve: network::resolve(layers),
             tls: network::tls(context, layers),
+            cert: expect::cert_alone(context, raw, layers.own_place),
             endpoint,
         }),
         Target::Dns {
@@ -337,67 +334,6 @@ fn lower_probe(
             expect: expect::records(raw),
         }),
     })
-}
-
-/// Accepted, so that files need not change for the version that measures; said, so that nobody waits for figures.
-fn discover(context: &mut Context<'_>, layers: &Layers<'_>) -> bool {
-    let Some((true, level)) = layers.pick(|shared| shared.keepalive.as_ref()?.discover) else {
-        return false;
-    };
-    if let Some(place) = layers.place(level, "keepalive.discover") {
-        context.report.warning(&place, NOT_IN_THIS_VERSION);
-    }
-    true
-}
-
-/// A key that a dependency gives itself and that has no meaning for its scheme is a mistake; an inherited one is not.
-fn check_applies(context: &mut Context<'_>, raw: &RawDependency, layers: &Layers<'_>, target: &Target) {
-    if context.from == Origin::CommandLine {
-        // One set of options serves all targets there.
-        return;
-    }
-    let own = layers.own;
-    let scheme = match target {
-        Target::Http { .. } => "http",
-        Target::Tcp(_) => "tcp",
-        Target::Tls(_) => "tls",
-        Target::Dns { .. } => "dns",
-    };
-    let only = |allowed: &[&str]| !allowed.contains(&scheme);
-    let expect = raw.expect.as_ref();
-    let http_expectation = expect.is_some_and(|e| {
-        e.status.is_some()
-            || e.headers.is_some()
-            || e.body_contains.is_some()
-            || e.body_regex.is_some()
-            || e.body_not_regex.is_some()
-            || e.json.is_some()
-            || e.latency.is_some()
-    });
-    let given = [
-        ("method", raw.method.is_some() && only(&["http"])),
-        ("body", raw.body.is_some() && only(&["http"])),
-        ("auth", raw.auth.is_some() && only(&["http"])),
-        ("headers", own.headers.is_some() && only(&["http"])),
-        ("keepalive", own.keepalive.is_some() && only(&["http"])),
-        ("redirects", own.redirects.is_some() && only(&["http"])),
-        ("http_version", own.http_version.is_some() && only(&["http"])),
-        ("max_body", own.max_body.is_some() && only(&["http"])),
-        ("user_agent", own.user_agent.is_some() && only(&["http"])),
-        ("tls", own.tls.is_some() && only(&["http", "tls"])),
-        ("proxy", own.proxy.is_some() && only(&["http", "tcp", "tls"])),
-        ("resolve", own.resolve.is_some() && only(&["http", "tcp", "tls"])),
-        ("expect", http_expectation && only(&["http"])),
-        (
-            "expect.records",
-            expect.is_some_and(|e| e.records.is_some()) && only(&["dns"]),
-        ),
-    ];
-    for (key, _) in given.into_iter().filter(|(_, wrong)| *wrong) {
-        let at = layers.own_place.dotted(key);
-        let finding = Finding::error(&at, format!("this key is not for {scheme}:// URLs"));
-        context.report.add(finding.at(Part::Key));
-    }
 }
 
 fn lower_limits(raw: Option<&RawLimits>) -> Limits {

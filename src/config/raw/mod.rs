@@ -17,7 +17,7 @@ use choices::{
     SecretText, TlsVersionWord, TracesSetting, VersionWord,
 };
 use lists::{OneOrMany, Statuses};
-use values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
+use values::{Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word};
 
 /// A mapping of which every key is optional and no other key is taken.
 macro_rules! section {
@@ -141,8 +141,11 @@ shared_section! {
         /// Its name, unique in the whole configuration.
         #[schemars(required)]
         name: Word,
-        /// What to ask: `https://host/path`, `http://…`, `tcp://host:port`, `tls://host:port`, or
-        /// `dns://server[:port]/name?type=A` (with `&transport=tcp` if wanted).
+        /// What to ask: `https://host/path`, `http://…`, `tcp://host:port`, `tls://host:port`,
+        /// `dns://server[:port]/name?type=A` (with `&transport=tcp` if wanted), `icmp://host`, `grpc://host:port/service`
+        /// (`grpcs://` with TLS; the service may be left out), `ws://…`, `wss://…`, or a service's: `smtp`, `smtps`,
+        /// `pop3`, `pop3s`, `imap`, `imaps`, `ftp`, `ftps`, `redis`, `rediss`, `postgres`, `mysql`, `memcached`, `amqp`,
+        /// `amqps`, `nats`, `ssh`.
         #[schemars(required)]
         url: String,
         /// Names of dependencies that this one needs.
@@ -157,6 +160,48 @@ shared_section! {
         auth: RawAuth,
         /// What the answer must be.
         expect: RawExpect,
+        /// What is said over `tcp://`, `tls://`, `ws://` or `wss://`, step by step.
+        dialogue: OneOrMany<RawStep>,
+        /// Whether the conversation of `smtp://`, `pop3://`, `imap://`, `ftp://`, `postgres://` or `mysql://` goes over to
+        /// TLS; the certificate is verified.
+        starttls: bool,
+        /// WebSocket.
+        websocket: RawWebSocket,
+        /// ICMP.
+        icmp: RawIcmp,
+    }
+}
+
+section! {
+    /// One step of a conversation: what is given of it is done in the order of the keys.
+    "Step" RawStep {
+        /// A regular expression that something the peer says must match (`^` and `$` stand for the ends of lines). What
+        /// does not match is passed over.
+        expect: String,
+        /// What is said. Over TCP a line end (CR LF) is added unless it ends with one.
+        send: SecretText,
+        /// Whether nothing is added to what is sent.
+        raw: bool,
+        /// Whether a TLS handshake follows.
+        starttls: bool,
+    }
+}
+
+section! {
+    /// WebSocket.
+    "WebSocket" RawWebSocket {
+        /// Subprotocols to offer, preferred first. The server must choose one of them.
+        subprotocols: OneOrMany<String>,
+        /// Whether a ping must be answered after the handshake.
+        ping: bool,
+    }
+}
+
+section! {
+    /// ICMP.
+    "Icmp" RawIcmp {
+        /// Echo requests sent at most; the first one that is answered is enough.
+        packets: Whole<1, 20>,
     }
 }
 
@@ -221,8 +266,13 @@ section! {
     "Keepalive" RawKeepalive {
         /// Keep the connection between operations and use it again.
         reuse: bool,
-        /// Measure after how long the peer closes an idle connection. Accepted, and not done in this version.
+        /// Measure after how long an idle connection is ended, by the peer or in silence by something on the way: with a
+        /// handful of connections of their own that lie idle, by GET, HEAD or OPTIONS. Not with `whyd check`.
         discover: bool,
+        /// Idle times to try when nothing ends the connections sooner, ascending.
+        ladder: OneOrMany<DurationText>,
+        /// How long a measured idle timeout is believed before it is measured again.
+        remeasure: DurationText,
     }
 }
 
@@ -233,6 +283,11 @@ section! {
         ca: OneOrMany<String>,
         /// Whether the system's own roots are left out.
         only_given_ca: bool,
+        /// Files with certificate revocation lists (PEM or DER); read again when they change.
+        crl: OneOrMany<String>,
+        /// Whether an intermediate that a peer left out may be fetched from where its certificate says, to prove that
+        /// this is what is missing. It stays a failure: other clients do not fetch it.
+        aia: bool,
         /// PEM file with the client's certificate chain, and its key unless `client_key` is given.
         client_cert: String,
         /// PEM file with the client's key.
@@ -339,10 +394,24 @@ section! {
         body_not_regex: String,
         /// JSON paths (RFC 9535) that the body must have.
         json: OneOrMany<RawJsonExpect>,
-        /// The longest time to the end of the body.
+        /// The longest time to the end of the body; of other probes, to their end.
         latency: DurationText,
+        /// What the peer's certificates must be, beyond valid.
+        cert: RawCertExpect,
         /// Values of which each must be among the answers of a `dns://` dependency.
         records: OneOrMany<Word>,
+    }
+}
+
+section! {
+    /// What certificates must be; each that is given must hold.
+    "CertExpectation" RawCertExpect {
+        /// Days for which every certificate that a client needs must still be valid.
+        days_left: Whole<0, 10000>,
+        /// A text that the issuer of the server's certificate must contain.
+        issuer: String,
+        /// SHA-256 fingerprints, one of which the server's certificate or an authority above it must have.
+        fingerprint: OneOrMany<Fingerprint>,
     }
 }
 

@@ -6,12 +6,17 @@
 
 mod address;
 mod deadline;
+mod dialogue;
 mod errno;
 mod evidence;
 mod expect;
 mod findings;
 mod fix;
+mod grpc;
 mod http;
+mod icmp;
+mod masked;
+mod mismatch;
 mod names;
 mod ours;
 mod precedence;
@@ -23,19 +28,22 @@ mod second_look;
 mod stale;
 mod tls;
 mod transport;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
 
 use crate::model::attempt::{Attempt, Confirmation};
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, FindingId};
 use crate::model::dependency::Dependency;
 use crate::model::failure::{Failure, Finding};
 use crate::model::order::ConfirmationKind;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
+pub use masked::finding as masked;
 use scene::Scene;
+pub use second_look::Question;
 
 /// What an attempt is judged by, besides its own facts.
 pub struct Context<'a> {
@@ -86,8 +94,44 @@ pub fn findings(attempt: &Attempt, context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// The second looks that would settle this failure, as far as the dependency allows them.
-pub fn second_looks(failure: &Failure, attempt: &Attempt, dependency: &Dependency) -> Vec<ConfirmationKind> {
-    second_look::wanted(failure, attempt, dependency)
+pub fn second_looks(question: &Question<'_>) -> Vec<ConfirmationKind> {
+    second_look::wanted(question)
+}
+
+/// The looks that are worth making now and then at a dependency that answers: those that are `due`, and those that its
+/// answer suggests while what they would find is news.
+pub fn surveys(
+    attempt: &Attempt,
+    dependency: &Dependency,
+    due: bool,
+    is_news: &dyn Fn(FindingId) -> bool,
+) -> Vec<ConfirmationKind> {
+    second_look::surveys(attempt, dependency, due, is_news)
+}
+
+/// Makes of a look's facts what its results rest upon.
+pub fn judge_look(confirmation: &mut Confirmation, context: &Context<'_>) {
+    second_look::judge(confirmation, context);
+}
+
+/// The findings of an attempt that a look settles, one way or the other.
+pub fn settles(confirmation: &Confirmation) -> &'static [FindingId] {
+    second_look::settles(confirmation)
+}
+
+/// Whether the sources of a name contradict each other, where a look compared them.
+pub fn answers_differ(confirmation: &Confirmation) -> Option<bool> {
+    second_look::answers_differ(confirmation)
+}
+
+/// What a survey found.
+pub fn surveyed(
+    attempt: &Attempt,
+    kind: &ConfirmationKind,
+    confirmation: &Confirmation,
+    context: &Context<'_>,
+) -> Vec<Finding> {
+    second_look::surveyed(attempt, kind, confirmation, context)
 }
 
 /// The failure with what a second look found.

@@ -37,12 +37,7 @@ impl<'a> Scene<'a> {
     }
 
     pub fn proxy(&self) -> Option<&'a Proxy> {
-        match &self.dependency().probe {
-            Probe::Http(http) => http.proxy.as_ref(),
-            Probe::Tcp(tcp) => tcp.proxy.as_ref(),
-            Probe::Tls(tls) => tls.proxy.as_ref(),
-            Probe::Dns(_) => None,
-        }
+        self.dependency().probe.proxy()
     }
 
     pub fn role(&self) -> Role {
@@ -89,10 +84,11 @@ impl<'a> Scene<'a> {
 
     /// Whether the request went out in the clear.
     pub fn is_plain_http(&self) -> bool {
-        matches!(self.dependency().probe, Probe::Http(_))
-            && self
-                .hop
-                .is_some_and(|hop| hop.url.starts_with("http://") && hop.tls.is_none())
+        const IN_THE_CLEAR: [&str; 3] = ["http://", "ws://", "grpc://"];
+        self.dependency().probe.http().is_some()
+            && self.hop.is_some_and(|hop| {
+                hop.tls.is_none() && IN_THE_CLEAR.iter().any(|scheme| hop.url.starts_with(scheme))
+            })
     }
 
     pub fn first_bytes(&self) -> &'a [u8] {
@@ -169,6 +165,14 @@ impl<'a> Scene<'a> {
             _ => peer.trim_matches(['[', ']']).to_owned(),
         }
     }
+}
+
+/// `localhost` and names below it (RFC 6761, section 6.3): both loopback addresses stand for it, and a service listens
+/// on one of them as a rule.
+pub fn is_localhost(name: &str) -> bool {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let last = bare.rsplit('.').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("localhost")
 }
 
 /// The authority of a URL.

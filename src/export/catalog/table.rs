@@ -27,6 +27,7 @@ pub enum MetricId {
     ExportFailures,
     ConfigReloadSuccess,
     ConfigReloadTimestamp,
+    StateWritable,
     BuildInfo,
 }
 
@@ -104,7 +105,7 @@ const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 
 /// The catalogue, in the order of [`MetricId`].
-pub const METRICS: [Metric; 24] = [
+pub const METRICS: [Metric; 25] = [
     Metric {
         id: MetricId::Up,
         name: "whyd.up",
@@ -229,8 +230,8 @@ pub const METRICS: [Metric; 24] = [
         kind: Kind::Gauge,
         scope: Scope::Host,
         attributes: &[("kind", "closed, reset, silent")],
-        help: "After how long the host was seen to end an idle connection, and how.",
-        absent: "until it was seen",
+        help: "After how long idle connections to the host end, and how: as measured (`keepalive.discover`), or else as seen. Where they end in silence, the longest idle time after which one was still good.",
+        absent: "until it was measured or seen",
     },
     Metric {
         id: MetricId::TlsNotAfter,
@@ -251,7 +252,7 @@ pub const METRICS: [Metric; 24] = [
         kind: Kind::Gauge,
         scope: Scope::Dependency,
         attributes: &[],
-        help: "Whether the sources of the last resolution disagreed (1) or agreed (0).",
+        help: "Whether the sources of its name (hosts file, system, each nameserver) contradict each other (1) or not (0), as of the last comparison. Answers that rotate do not.",
         absent: "where sources were not compared",
     },
     Metric {
@@ -363,6 +364,17 @@ pub const METRICS: [Metric; 24] = [
         attributes: &[],
         help: "Unix time at which the configuration in force was applied.",
         absent: "until one was applied",
+    },
+    Metric {
+        id: MetricId::StateWritable,
+        name: "whyd.state.writable",
+        unit: "",
+        prometheus: "whyd_state_writable",
+        kind: Kind::Gauge,
+        scope: Scope::Process,
+        attributes: &[],
+        help: "Whether what must survive a restart is in the state directory (1) or in memory only, because it cannot be written (0).",
+        absent: "without a state directory",
     },
     Metric {
         id: MetricId::BuildInfo,

@@ -1,6 +1,7 @@
 //! HTTP probes: a request with its redirects, and the answer held against what the user expects.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use crate::model::attempt::{ProxyTrouble, ResponseFacts, Role, Stop, Trouble, Unexpected};
+use crate::model::attempt::{CertificateFacts, ProxyTrouble, ResponseFacts, Role, Stop, Trouble, Unexpected};
 use crate::model::dependency::{Auth, HttpProbe, HttpUrl, ResolveSettings, TlsSettings};
 use crate::model::order::Connection;
 use crate::model::phase::Phase;
 use crate::model::secret::Text;
+use crate::net::wall;
 
 use super::auth;
 use super::expect;
@@ -25,7 +27,7 @@ pub(crate) mod facts;
 pub(crate) mod link;
 pub(crate) mod prepared;
 mod redirect;
-mod trouble;
+pub(crate) mod trouble;
 
 use body::{Wanted, is_bodiless};
 use exchange::{Answer, Ask, ask};
@@ -67,6 +69,7 @@ pub(crate) async fn attempt(run: &mut Run<'_>, probe: &HttpProbe) -> Result<(), 
             Connection::Reuse | Connection::Fresh => None,
         },
         reuse: run.order.connection == Connection::Reuse && run.order.dependency.keepalive.reuse,
+        tunnelled: false,
     };
     loop {
         let answer = ask(run, &next).await?;
@@ -164,8 +167,11 @@ fn follow<'a>(
             ..probe.resolve.clone()
         })
     };
+    // One address was asked for: it is asked for the other port of the same host as well.
+    let only = last.only.filter(|_| same_host);
+    let only = only.map(|address| SocketAddr::new(address.ip(), target.url.endpoint.port));
     Ask {
-        only: if own { last.only } else { None },
+        only,
         reuse: own && run.order.dependency.keepalive.reuse && last.only.is_none(),
         target,
         method,
@@ -216,6 +222,7 @@ async fn judge(
         looked_at: probe.expect.wants_body(),
     };
     let head = answer.parts.headers.clone();
+    let chain = probe.expect.cert.as_ref().and_then(|_| chain_of(run, &answer));
     let read = read_body(run, ask, answer, wanted).await;
     let (kept, bytes, failure) = match read {
         Ok((kept, bytes)) => (kept, bytes, None),
@@ -235,7 +242,23 @@ async fn judge(
         stop.chain = chain;
         return Err(stop);
     }
+    if let (Some(wanted), Some(chain)) = (&probe.expect.cert, chain) {
+        let began = Instant::now();
+        if let Some(unexpected) = expect::certificates(wanted, &chain, wall::now()) {
+            return Err(unexpectedly(run, hop, Phase::Verify, unexpected, began));
+        }
+    }
     verify(run, hop, probe, prepared, (&head, &kept))
+}
+
+/// The certificates of the connection on which the answer came. On one that is used again they are those of its
+/// handshake, which its wire keeps.
+fn chain_of(run: &mut Run<'_>, answer: &Answer) -> Option<Arc<[CertificateFacts]>> {
+    let wire = &answer.link.wire;
+    if let Some(tls) = &run.hop(answer.hop).tls {
+        wire.keep_chain(&tls.chain);
+    }
+    wire.chain()
 }
 
 /// The expectations beyond the status.
@@ -326,7 +349,7 @@ async fn read_body(
 }
 
 /// Reads some of the body of an answer that is decided already: as evidence, and to keep the connection.
-async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: ResponseFacts) {
+pub(crate) async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: ResponseFacts) {
     let hop = answer.hop;
     let wanted = Wanted {
         max: DRAIN_BYTES,

@@ -36,6 +36,7 @@ pub(crate) fn no_head(err: &LinkError, traffic: &Traffic, over_tls: bool) -> Tro
             }
             h2_trouble(err, traffic)
         }
+        LinkError::Lost => Trouble::Closed,
     }
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn short_body(err: &LinkError, traffic: &Traffic, framing: Framing, g
         LinkError::H2(err) => {
             h2_is_close(err) || err.is_library() && err.reason() == Some(h2::Reason::PROTOCOL_ERROR)
         }
+        LinkError::Lost => true,
     };
     match framing {
         Framing::Length(expected) if ended_early && got < expected => {
@@ -88,6 +90,7 @@ pub(crate) fn short_body(err: &LinkError, traffic: &Traffic, framing: Framing, g
         _ => Some(match err {
             LinkError::H1(err) => Trouble::Http(HttpTrouble::Protocol(text(err))),
             LinkError::H2(err) => h2_trouble(err, traffic),
+            LinkError::Lost => Trouble::Closed,
         }),
     }
 }
@@ -134,6 +137,24 @@ pub(crate) fn goaway(reason: h2::Reason) -> Trouble {
         reason: reason.into(),
         remote: true,
     })
+}
+
+/// The reason of a GOAWAY among these frames (RFC 9113, sections 4.1 and 6.8): those with which a peer began that sent
+/// nothing of an answer.
+pub(crate) fn goaway_among(mut frames: &[u8]) -> Option<h2::Reason> {
+    const HEADER: usize = 9;
+    const GOAWAY: u8 = 7;
+    while let [high, mid, low, kind, ..] = *frames {
+        let length = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
+        let payload = frames.get(HEADER..HEADER + length)?;
+        if kind == GOAWAY {
+            // The last stream that counts, then the code.
+            let code = payload.get(4..8)?.try_into().ok()?;
+            return Some(u32::from_be_bytes(code).into());
+        }
+        frames = &frames[HEADER + length..];
+    }
+    None
 }
 
 /// What a write that failed says: the peer had already closed or reset.
@@ -209,5 +230,17 @@ mod tests {
         assert!(looks_like_h2(&[0, 0, 8, 7, 0, 0, 0, 0, 0]));
         assert!(!looks_like_h2(b"HTTP/1.1 200"));
         assert!(!looks_like_h2(&[0, 0, 6, 4]));
+    }
+
+    #[test]
+    fn a_goaway_is_found_behind_other_frames() {
+        let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 128];
+        let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11];
+        let both = [&settings[..], &goaway].concat();
+        assert_eq!(goaway_among(&both), Some(h2::Reason::ENHANCE_YOUR_CALM));
+        assert_eq!(goaway_among(&settings), None);
+        for end in 0..both.len() {
+            assert_eq!(goaway_among(&both[..end]), None, "cut off after {end} bytes");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::model::attempt::ConfirmationResult;
 use crate::model::cause::Cause;
 use crate::model::failure::{AttemptRecord, ConfirmationRecord, Failure, Finding};
+use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Said, Trial};
 
 use super::evidence::{self, Entry};
 use crate::report::style::{Style, Tone};
@@ -81,13 +82,32 @@ impl<'a> Sections<'a> {
         self.push("errors", lines);
     }
 
+    /// Each second look with what it asked, how long that took, what came of it, and what it ruled out.
     pub fn second_looks(&mut self, confirmations: &[ConfirmationRecord]) {
         let mut lines = Vec::new();
         for record in confirmations {
-            let text = second_look(&record.confirmation.result);
-            lines.extend(wrap(&text, self.room()));
+            let tried = format!(
+                "{}, {}",
+                record.kind.id().replace('_', " "),
+                duration(record.confirmation.elapsed)
+            );
+            let tried = cut(&tried, self.room());
+            lines.push(self.style.paint(Tone::Faint, &tried));
+            let found = wrap(&second_look(&record.confirmation.result), self.room() - 2);
+            lines.extend(found.into_iter().map(|line| format!("  {line}")));
+            if !record.ruled_out.is_empty() {
+                let causes: Vec<&str> = record.ruled_out.iter().map(|cause| cause.id()).collect();
+                let text = format!("rules out {}", causes.join(", "));
+                let ruled_out = hanging(&text, self.room() - 2);
+                lines.extend(ruled_out.into_iter().map(|line| format!("  {line}")));
+            }
         }
-        self.push("second look", lines);
+        let label = if confirmations.len() > 1 {
+            "second looks"
+        } else {
+            "second look"
+        };
+        self.push(label, lines);
     }
 
     pub fn mistaken_for(&mut self, cause: Cause) {
@@ -277,6 +297,54 @@ fn second_look(result: &ConfirmationResult) -> String {
         ConfirmationResult::FreshConnection { worked: false } => {
             "the same request fails on a fresh connection, too".to_owned()
         }
+        ConfirmationResult::EveryAddress(asked) => every_address(&asked.trials),
+        ConfirmationResult::NamesCompared(compared) => names_compared(compared),
         ConfirmationResult::NotDone(why) => format!("not made: {why}"),
     }
+}
+
+fn every_address(trials: &[AddressTrial]) -> String {
+    if trials.is_empty() {
+        return "it has no other address".to_owned();
+    }
+    let each: Vec<String> = trials
+        .iter()
+        .map(|trial| {
+            let ip = trial.address.ip();
+            match trial.verdict {
+                Trial::Works => format!("{ip} works"),
+                Trial::Fails(cause) => format!("{ip} fails ({})", cause.id()),
+                Trial::Unsettled => format!("{ip} is not settled"),
+            }
+        })
+        .collect();
+    format!("each address on its own: {}", each.join(", "))
+}
+
+fn names_compared(compared: &NamesCompared) -> String {
+    let each: Vec<String> = compared
+        .sources
+        .iter()
+        .map(|source| {
+            let who = match source.source {
+                NameSource::HostsFile => "/etc/hosts".to_owned(),
+                NameSource::System => "the system".to_owned(),
+                NameSource::Nameserver(server) => server.to_string(),
+            };
+            let addresses: Vec<String> = source.addresses.iter().map(ToString::to_string).collect();
+            match source.said {
+                Said::Addresses => format!("{who} says {}", addresses.join(" and ")),
+                said => format!("{who}: {}", said.id()),
+            }
+        })
+        .collect();
+    let asked = match compared.trials.is_empty() {
+        true => String::new(),
+        false => format!("; {}", every_address(&compared.trials)),
+    };
+    format!(
+        "sources of {} compared: {}{asked}",
+        compared.name,
+        each.join(", ")
+    )
 }

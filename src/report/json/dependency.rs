@@ -1,10 +1,13 @@
 //! A dependency of the running daemon: how it stands, its figures, its host, its last operations.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::StaleKind;
 use crate::model::event::SuppressReason;
 use crate::model::failure::{OperationRecord, State, Verdict};
+use crate::model::idle::{IdleLimit, IdleStage, IdleUnknown, IdleView};
 use crate::model::page::{DependencyView, Detail, FailureKey, HostView, Window, WindowFigures};
 use crate::model::phase::Phase;
 
@@ -16,22 +19,20 @@ pub fn dependency(view: &DependencyView) -> Json {
     Json::Object(dependency_object(view))
 }
 
-/// Everything about one dependency: the row, its host, its findings and its last operations.
-pub fn detail(detail: &Detail) -> Json {
+/// Everything about one dependency: the row, its host, its findings and its last operations, at most so many of each kind.
+pub fn detail(detail: &Detail, limit: usize) -> Json {
     let mut object = dependency_object(&detail.view);
     let mut put = |key: &str, value: Json| object.insert(key.to_owned(), value);
+    let operations = |records: &[Arc<OperationRecord>]| {
+        let shown = records.iter().take(limit);
+        Json::Array(shown.map(|record| operation(record)).collect())
+    };
     put("host", host(&detail.host));
     put("findings", detail.findings.iter().map(finding).collect());
     let success: Option<&OperationRecord> = detail.last_success.as_deref();
     put("last_success", success.map_or(Json::Null, operation));
-    put(
-        "last_failures",
-        detail
-            .last_failures
-            .iter()
-            .map(|record| operation(record))
-            .collect(),
-    );
+    put("earlier_successes", operations(&detail.earlier_successes));
+    put("last_failures", operations(&detail.last_failures));
     Json::Object(object)
 }
 
@@ -142,7 +143,46 @@ fn host(view: &HostView) -> Json {
         "cap": view.cap,
         "saturation": view.saturation(),
         "idle_timeout": idle_timeout,
+        "idle_measurement": view.idle.as_ref().map(idle),
     })
+}
+
+/// How far the measurement of the host's idle timeout has come, and what the last one showed.
+fn idle(view: &IdleView) -> Json {
+    let known = view.known.map(|known| {
+        let (kind, how, low, high) = match known.limit {
+            IdleLimit::Ends { how, low, high } => (Some(how.kind().id()), Some(how.id()), low, Some(high)),
+            IdleLimit::NoneFound { up_to } => (None, None, up_to, None),
+        };
+        json!({
+            "kind": kind,
+            "how": how,
+            "good_after": seconds(low),
+            "ended_after": high.map(seconds),
+            "samples": known.samples,
+            "control_uses": known.control_uses,
+            "announced": known.announced.map(seconds),
+            "measured_at": known.at.to_string(),
+            "kept": view.kept,
+        })
+    });
+    let progress = match view.stage {
+        IdleStage::Measuring { since, low, high } => json!({
+            "since": since.to_string(),
+            "good_after": seconds(low),
+            "ended_after": high.map(seconds),
+        }),
+        IdleStage::Waiting | IdleStage::Resting => Json::Null,
+    };
+    let unknown = view.unknown.as_ref().map(|(why, at)| {
+        let (age, text) = match why {
+            IdleUnknown::EndsInUse { age } => (Some(seconds(*age)), None),
+            IdleUnknown::NotMade(text) => (None, Some(&**text)),
+            IdleUnknown::NotKept | IdleUnknown::Contradictory => (None, None),
+        };
+        json!({"why": why.id(), "age": age, "error": text, "at": at.to_string()})
+    });
+    json!({"state": view.stage.id(), "measuring": progress, "known": known, "unknown": unknown})
 }
 
 fn window(figures: &WindowFigures) -> Json {

@@ -4,7 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, DnsReply, Hop};
 use crate::model::attempt::{
-    Resolution, ResponseFacts, RetryAfter, ServerAnswer, Stop, SystemAnswer, TcpFacts, TlsFacts,
+    DialogueFacts, Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop,
+    SystemAnswer, TcpFacts, TlsFacts,
 };
 
 use super::scalar::{phases, seconds};
@@ -15,7 +16,7 @@ pub fn hop(hop: &Hop) -> Json {
     let mut put = |key: &str, value: Json| object.insert(key.to_owned(), value);
     put("url", Json::from(&*hop.url));
     put("role", hop.role.id().into());
-    put("address", hop.address.map(|address| address.to_string()).into());
+    put("address", hop.address.map(words::address).into());
     put("reused", hop.reused.into());
     put("idle_before", hop.idle_before.map_or(Json::Null, seconds));
     put("phases", phases(&hop.phases));
@@ -30,9 +31,15 @@ pub fn hop(hop: &Hop) -> Json {
         hop.resolution.as_deref().map_or(Json::Null, resolution),
     );
     put("response", hop.response.as_deref().map_or(Json::Null, response));
+    put("dialogue", hop.dialogue.as_deref().map_or(Json::Null, dialogue));
     put("first_bytes", first_bytes(&hop.first_bytes));
     put("stopped", hop.stop.as_deref().map_or(Json::Null, stopped));
     Json::Object(object)
+}
+
+/// How far a conversation came.
+fn dialogue(facts: &DialogueFacts) -> Json {
+    json!({"step": facts.step, "heard": facts.heard})
 }
 
 /// Bytes that were not understood, with everything but printable ASCII escaped as in `\x15\x03`.
@@ -75,6 +82,7 @@ fn tcp(facts: &TcpFacts) -> Json {
 fn tls(facts: &TlsFacts) -> Json {
     let chain: Json = facts.chain.iter().map(certificate).collect();
     let faults: Json = facts.faults.iter().map(fault).collect();
+    let revocation: Json = facts.revocation.iter().map(revocation).collect();
     json!({
         "version": facts.version,
         "cipher": facts.cipher,
@@ -86,6 +94,28 @@ fn tls(facts: &TlsFacts) -> Json {
         "client_cert_sent": facts.client_cert_sent,
         "certificates": chain,
         "faults": faults,
+        "must_staple": facts.must_staple,
+        "stapled": facts.stapled,
+        "revocation": revocation,
+    })
+}
+
+fn revocation(facts: &RevocationFacts) -> Json {
+    let (revoked_at, reason, detail) = match &facts.standing {
+        Standing::Revoked { at, reason } => (Some(at.to_string()), *reason, None),
+        Standing::NoProof(why) => (None, None, Some(&**why)),
+        Standing::Good | Standing::Unknown => (None, None, None),
+    };
+    json!({
+        "position": facts.position,
+        "source": facts.source.id(),
+        "said_by": facts.said_by,
+        "standing": facts.standing.id(),
+        "revoked_at": revoked_at,
+        "reason": reason,
+        "detail": detail,
+        "this_update": facts.this_update.map(|time| time.to_string()),
+        "next_update": facts.next_update.map(|time| time.to_string()),
     })
 }
 
@@ -100,6 +130,7 @@ fn certificate(facts: &CertificateFacts) -> Json {
         "is_ca": facts.is_ca,
         "self_issued": facts.self_issued,
         "signature_algorithm": facts.signature_algorithm,
+        "key": facts.key,
         "fingerprint_sha256": facts.fingerprint,
         "needed": facts.needed,
     })
@@ -158,6 +189,9 @@ fn answer(answer: &ServerAnswer) -> Json {
     json!({
         "server": answer.server.to_string(),
         "transport": if answer.over_tcp { "tcp" } else { "udp" },
+        "truncated": answer.how.truncated,
+        "edns": !answer.how.without_edns,
+        "authoritative": answer.how.authoritative,
         "name": answer.name,
         "type": answer.record.to_string(),
         "elapsed": seconds(answer.elapsed),

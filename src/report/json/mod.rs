@@ -122,7 +122,9 @@ fn retry(decision: &RetryDecision) -> Json {
 
 fn confirmation(record: &ConfirmationRecord) -> Json {
     let address = match &record.kind {
-        ConfirmationKind::NotFoundVariants => None,
+        ConfirmationKind::NotFoundVariants
+        | ConfirmationKind::EveryAddress(_)
+        | ConfirmationKind::CompareNames => None,
         ConfirmationKind::ClientHello(address) | ConfirmationKind::FreshConnection(address) => Some(address),
     };
     json!({
@@ -131,6 +133,7 @@ fn confirmation(record: &ConfirmationRecord) -> Json {
         "elapsed": seconds(record.confirmation.elapsed),
         "result": scalar::confirmation_result(&record.confirmation.result),
         "evidence": evidence(&record.confirmation.evidence),
+        "ruled_out": record.ruled_out.iter().map(|cause| cause.id()).collect::<Vec<_>>(),
     })
 }
 

@@ -167,6 +167,7 @@ fn leaf(not_after: Wall) -> CertificateFacts {
         is_ca: false,
         self_issued: false,
         signature_algorithm: "ecdsa-with-SHA256".into(),
+        key: "EC P-256".into(),
         fingerprint: "ab".into(),
         needed: true,
     }
@@ -179,6 +180,7 @@ fn answer(server: &str, record: RecordType, reply: DnsReply) -> ServerAnswer {
     ServerAnswer {
         server: address(server),
         over_tcp: false,
+        how: Asked::default(),
         name: "shop.example".into(),
         record,
         elapsed: Duration::from_millis(2),
