@@ -101,7 +101,7 @@ def also_of(client, fault, also):
 
 SCRUB = [
     (re.escape(installed) + r"/venv/[^/]+/lib/(python[0-9.]+)/site-packages", r"/app/venv/lib/\1/site-packages"),
-    (r"/root/\.pyenv/versions/[^/]+/lib", "/usr/lib"),
+    (r"/\S+/\.pyenv/versions/[^/]+/lib", "/usr/lib"),
     (re.escape(installed) + r"/npm/[^/]+/node_modules", "/app/node_modules"),
     (re.escape(HERE) + "/clients", "/app"),
     (re.escape(installed), "/app"),
