@@ -317,7 +317,10 @@ const FAILED_AT: &[(&str, Scheme)] = &[
         r"Connected to (?P<host>[\w.-]+) \([^)\n]*\) port (?P<port>\d+)",
         Scheme::Open,
     ),
-    (r"\((?P<host>[\w-]+(?:\.[\w-]+)+):(?P<port>\d+)\)", Scheme::Open),
+    (
+        r"\((?P<host>[A-Za-z0-9][\w-]*(?:\.[\w-]+)+):(?P<port>\d+)\)",
+        Scheme::Open,
+    ),
     (
         r#"(?:address|hostname): ['"](?P<host>[\w.:-]+)['"]"#,
         Scheme::Open,
@@ -343,7 +346,16 @@ fn place_of(captures: &Captures<'_>, scheme: Scheme) -> Option<Place> {
         (Scheme::Open, Some(80)) => Scheme::Http,
         (scheme, _) => scheme,
     };
-    Place::at(captures.name("host")?.as_str(), port, scheme)
+    let host = captures.name("host")?.as_str();
+    // `Net.java:672` and `client.go:12` are places in a program.
+    const SOURCES: [&str; 12] = [
+        "c", "cc", "cpp", "cs", "go", "java", "js", "kt", "mjs", "py", "rb", "rs",
+    ];
+    let extension = host.rsplit('.').next().unwrap_or_default();
+    if SOURCES.contains(&extension) {
+        return None;
+    }
+    Place::at(host, port, scheme)
 }
 
 #[cfg(test)]

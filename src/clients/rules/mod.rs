@@ -200,9 +200,14 @@ fn verdict(reading: &Reading, words: String, context: &Context) -> Verdict {
         causes.extend([Cause::HttpTlsPeer, Cause::HttpVersionMismatch]);
     }
     let mut rest = causes.into_iter();
+    let cause = rest.next().unwrap_or(Cause::Unknown);
+    let alternatives: Vec<Cause> = rest.collect();
+    if alternatives.is_empty() {
+        told_apart.clear();
+    }
     Verdict {
-        cause: rest.next().unwrap_or(Cause::Unknown),
-        alternatives: rest.collect(),
+        cause,
+        alternatives,
         told_apart,
         words,
     }
