@@ -12,5 +12,6 @@ mod run;
 
 mod addresses;
 mod harness;
+mod icmp;
 mod keepalive;
 mod names;
