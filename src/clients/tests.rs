@@ -50,6 +50,14 @@ fn a_proxy_is_told_from_the_target() {
 }
 
 #[test]
+fn a_place_in_a_program_is_no_host() {
+    let text = "HTTPSConnectionPool(host='api.test', port=443): Max retries exceeded with url: / (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1006)')))";
+    let explanation = explain(text);
+    assert_eq!(explanation.cause, Cause::TlsCertExpired);
+    assert_eq!(explanation.proxy, None);
+}
+
+#[test]
 fn hostile_and_huge_texts_end_quickly() {
     let texts = [
         "a".repeat(3_000_000),

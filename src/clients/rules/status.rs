@@ -119,11 +119,11 @@ pub(super) fn http(number: &str, words: &str, context: &Context) -> Option<Readi
     let by_proxy = context.through == Through::Proxy || words.to_ascii_lowercase().contains("tunnel");
     let (causes, told_apart): (&'static [C], &'static str) = match number {
         407 => (&[C::ProxyAuthRequired], ""),
-        400..=499 if by_proxy => (
+        400.. if by_proxy && number < 500 => (
             &[C::ProxyConnectDenied, C::Http4xx],
             "Whether the proxy said it or the server behind it.",
         ),
-        500..=599 if by_proxy => (
+        500.. if by_proxy => (
             &[C::ProxyUpstreamFailed, C::Http502],
             "Whether the proxy said it or the server behind it.",
         ),
@@ -136,7 +136,7 @@ pub(super) fn http(number: &str, words: &str, context: &Context) -> Option<Readi
             &[C::Http4xx, C::ProxyConnectDenied],
             "Whether the server said it, or a proxy on the way (look for HTTPS_PROXY).",
         ),
-        400..=499 => (&[C::Http4xx], ""),
+        number if number < 500 => (&[C::Http4xx], ""),
         500 => (&[C::Http500], ""),
         502 => (
             &[C::Http502, C::ProxyUpstreamFailed],
@@ -144,7 +144,7 @@ pub(super) fn http(number: &str, words: &str, context: &Context) -> Option<Readi
         ),
         503 => (&[C::Http503], ""),
         504 => (&[C::Http504], ""),
-        500..=599 => (&[C::Http5xx], ""),
+        number if number < 600 => (&[C::Http5xx], ""),
         _ => return None,
     };
     Some(Reading {
