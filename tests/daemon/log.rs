@@ -13,7 +13,7 @@ async fn server() -> HttpServer {
 
 fn config(files: &Files, server: &HttpServer) -> std::path::PathBuf {
     files.config(&format!(
-        "dependencies: [{{name: api, url: 'http://{}/', interval: 100ms, retry: {{attempts: 1}}}}]\n",
+        "dependencies: [{{name: api, url: 'http://{}/', interval: 400ms, retry: {{attempts: 1}}}}]\n",
         server.address()
     ))
 }
