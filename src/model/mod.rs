@@ -19,3 +19,4 @@ pub mod secret;
 pub mod similar;
 pub mod time;
 pub mod tls;
+pub mod vantage;
