@@ -1,16 +1,13 @@
 //! An operation from its first answer to its conclusion: classify, count, retry or not, look twice, conclude.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::attempt::{Attempt, Confirmation, Outcome, Trouble};
+use crate::model::attempt::{Attempt, Outcome, Trouble};
 use crate::model::cause::Cause;
-use crate::model::dependency::{Confirm, Dependency, DependencyIndex};
+use crate::model::dependency::{Dependency, DependencyIndex};
 use crate::model::event::{BreakerState, Event, SuppressReason};
-use crate::model::failure::{
-    AttemptRecord, ConfirmationRecord, Failure, Finding, OperationRecord, RetryDecision, Verdict,
-};
-use crate::model::order::{ConfirmationKind, ConfirmationOrder, OperationId};
+use crate::model::failure::{AttemptRecord, Failure, Finding, OperationRecord, RetryDecision, Verdict};
+use crate::model::order::OperationId;
 use crate::model::similar;
 use crate::model::time::{Moment, Now};
 
@@ -61,6 +58,7 @@ impl Engine {
             classify::confirmed_by_next_attempt(previous, answered);
         }
         operation.findings = findings;
+        operation.answered = now.moment;
         operation.attempts.push(AttemptRecord {
             number,
             at: since,
@@ -79,7 +77,7 @@ impl Engine {
                 self.alarms
                     .set(now.moment + after, Alarm::BackoffEnds { index, operation: id });
             }
-            RetryDecision::NotNeeded => self.conclude_and_release(index, None, now, out),
+            RetryDecision::NotNeeded => self.survey_or_conclude(index, now, out),
             _ => self.look_twice_or_conclude(index, now, out),
         }
     }
@@ -92,7 +90,7 @@ impl Engine {
         }
     }
 
-    fn operation_mut(&mut self, index: DependencyIndex) -> Option<&mut Operation> {
+    pub(super) fn operation_mut(&mut self, index: DependencyIndex) -> Option<&mut Operation> {
         self.tables.slot_mut(index)?.operation.as_deref_mut()
     }
 
@@ -263,112 +261,11 @@ impl Engine {
         }
     }
 
-    fn last_failure(&mut self, index: DependencyIndex) -> Option<Failure> {
+    pub(super) fn last_failure(&mut self, index: DependencyIndex) -> Option<Failure> {
         self.operation_mut(index)?.attempts.last()?.failure.clone()
     }
 
-    fn look_twice_or_conclude(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
-        let Some(failure) = self.last_failure(index) else {
-            return;
-        };
-        let looks = self.second_looks(index, &failure, now);
-        self.next_look(index, failure, looks, now, out);
-    }
-
-    /// The second looks that would settle the failure, as far as manners, the breaker and the time left allow them.
-    fn second_looks(
-        &mut self,
-        index: DependencyIndex,
-        failure: &Failure,
-        now: Now,
-    ) -> VecDeque<ConfirmationKind> {
-        let per_minute = self.limits.confirmations_per_host;
-        let (stopping, one_round) = (self.stopping, self.one_round);
-        let Some((slot, host)) = self.tables.pair_mut(index) else {
-            return VecDeque::new();
-        };
-        let Some(operation) = &slot.operation else {
-            return VecDeque::new();
-        };
-        let unwanted = stopping
-            || slot.dependency.confirm == Confirm::Off
-            || operation.admission != Admission::Full
-            || operation.remaining(now.moment).is_zero();
-        let Some(last) = operation.attempts.last().filter(|_| !unwanted) else {
-            return VecDeque::new();
-        };
-        classify::second_looks(failure, &last.attempt, &slot.dependency)
-            .into_iter()
-            .filter(|_| one_round || host.allows_look(per_minute, now.moment))
-            .collect()
-    }
-
-    /// Makes the next second look, or concludes when there is none, or no time for it.
-    fn next_look(
-        &mut self,
-        index: DependencyIndex,
-        failure: Failure,
-        mut looks: VecDeque<ConfirmationKind>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(slot) = self.tables.slot_mut(index) else {
-            return;
-        };
-        let Some(operation) = slot.operation.as_mut() else {
-            return;
-        };
-        let (budget, _) = operation.attempt_budget(&slot.dependency.timeouts, now.moment);
-        let next = if budget.is_zero() { None } else { looks.pop_front() };
-        let Some(kind) = next else {
-            self.conclude_and_release(index, Some(failure), now, out);
-            return;
-        };
-        operation.stage = Stage::Confirming {
-            failure: Box::new(failure),
-            current: kind.clone(),
-            rest: looks,
-        };
-        out.push(Output::StartConfirmation(Box::new(ConfirmationOrder {
-            index,
-            dependency: Arc::clone(&slot.dependency),
-            operation: operation.id,
-            kind,
-            budget,
-        })));
-    }
-
-    pub(super) fn confirmation_finished(
-        &mut self,
-        index: DependencyIndex,
-        id: OperationId,
-        confirmation: Confirmation,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(operation) = self.operation_mut(index).filter(|operation| operation.id == id) else {
-            return;
-        };
-        let placeholder = Stage::BackingOff { next: 0 };
-        match std::mem::replace(&mut operation.stage, placeholder) {
-            Stage::Confirming {
-                failure,
-                current,
-                rest,
-            } => {
-                let failure = classify::confirmed(*failure, &current, &confirmation);
-                operation.confirmations.push(ConfirmationRecord {
-                    kind: current,
-                    confirmation,
-                });
-                let rest = if self.stopping { VecDeque::new() } else { rest };
-                self.next_look(index, failure, rest, now, out);
-            }
-            other @ (Stage::Attempting { .. } | Stage::BackingOff { .. }) => operation.stage = other,
-        }
-    }
-
-    fn conclude_and_release(
+    pub(super) fn conclude_and_release(
         &mut self,
         index: DependencyIndex,
         failure: Option<Failure>,
@@ -393,14 +290,21 @@ impl Engine {
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
-        let Some(operation) = slot.operation.take() else {
+        let Some(mut operation) = slot.operation.take() else {
             return;
         };
         let verdict = verdict(&operation, failure.as_ref());
-        let sample = sample(&operation, verdict);
-        let record = Arc::new(record(*operation, &slot.dependency, verdict, failure, now));
-        slot.tally.count_operation(verdict, record.elapsed);
         let conclusive = verdict != Verdict::Inconclusive;
+        let sample = sample(&operation, verdict);
+        if conclusive {
+            slot.findings = operation.findings.clone();
+        }
+        if let Some(surveyed) = operation.surveyed.take() {
+            operation.findings.extend_from_slice(&surveyed);
+            slot.survey_findings = surveyed;
+        }
+        let record = Arc::new(record(*operation, &slot.dependency, verdict, failure));
+        slot.tally.count_operation(verdict, record.elapsed);
         if !is_refused(&record) {
             // Where nothing was asked, the last verdict stands, and there is no evidence that could replace the outage's.
             slot.keep(&record);
@@ -409,7 +313,6 @@ impl Engine {
         if conclusive {
             host.windows.record(sample, now.moment);
             conclude_breaker(slot, verdict, now, out);
-            slot.findings = record.findings.clone();
             let after = slot.state_after(&record, now.wall);
             if after != slot.state {
                 let from = std::mem::replace(&mut slot.state, after.clone());
@@ -494,7 +397,6 @@ fn record(
     dependency: &Arc<Dependency>,
     verdict: Verdict,
     failure: Option<Failure>,
-    now: Now,
 ) -> OperationRecord {
     OperationRecord {
         id: operation.id,
@@ -502,7 +404,7 @@ fn record(
         started: operation.started.wall,
         started_at: operation.started.moment,
         lag: operation.lag,
-        elapsed: now.moment.since(operation.started.moment),
+        elapsed: operation.answered.since(operation.started.moment),
         verdict,
         failure,
         attempts: operation.attempts,

@@ -8,6 +8,7 @@ mod breaker;
 pub mod classify;
 mod conduct;
 mod host;
+mod looks;
 mod operation;
 mod random;
 mod read;

@@ -20,9 +20,13 @@ pub struct Operation {
     pub deadline: Moment,
     pub admission: Admission,
     pub stage: Stage,
+    /// When the last attempt so far ended: what the operation took. Second looks are time of ours, not of the dependency.
+    pub answered: Moment,
     pub attempts: Vec<AttemptRecord>,
     pub confirmations: Vec<ConfirmationRecord>,
     pub findings: Vec<Finding>,
+    /// What its surveys found, where some were made.
+    pub surveyed: Option<Vec<Finding>>,
 }
 
 /// What the operation waits for.
@@ -36,9 +40,9 @@ pub enum Stage {
     BackingOff {
         next: u8,
     },
-    /// For a second look at `failure`; the rest are still to be made.
+    /// For a second look at `failure`, or for a survey where there is none; the rest are still to be made.
     Confirming {
-        failure: Box<Failure>,
+        failure: Option<Box<Failure>>,
         current: ConfirmationKind,
         rest: VecDeque<ConfirmationKind>,
     },
@@ -56,9 +60,11 @@ impl Operation {
                 number: 1,
                 since: now.moment,
             },
+            answered: now.moment,
             attempts: Vec::with_capacity(1),
             confirmations: Vec::new(),
             findings: Vec::new(),
+            surveyed: None,
         }
     }
 
@@ -66,7 +72,13 @@ impl Operation {
         self.deadline.since(now)
     }
 
-    /// The time one attempt or second look may take from now, and whose budget that is. Where both end at once it is the
+    /// The time one second look may take from now. A failure that used up the total leaves no time for looking twice, so
+    /// that looks may run beyond it by `allowance`.
+    pub fn look_budget(&self, timeouts: &Timeouts, allowance: Duration, now: Moment) -> Duration {
+        (self.deadline + allowance).since(now).min(timeouts.attempt)
+    }
+
+    /// The time one attempt may take from now, and whose budget that is. Where both end at once it is the
     /// total: no time is left for another attempt, and on the command line it is the one that the user gave.
     pub fn attempt_budget(&self, timeouts: &Timeouts, now: Moment) -> (Duration, Budget) {
         let remaining = self.remaining(now);

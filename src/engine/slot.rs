@@ -32,7 +32,12 @@ pub struct Slot {
     pub state: State,
     /// The last operation was conclusive.
     pub conclusive: bool,
+    /// Of the last conclusive operation's answer.
     pub findings: Vec<Finding>,
+    /// Of the last survey; they hold until the next one.
+    pub survey_findings: Vec<Finding>,
+    /// When the dependency is worth a survey again; `None` before its first answer.
+    pub survey_due: Option<Moment>,
     last_success: Option<Arc<OperationRecord>>,
     last_failures: VecDeque<Arc<OperationRecord>>,
     /// What to suggest for this name when it does not resolve; computed once per plan, on the first need.
@@ -55,6 +60,8 @@ impl Slot {
             state: State::Unknown,
             conclusive: false,
             findings: Vec::new(),
+            survey_findings: Vec::new(),
+            survey_due: None,
             last_success: None,
             last_failures: VecDeque::new(),
             suggestion: None,
@@ -123,7 +130,12 @@ impl Slot {
             host,
             last_success: self.last_success.clone(),
             last_failures: self.last_failures.iter().cloned().collect(),
-            findings: self.findings.clone(),
+            findings: self
+                .findings
+                .iter()
+                .chain(&self.survey_findings)
+                .cloned()
+                .collect(),
         }
     }
 }

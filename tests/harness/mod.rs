@@ -8,6 +8,7 @@ pub mod tools;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -93,9 +94,10 @@ impl Written {
     }
 }
 
-/// A process that the test started. It ends with this handle.
+/// A process that the test started, with a group of its own. It and its children end with this handle.
 pub struct Process {
     child: Child,
+    waited: bool,
     written: watch::Receiver<Written>,
 }
 
@@ -104,6 +106,7 @@ impl Process {
     pub fn start(mut command: Command) -> Process {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(writer.try_clone().expect("a second descriptor"))
             .stderr(writer);
@@ -120,7 +123,11 @@ impl Process {
             }
             line.send_modify(|written| written.ended = true);
         });
-        Process { child, written }
+        Process {
+            child,
+            waited: false,
+            written,
+        }
     }
 
     pub fn written(&self) -> Written {
@@ -169,13 +176,22 @@ impl Process {
             self.written().text()
         );
         // Its output is closed, so that it has ended or is about to.
+        self.waited = true;
         self.child.wait().expect("it can be waited for")
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if self.waited {
+            // Its output is closed: none of its children is left. Its id may be another's by now.
+            return;
+        }
+        if let Ok(group) = libc::pid_t::try_from(self.child.id()) {
+            // SAFETY: killpg(2) touches no memory. The group's first process is not waited for yet, so that the id is
+            // still its own.
+            unsafe { libc::killpg(group, libc::SIGKILL) };
+        }
         let _ = self.child.wait();
     }
 }

@@ -36,6 +36,7 @@ use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
 use scene::Scene;
+pub use second_look::Question;
 
 /// What an attempt is judged by, besides its own facts.
 pub struct Context<'a> {
@@ -86,8 +87,23 @@ pub fn findings(attempt: &Attempt, context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// The second looks that would settle this failure, as far as the dependency allows them.
-pub fn second_looks(failure: &Failure, attempt: &Attempt, dependency: &Dependency) -> Vec<ConfirmationKind> {
-    second_look::wanted(failure, attempt, dependency)
+pub fn second_looks(question: &Question<'_>) -> Vec<ConfirmationKind> {
+    second_look::wanted(question)
+}
+
+/// The looks that are worth making now and then at a dependency that answers.
+pub fn surveys(attempt: &Attempt, dependency: &Dependency) -> Vec<ConfirmationKind> {
+    second_look::surveys(attempt, dependency)
+}
+
+/// What a survey found.
+pub fn surveyed(
+    attempt: &Attempt,
+    kind: &ConfirmationKind,
+    confirmation: &Confirmation,
+    context: &Context<'_>,
+) -> Vec<Finding> {
+    second_look::surveyed(attempt, kind, confirmation, context)
 }
 
 /// The failure with what a second look found.

@@ -1,7 +1,7 @@
 //! Evidence, fixes and second looks: the particulars that an operator reads.
 
 use super::super::errno::*;
-use super::super::second_looks;
+use super::super::{Question, second_looks};
 use super::*;
 use crate::model::order::ConfirmationKind;
 
@@ -257,7 +257,13 @@ fn second_looks_are_the_ones_that_would_settle_it() {
         ),
     ];
     for (what, case, expected) in rows {
-        let looks = second_looks(&case.classify(), &case.attempt, &case.dependency);
+        let looks = second_looks(&Question {
+            failure: &case.classify(),
+            attempt: &case.attempt,
+            dependency: &case.dependency,
+            deep: false,
+            persists: false,
+        });
         assert_eq!(looks, expected, "{what}");
     }
 }

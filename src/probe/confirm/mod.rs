@@ -1,0 +1,44 @@
+//! Second looks: what the engine asks for to tell apart what one attempt cannot. One file each.
+
+mod client_hello;
+mod fresh_connection;
+mod not_found;
+
+use tokio::time::Instant;
+
+use crate::model::attempt::{Budget, Confirmation, ConfirmationResult};
+use crate::model::evidence::Evidence;
+use crate::model::order::{AttemptOrder, ConfirmationKind, ConfirmationOrder, Connection};
+
+use super::World;
+
+/// Makes a second look. It ends within its budget.
+pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirmation {
+    let began = Instant::now();
+    let mut evidence = Evidence::new();
+    let attempt = AttemptOrder {
+        index: order.index,
+        dependency: order.dependency.clone(),
+        operation: order.operation,
+        number: 1,
+        connection: Connection::Fresh,
+        budget: order.budget,
+        budget_of: Budget::Attempt,
+    };
+    let result = match &order.kind {
+        ConfirmationKind::NotFoundVariants => not_found::variants_that_answer(world, &attempt).await,
+        ConfirmationKind::ClientHello(address) => client_hello::client_hello(world, &attempt, *address).await,
+        ConfirmationKind::FreshConnection(address) => {
+            fresh_connection::fresh_connection(world, attempt, *address, &mut evidence).await
+        }
+    };
+    Confirmation {
+        elapsed: began.elapsed(),
+        result,
+        evidence,
+    }
+}
+
+fn not_done(why: &str) -> ConfirmationResult {
+    ConfirmationResult::NotDone(why.into())
+}
