@@ -166,6 +166,7 @@ impl World {
                 self.forgotten.insert(operation);
                 self.under_way.retain(|order| order.operation() != operation);
             }
+            Output::CheckVantage(_) => {}
             Output::Forget(_) => {}
             Output::Observed(Event::OperationFinished(record)) => {
                 assert!(self.finished.insert(record.id), "concluded twice");
@@ -236,6 +237,7 @@ fn plan(members: u8, variant: u8, limits: Limits) -> Plan {
         dependencies,
         limits,
         one_round: false,
+        vantage: Default::default(),
         otlp: None,
         listen: None,
     }

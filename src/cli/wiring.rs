@@ -55,6 +55,7 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
         client_key: args.connection.client_key.as_ref().map(path),
         server_name: args.connection.server_name.clone(),
         resolvers: args.connection.resolvers.clone(),
+        anchors: args.connection.anchors.clone(),
         ipv4: args.connection.ipv4,
         ipv6: args.connection.ipv6,
         http_version: args.request.http.map(|version| match version {

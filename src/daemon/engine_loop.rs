@@ -17,6 +17,7 @@ use crate::model::event::Event;
 use crate::model::evidence::Evidence;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
 use crate::model::time::Wall;
+use crate::model::vantage::VantageOrder;
 use crate::net::reader::ReadRequest;
 use crate::probe::Prober;
 
@@ -112,6 +113,7 @@ impl EngineLoop {
         match output {
             Output::StartAttempt(order) => self.start_attempt(order),
             Output::StartConfirmation(order) => self.start_confirmation(order),
+            Output::CheckVantage(order) => self.observe(order),
             Output::Cancel(operation) => {
                 if let Some(handle) = self.under_way.remove(&operation) {
                     handle.abort();
@@ -166,6 +168,16 @@ impl EngineLoop {
                 .await;
         });
         self.under_way.insert(operation, task.abort_handle());
+    }
+
+    fn observe(&self, order: Box<VantageOrder>) {
+        let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
+        tokio::spawn(async move {
+            // An observation that breaks is one that found nothing: the engine gives it up in time.
+            let observing = AssertUnwindSafe(prober.observe(&order)).catch_unwind().await;
+            let facts = Box::new(observing.unwrap_or_default());
+            let _ = answers.send(Input::VantageObserved { id: order.id, facts }).await;
+        });
     }
 
     fn answer(&mut self, read: ReadRequest) {

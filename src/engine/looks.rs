@@ -39,6 +39,17 @@ impl Engine {
         let Some(failure) = self.last_failure(index) else {
             return;
         };
+        if !self.waits_for_sight(index, &failure, now, out) {
+            self.note_anchors(index);
+            self.look_twice(index, now, out);
+        }
+    }
+
+    /// Makes the second looks that would settle the last failure, or concludes.
+    pub(super) fn look_twice(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
+        let Some(failure) = self.last_failure(index) else {
+            return;
+        };
         let looks = self.second_looks(index, &failure, now);
         self.next_look(index, Some(failure), looks, now, out);
     }
@@ -193,7 +204,9 @@ impl Engine {
                 let rest = if stopping { VecDeque::new() } else { rest };
                 self.next_look(index, failure, rest, now, out);
             }
-            other @ (Stage::Attempting { .. } | Stage::BackingOff { .. }) => operation.stage = other,
+            other @ (Stage::Attempting { .. } | Stage::BackingOff { .. } | Stage::AwaitingSight { .. }) => {
+                operation.stage = other;
+            }
         }
     }
 }

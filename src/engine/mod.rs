@@ -18,6 +18,7 @@ mod schedule;
 mod slot;
 mod table;
 mod tally;
+mod vantage;
 mod window;
 
 use std::collections::VecDeque;
@@ -30,10 +31,12 @@ use crate::model::histogram::Histogram;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
 use crate::model::plan::{Limits, Plan};
 use crate::model::time::{Moment, Now, Wall};
+use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
 
 use random::Random;
 use schedule::{Alarm, Alarms};
 use table::Tables;
+use vantage::Watch;
 
 /// What the world tells the engine.
 #[derive(Debug)]
@@ -50,6 +53,11 @@ pub enum Input {
         operation: OperationId,
         confirmation: Box<Confirmation>,
     },
+    /// What an observation of our own network and of the anchors found.
+    VantageObserved {
+        id: ObservationId,
+        facts: Box<VantageFacts>,
+    },
     /// A deadline that the engine named has come.
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
@@ -61,6 +69,8 @@ pub enum Input {
 pub enum Output {
     StartAttempt(Box<AttemptOrder>),
     StartConfirmation(Box<ConfirmationOrder>),
+    /// Look at our own network, and ask the anchors.
+    CheckVantage(Box<VantageOrder>),
     /// The operation is of no more interest: end its attempt, its result will not be looked at.
     Cancel(OperationId),
     /// The dependency left the plan, or asks something else now: what is kept for it can go.
@@ -74,6 +84,7 @@ pub struct Engine {
     tables: Tables,
     alarms: Alarms,
     random: Random,
+    vantage: Watch,
     limits: Limits,
     one_round: bool,
     stopping: bool,
@@ -102,6 +113,7 @@ impl Engine {
             tables: Tables::default(),
             alarms: Alarms::default(),
             random: Random::new(seed),
+            vantage: Watch::default(),
             limits: Limits::default(),
             one_round: false,
             stopping: false,
@@ -138,6 +150,7 @@ impl Engine {
             } => {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
+            Input::VantageObserved { id, facts } => self.vantage_observed(id, *facts, now, out),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
         }
@@ -145,6 +158,7 @@ impl Engine {
             match alarm {
                 Alarm::Due { index, generation } => self.dependency_due(index, generation, due, now, out),
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
+                Alarm::Vantage => self.vantage_alarm(now, out),
             }
         }
         self.first_round_begun |= self.planned && self.not_begun == 0;

@@ -23,6 +23,8 @@ pub struct Operation {
     /// When the last attempt so far ended: what the operation took. Second looks are time of ours, not of the dependency.
     pub answered: Moment,
     pub attempts: Vec<AttemptRecord>,
+    /// Attempts (by bit) that are counted only when it is known whether they are excused.
+    pub uncounted: u32,
     pub confirmations: Vec<ConfirmationRecord>,
     pub findings: Vec<Finding>,
     /// What its surveys found, where some were made.
@@ -39,6 +41,10 @@ pub enum Stage {
     /// For the backoff's alarm.
     BackingOff {
         next: u8,
+    },
+    /// For an observation of our own network that began at that moment or later: the verdict depends on it.
+    AwaitingSight {
+        since: Moment,
     },
     /// For a second look at `failure`, or for a survey where there is none; the rest are still to be made.
     Confirming {
@@ -62,6 +68,7 @@ impl Operation {
             },
             answered: now.moment,
             attempts: Vec::with_capacity(1),
+            uncounted: 0,
             confirmations: Vec::new(),
             findings: Vec::new(),
             surveyed: None,

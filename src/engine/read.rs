@@ -47,6 +47,7 @@ impl Engine {
             skipped: self.skipped,
             lag: self.lag,
             first_round_begun: self.first_round_begun,
+            vantage: self.vantage.view(),
         }
     }
 

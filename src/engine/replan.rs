@@ -36,6 +36,7 @@ impl Engine {
         self.limits = plan.limits;
         self.one_round = plan.one_round;
         self.planned = true;
+        self.vantage.configure(&plan.vantage, plan.one_round);
         let wanted: HashSet<&str> = plan.dependencies.iter().map(|d| &*d.name).collect();
         let gone: Vec<DependencyIndex> = self
             .tables
@@ -80,6 +81,7 @@ impl Engine {
             unchanged,
         }));
         self.use_new_room(now, out);
+        self.look_around(now, out);
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {

@@ -18,6 +18,8 @@ pub enum Alarm {
         index: DependencyIndex,
         operation: OperationId,
     },
+    /// It is time to look at our own network again, or to give up an observation.
+    Vantage,
 }
 
 /// All alarms, earliest first. Alarms are never removed early: whoever takes one checks that it still holds.

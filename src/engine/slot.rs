@@ -7,6 +7,7 @@ use crate::model::dependency::{Dependency, DependencyIndex};
 use crate::model::failure::{Finding, OperationRecord, State, Verdict};
 use crate::model::page::{DependencyView, Detail, HostView};
 use crate::model::time::{Moment, Wall};
+use crate::model::vantage::Gaps;
 
 use super::breaker::Breaker;
 use super::operation::Operation;
@@ -32,6 +33,10 @@ pub struct Slot {
     pub state: State,
     /// The last operation was conclusive.
     pub conclusive: bool,
+    /// We are offline, and that is why nothing can be said of it.
+    pub suspended: bool,
+    /// When nothing could be said of it because we were offline.
+    pub gaps: Gaps,
     /// Of the last conclusive operation's answer.
     pub findings: Vec<Finding>,
     /// Of the last survey; they hold until the next one.
@@ -59,6 +64,8 @@ impl Slot {
             tally: Tally::default(),
             state: State::Unknown,
             conclusive: false,
+            suspended: false,
+            gaps: Gaps::default(),
             findings: Vec::new(),
             survey_findings: Vec::new(),
             survey_due: None,
@@ -76,6 +83,10 @@ impl Slot {
                 self.last_failures.push_front(Arc::clone(record));
             }
         }
+    }
+
+    pub fn last_success(&self) -> Option<&OperationRecord> {
+        self.last_success.as_deref()
     }
 
     /// The state that follows from a conclusive record, with the time since which it holds.
@@ -105,7 +116,7 @@ impl Slot {
             dependency: Arc::clone(&self.dependency),
             since: self.since,
             state: self.state.clone(),
-            up: match (&self.state, self.conclusive) {
+            up: match (&self.state, self.conclusive && !self.suspended) {
                 (_, false) | (State::Unknown, true) => None,
                 (State::Up { .. }, true) => Some(true),
                 (State::Failing { .. }, true) => Some(false),
@@ -136,6 +147,7 @@ impl Slot {
                 .chain(&self.survey_findings)
                 .cloned()
                 .collect(),
+            gaps: self.gaps.clone(),
         }
     }
 }

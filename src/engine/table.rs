@@ -55,6 +55,12 @@ impl<T> Table<T> {
         self.from(0)
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        (0..)
+            .zip(&mut self.places)
+            .filter_map(|(i, place)| place.as_mut().map(|value| (i, value)))
+    }
+
     /// What is at that index and after it.
     pub fn from(&self, index: u32) -> impl Iterator<Item = (u32, &T)> {
         let places = self.places.get(index as usize..).unwrap_or(&[]);

@@ -266,6 +266,14 @@ fn process_samples<'a>(id: MetricId, snapshot: &'a Snapshot, sink: &mut impl FnM
                 points.integer(Extra::Skipped(place), count);
             }
         }
+        MetricId::VantageOffline => points.integer(Extra::None, engine.vantage.sight.is_offline()),
+        MetricId::VantageGaps => points.integer(Extra::None, engine.vantage.gaps_total),
+        MetricId::DependenciesSuspended => {
+            points.integer(
+                Extra::None,
+                u64::try_from(engine.vantage.suspended).unwrap_or(u64::MAX),
+            );
+        }
         MetricId::ExportFailures => {
             for (exporter, count) in Exporter::ALL.into_iter().zip(process.export_failures) {
                 points.integer(Extra::Exporter(exporter), count);

@@ -11,10 +11,12 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::model::event::Event;
+use crate::model::cause::Cause;
+use crate::model::event::{Event, VantageChange};
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
 
 use crate::net::wall::now as wall_now;
+use crate::report::units::dependencies;
 
 pub use writer::Logging;
 
@@ -223,7 +225,52 @@ pub fn log_event(event: &Event) {
             unchanged,
             "configuration in force: dependencies: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged",
         ),
+        Event::VantageChanged(change) => log_vantage(change),
         Event::Drained => debug!("nothing is under way any more"),
+    }
+}
+
+fn log_vantage(change: &VantageChange) {
+    match change {
+        VantageChange::Offline {
+            because,
+            since,
+            anchors,
+            silent,
+            suspended,
+        } => warn!(
+            cause = Cause::VantageOffline.id(),
+            because = because.id(),
+            since = %since,
+            anchors,
+            anchors_silent = silent,
+            suspended,
+            "we are offline: {}{}; no verdict is given about {} until we see again",
+            because.words(),
+            if *anchors > 0 {
+                format!(" ({silent} of {anchors} anchors are silent)")
+            } else {
+                String::new()
+            },
+            dependencies(*suspended),
+        ),
+        VantageChange::Online { gap, suspended } => {
+            let lasted = gap.to.unwrap_or(gap.from).seconds_since(gap.from).max(0);
+            info!(
+                cause = Cause::VantageOffline.id(),
+                from = %gap.from,
+                to = %gap.to.unwrap_or(gap.from),
+                offline_for = lasted,
+                suspended,
+                "we see again after {}: verdicts are given again about {}",
+                Lasted(lasted),
+                dependencies(*suspended),
+            );
+        }
+        VantageChange::AnchorsDiscredited { silent } => warn!(
+            anchors_silent = silent,
+            "{silent} anchors are silent while dependencies answer: until an anchor answers they do not count",
+        ),
     }
 }
 

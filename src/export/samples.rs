@@ -189,6 +189,7 @@ impl World {
             skipped: [1, 2, 3],
             lag,
             first_round_begun: self.first_round_begun,
+            vantage: Default::default(),
         }
     }
 
@@ -230,6 +231,7 @@ impl World {
                         last_success: None,
                         last_failures: Vec::new(),
                         findings: Vec::new(),
+                        gaps: Default::default(),
                     })
                 }));
             }

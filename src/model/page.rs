@@ -12,6 +12,7 @@ use super::failure::{Finding, OperationRecord, State};
 use super::histogram::Histogram;
 use super::phase::Phase;
 use super::time::Wall;
+use super::vantage::{Gaps, VantageView};
 
 /// A slice of the dependencies.
 #[derive(Clone, Debug, Default)]
@@ -183,6 +184,7 @@ pub struct EngineView {
     pub lag: Histogram,
     /// Every dependency of a plan was begun once; what a later plan adds does not take that back.
     pub first_round_begun: bool,
+    pub vantage: VantageView,
 }
 
 /// Everything known of one dependency.
@@ -194,4 +196,6 @@ pub struct Detail {
     pub last_success: Option<Arc<OperationRecord>>,
     pub last_failures: Vec<Arc<OperationRecord>>,
     pub findings: Vec<Finding>,
+    /// When nothing could be said of it because we were offline.
+    pub gaps: Gaps,
 }

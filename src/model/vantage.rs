@@ -318,7 +318,10 @@ mod tests {
             gaps.end(Wall::from_unix_secs(secs + 100));
         }
         gaps.end(Wall::from_unix_secs(999));
-        let seen: Vec<_> = gaps.iter().map(|gap| (gap.from.unix_secs(), gap.to.map(Wall::unix_secs))).collect();
+        let seen: Vec<_> = gaps
+            .iter()
+            .map(|gap| (gap.from.unix_secs(), gap.to.map(Wall::unix_secs)))
+            .collect();
         assert_eq!(seen, [(2, Some(102)), (3, Some(103)), (4, Some(104))]);
     }
 }

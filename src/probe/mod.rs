@@ -21,6 +21,7 @@ mod tcp_info;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod vantage;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -32,6 +33,7 @@ use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, 
 use crate::model::dependency::Probe;
 use crate::model::evidence::Evidence;
 use crate::model::order::{AttemptOrder, ConfirmationOrder};
+use crate::model::vantage::{VantageFacts, VantageOrder};
 use crate::net::sanitize::foreign_text;
 use crate::net::secret::Secrets;
 
@@ -54,6 +56,7 @@ pub(crate) struct World {
     pool: Pool,
     prepared: PreparedCache,
     tokens: Tokens,
+    known: vantage::Known,
 }
 
 impl Default for Prober {
@@ -71,6 +74,7 @@ impl Prober {
             pool: Pool::default(),
             prepared: PreparedCache::default(),
             tokens: Tokens::default(),
+            known: vantage::Known::default(),
         }))
     }
 
@@ -87,6 +91,11 @@ impl Prober {
             result: ConfirmationResult::NotDone(panic_text(&*panic)),
             evidence: Evidence::new(),
         })
+    }
+
+    /// Looks at our own network and asks the anchors, within the order's budget.
+    pub async fn observe(&self, order: &VantageOrder) -> VantageFacts {
+        vantage::observe(&self.0, order).await
     }
 
     /// Forgets what is kept for a dependency that was removed or changed: its parked connection above all.

@@ -95,3 +95,11 @@ pub async fn one(State(web): State<Web>, Path(name): Path<String>) -> Response {
         Err(Stopped) => stopped(),
     }
 }
+
+/// Whether we see, what the anchors say, and when we did not see.
+pub async fn vantage(State(web): State<Web>) -> Response {
+    match web.reader.engine().await {
+        Ok(engine) => axum::Json(report::vantage(&engine.vantage)).into_response(),
+        Err(Stopped) => stopped(),
+    }
+}

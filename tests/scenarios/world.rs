@@ -100,6 +100,7 @@ impl World {
                     dependencies: self.dependencies.values().cloned().collect(),
                     limits: self.limits,
                     one_round: false,
+                    vantage: Default::default(),
                     otlp: None,
                     listen: None,
                 };
@@ -166,6 +167,10 @@ impl World {
                     confirmation: Box::new(confirmation),
                 };
                 self.arrive(Duration::from_millis(1), input);
+            }
+            Output::CheckVantage(order) => {
+                let facts = Box::default();
+                self.arrive(Duration::ZERO, Input::VantageObserved { id: order.id, facts });
             }
             Output::Cancel(operation) => self.say(format!("operation {} is cancelled", operation.0)),
             Output::Forget(name) => self.say(format!("{name} is forgotten")),
@@ -251,6 +256,7 @@ impl World {
                 );
                 self.say(line);
             }
+            Event::VantageChanged(change) => self.say(format!("{change:?}")),
             Event::Drained => self.say("drained"),
         }
     }

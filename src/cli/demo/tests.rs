@@ -136,6 +136,7 @@ fn detail(name: &str, state: State) -> Detail {
         last_success: None,
         last_failures: Vec::new(),
         findings: Vec::new(),
+        gaps: Default::default(),
     }
 }
 

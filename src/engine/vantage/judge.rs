@@ -249,7 +249,8 @@ pub fn explains(because: OfflineBecause, network: Option<&NetworkFacts>, address
         Distance::Far => true,
         Distance::Near => {
             because == OfflineBecause::LinksDown
-                || network.is_some_and(|network| address.is_some_and(|address| link_is_dead(network, address)))
+                || network
+                    .is_some_and(|network| address.is_some_and(|address| link_is_dead(network, address)))
         }
     }
 }
@@ -271,6 +272,3 @@ fn link_is_dead(network: &NetworkFacts, address: IpAddr) -> bool {
     };
     !running || (gateways().next().is_some() && gateways().all(|route| route.neighbour == Some(false)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,8 +10,6 @@
 mod judge;
 mod watch;
 
-use std::sync::Arc;
-
 use crate::model::attempt::{Attempt, Outcome, Trouble};
 use crate::model::cause::Cause;
 use crate::model::dependency::DependencyIndex;
@@ -67,8 +65,8 @@ impl Engine {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Option<Failure> {
-        let failure = failure.filter(|failure| is_suspect(attempt, failure));
-        let Some(failure) = failure else {
+        let Some(failure) = failure.filter(|failure| is_suspect(attempt, failure)) else {
+            self.note_answer(attempt, failure, now, out);
             return None;
         };
         let address = judge::address_of(attempt);
@@ -89,13 +87,7 @@ impl Engine {
     }
 
     /// An attempt that did not fall silent: where that matters at present, it is noted.
-    pub(super) fn note_answer(
-        &mut self,
-        attempt: &Attempt,
-        failure: Option<&Failure>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
+    fn note_answer(&mut self, attempt: &Attempt, failure: Option<&Failure>, now: Now, out: &mut Vec<Output>) {
         if !self.vantage.is_listening() || !is_heard(attempt, failure) {
             return;
         }
@@ -218,7 +210,10 @@ impl Engine {
             Some(last.at)
         });
         let oldest = began.min().unwrap_or(now);
-        self.vantage.last_seen().map_or(oldest, |seen| seen.max(oldest)).min(now)
+        self.vantage
+            .last_seen()
+            .map_or(oldest, |seen| seen.max(oldest))
+            .min(now)
     }
 
     fn come_online(&mut self, now: Now, out: &mut Vec<Output>) {
@@ -263,21 +258,34 @@ impl Engine {
         if self.conclude_if_excused(index, now, out) {
             return;
         }
-        let said = self.vantage.anchors_said();
+        self.note_anchors(index);
+        self.look_twice(index, now, out);
+    }
+
+    /// Puts what the anchors said of late into the evidence of a failure that they might explain. Where they are silent and
+    /// do not prove enough, being offline remains possible.
+    pub(super) fn note_anchors(&mut self, index: DependencyIndex) {
+        let Some(said) = self.vantage.anchors_said() else {
+            return;
+        };
         let last = self
             .tables
             .slot_mut(index)
             .and_then(|slot| slot.operation.as_deref_mut()?.attempts.last_mut());
-        if let Some(failure) = last.and_then(|record| record.failure.as_mut()) {
-            failure.evidence.set_some("anchors", said);
-            if said == Some("silent") && !failure.alternatives.contains(&Cause::VantageOffline) {
-                failure.alternatives.push(Cause::VantageOffline);
-                if failure.confidence == Confidence::Observed {
-                    failure.confidence = Confidence::Likely;
-                }
+        let Some(record) = last else { return };
+        let Some(failure) = record.failure.as_mut() else {
+            return;
+        };
+        if !is_suspect(&record.attempt, failure) {
+            return;
+        }
+        failure.evidence.set("anchors", said);
+        if said == watch::SILENT && !failure.alternatives.contains(&Cause::VantageOffline) {
+            failure.alternatives.push(Cause::VantageOffline);
+            if failure.confidence == Confidence::Observed {
+                failure.confidence = Confidence::Likely;
             }
         }
-        self.look_twice(index, now, out);
     }
 
     /// Concludes the operation without a verdict when what failed last is excused.
@@ -296,29 +304,31 @@ impl Engine {
     /// The failure in whose place the operation's own is excused, with all its attempts that fell silent; `None` when it is
     /// not.
     pub(super) fn excused(&mut self, index: DependencyIndex, failure: &Failure) -> Option<Failure> {
-        if failure.cause == Cause::VantageOffline {
-            return Some(failure.clone());
-        }
         if !self.vantage.is_offline() && !self.vantage.had_gap() {
             return None;
         }
         let operation = self.tables.slot_mut(index)?.operation.as_deref_mut()?;
         let last = operation.attempts.last()?;
-        let suspect = judge::is_suspect(failure.cause)
-            && last
-                .failure
-                .as_ref()
-                .is_some_and(|own| is_suspect(&last.attempt, own));
-        if !suspect {
+        let own = last.failure.as_ref()?;
+        let is_excused = own.cause == Cause::VantageOffline;
+        if !is_excused && !(judge::is_suspect(failure.cause) && is_suspect(&last.attempt, own)) {
             return None;
         }
         let because = self.vantage.excuse(judge::address_of(&last.attempt), last.at)?;
         for record in &mut operation.attempts {
-            if let Some(own) = record.failure.as_mut().filter(|own| is_suspect(&record.attempt, own)) {
+            if let Some(own) = record
+                .failure
+                .as_mut()
+                .filter(|own| is_suspect(&record.attempt, own))
+            {
                 *own = offline(own, because, &self.vantage);
             }
         }
-        Some(offline(failure, because, &self.vantage))
+        Some(if is_excused {
+            failure.clone()
+        } else {
+            offline(failure, because, &self.vantage)
+        })
     }
 }
 
@@ -329,7 +339,7 @@ fn needed_since(slot: &Slot, failure: &Failure, now: Moment) -> Option<Moment> {
     if !is_suspect(&last.attempt, failure) {
         return None;
     }
-    let ended = last.at + last.attempt.elapsed;
+    let ended = (last.at + last.attempt.elapsed).min(now);
     Some(match slot.state {
         State::Failing { .. } => Moment::from_nanos(
             now.as_nanos()
@@ -396,10 +406,10 @@ fn fix(because: OfflineBecause, network: Option<&NetworkFacts>) -> Box<str> {
                 .iter()
                 .find(|route| route.neighbour == Some(false));
             match deaf.and_then(|route| Some((route.gateway?, &route.interface))) {
-                Some((gateway, interface)) => {
-                    format!("repair the network of this host: its gateway {gateway} on {interface} does not answer")
-                        .into()
-                }
+                Some((gateway, interface)) => format!(
+                    "repair the network of this host: its gateway {gateway} on {interface} does not answer"
+                )
+                .into(),
                 None => Cause::VantageOffline.doc().fix.into(),
             }
         }

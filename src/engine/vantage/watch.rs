@@ -32,6 +32,9 @@ const REMEMBERED: usize = 8;
 /// Gaps that are kept.
 const GAPS_KEPT: usize = 64;
 
+/// What is said of anchors that are silent and prove nothing by that.
+pub const SILENT: &str = "silent";
+
 /// An observation under way.
 #[derive(Debug)]
 struct UnderWay {
@@ -129,7 +132,8 @@ impl Watch {
 
     /// That host has fallen silent.
     pub fn note_silent(&mut self, host: u32, now: Moment) {
-        self.silent.retain(|(at, known)| *known != host && now.since(*at) < RECENT);
+        self.silent
+            .retain(|(at, known)| *known != host && now.since(*at) < RECENT);
         if self.silent.len() == REMEMBERED {
             self.silent.pop_front();
         }
@@ -350,6 +354,11 @@ impl Watch {
         self.gaps.last().copied()
     }
 
+    /// Whether a gap has ended since the start.
+    pub const fn had_gap(&self) -> bool {
+        self.last_gap.is_some()
+    }
+
     /// Why an attempt that began then at that address, and has now fallen silent, says nothing of the dependency: we are
     /// offline, or were for a part of it.
     pub fn excuse(&self, address: Option<IpAddr>, began: Moment) -> Option<OfflineBecause> {
@@ -369,7 +378,7 @@ impl Watch {
         match self.last.as_ref()?.judgement {
             Judgement::AnchorsAnswer => Some("answer"),
             Judgement::AnchorsContradicted => Some("silent, while others answer"),
-            Judgement::Open if self.standings.contains(&AnchorStanding::Silent) => Some("silent"),
+            Judgement::Open if self.standings.contains(&AnchorStanding::Silent) => Some(SILENT),
             Judgement::Open if self.standings.contains(&AnchorStanding::NotResolved) => Some("not resolved"),
             Judgement::Offline(_) | Judgement::Open => None,
         }

@@ -24,6 +24,9 @@ pub enum MetricId {
     ScheduleLag,
     ProbesInFlight,
     ProbesSkipped,
+    VantageOffline,
+    VantageGaps,
+    DependenciesSuspended,
     ExportFailures,
     ConfigReloadSuccess,
     ConfigReloadTimestamp,
@@ -104,7 +107,7 @@ const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 
 /// The catalogue, in the order of [`MetricId`].
-pub const METRICS: [Metric; 24] = [
+pub const METRICS: [Metric; 27] = [
     Metric {
         id: MetricId::Up,
         name: "whyd.up",
@@ -329,6 +332,39 @@ pub const METRICS: [Metric; 24] = [
         scope: Scope::Process,
         attributes: &[("reason", "still_running, late, saturated")],
         help: "Scheduled operations that were left out.",
+        absent: "",
+    },
+    Metric {
+        id: MetricId::VantageOffline,
+        name: "whyd.vantage.offline",
+        unit: "",
+        prometheus: "whyd_vantage_offline",
+        kind: Kind::Gauge,
+        scope: Scope::Process,
+        attributes: &[],
+        help: "1 while we are offline ourselves and give no verdict about what is beyond us, 0 otherwise.",
+        absent: "",
+    },
+    Metric {
+        id: MetricId::VantageGaps,
+        name: "whyd.vantage.gaps",
+        unit: "{gap}",
+        prometheus: "whyd_vantage_gaps_total",
+        kind: Kind::Counter,
+        scope: Scope::Process,
+        attributes: &[],
+        help: "Times at which we went offline.",
+        absent: "",
+    },
+    Metric {
+        id: MetricId::DependenciesSuspended,
+        name: "whyd.vantage.suspended",
+        unit: "{dependency}",
+        prometheus: "whyd_vantage_suspended",
+        kind: Kind::Gauge,
+        scope: Scope::Process,
+        attributes: &[],
+        help: "Dependencies that have no verdict because we are offline.",
         absent: "",
     },
     Metric {

@@ -22,6 +22,7 @@ pub fn detail(detail: &Detail) -> Json {
     let mut put = |key: &str, value: Json| object.insert(key.to_owned(), value);
     put("host", host(&detail.host));
     put("findings", detail.findings.iter().map(finding).collect());
+    put("gaps", super::vantage::gaps(&detail.gaps));
     let success: Option<&OperationRecord> = detail.last_success.as_deref();
     put("last_success", success.map_or(Json::Null, operation));
     put(

@@ -311,6 +311,7 @@ fn a_detail_adds_the_host_and_the_last_operations() {
         last_success: Some(Arc::new(samples::ok())),
         last_failures: vec![Arc::new(expired())],
         findings: Vec::new(),
+        gaps: Default::default(),
     });
     let host = &json["host"];
     assert_eq!(host["windows"]["1m"]["masked_ratio"], Json::Null);
