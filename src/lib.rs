@@ -12,6 +12,7 @@ pub mod engine;
 pub mod export;
 pub mod probe;
 pub mod report;
+pub mod store;
 pub mod web;
 
 pub mod daemon;

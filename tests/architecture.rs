@@ -13,18 +13,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("probe", &["model", "net"]),
     ("report", &["model"]),
     ("export", &["model", "net", "report"]),
+    ("store", &["model", "net"]),
     ("web", &["model", "net", "report", "export"]),
     ("lab", &[]),
     (
         "daemon",
         &[
-            "model", "net", "engine", "config", "probe", "report", "export", "web",
+            "model", "net", "engine", "config", "probe", "report", "export", "store", "web",
         ],
     ),
     (
         "cli",
         &[
-            "model", "net", "engine", "config", "probe", "report", "export", "web", "lab", "daemon",
+            "model", "net", "engine", "config", "probe", "report", "export", "store", "web", "lab", "daemon",
         ],
     ),
 ];

@@ -168,6 +168,7 @@ impl World {
             }
             Output::CheckVantage(_) => {}
             Output::Forget(_) => {}
+            Output::Persist { changes, .. } => assert!(!changes.is_empty(), "nothing to keep"),
             Output::Observed(Event::OperationFinished(record)) => {
                 assert!(self.finished.insert(record.id), "concluded twice");
                 assert!(

@@ -201,7 +201,7 @@ pub struct RunArgs {
     /// Where to listen for metrics, API and health, instead of the configured address.
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Directory for what must survive a restart; nothing does in this version.
+    /// Directory for what must survive a restart: measured idle timeouts. Without it nothing does.
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
     pub state_dir: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! Joins the commands with the rooms that do the work: command-line arguments in, plans and daemons out.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -115,12 +115,23 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
     let options = daemon::ServiceOptions {
         config: args.config.clone(),
         listen: args.listen,
+        state_dir: args.state_dir.as_deref().map(state_directory),
     };
     let ran = start_logging(global, "info").map(|_logging| daemon::run(options));
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
     })
+}
+
+/// systemd gives several directories, separated by colons, where a unit has several (systemd.exec(5)): ours is the first.
+/// A directory that was named on the command line may have a colon in its name.
+fn state_directory(given: &Path) -> PathBuf {
+    let from_environment = std::env::var_os("STATE_DIRECTORY");
+    match given.to_str().and_then(|text| text.split_once(':')) {
+        Some((first, _)) if from_environment.as_deref() == Some(given.as_os_str()) => first.into(),
+        _ => given.to_owned(),
+    }
 }
 
 pub fn run_demo(args: &DemoArgs, global: &Global) -> ExitCode {

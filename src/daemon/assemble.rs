@@ -1,6 +1,7 @@
 //! Puts the rooms together: a plan in, a running daemon out.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -14,8 +15,10 @@ use crate::engine::Input;
 use crate::export::process::ProcessFigures;
 use crate::model::event::Event;
 use crate::model::plan::{Listen, Plan};
+use crate::model::record::Record;
 use crate::net::reader::Reader;
 use crate::probe::Prober;
+use crate::store::{OpenError, Store, Writer, Writing, Written};
 use crate::web::{ReloadRequest, Web};
 
 use super::clock::Clock;
@@ -34,7 +37,9 @@ const EVENT_QUEUE: usize = 8192;
 /// How long a stop waits for the operations under way, and then for exporters. Together they stay below the 10 s that
 /// INTERFACES promises.
 const DRAIN: Duration = Duration::from_secs(6);
-const FLUSH: Duration = Duration::from_secs(3);
+const FLUSH: Duration = Duration::from_millis(2_500);
+/// How long a stop waits for what is being written to the state directory.
+const KEEP: Duration = Duration::from_millis(700);
 
 /// What the caller decides beside the plan.
 #[derive(Default)]
@@ -46,6 +51,8 @@ pub struct Options {
     pub listener: Option<Listener>,
     /// Where requests for a reload go; without it `/-/reload` answers that there is nothing to reload.
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
+    /// Where what must survive a restart is kept; without it nothing does.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Why the daemon could not start.
@@ -58,6 +65,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error(transparent)]
+    State(#[from] OpenError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -77,6 +86,8 @@ pub struct Running {
     engine_loop: JoinHandle<()>,
     teller: JoinHandle<()>,
     web: Option<JoinHandle<()>>,
+    /// The thread that writes down what must survive; it writes what waits and ends when this goes.
+    state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
     _aside: Option<Aside>,
 }
@@ -93,6 +104,14 @@ impl Daemon {
         let process = Arc::new(ProcessFigures::new(clock.now().wall));
         process.reloaded(true, clock.now().wall);
 
+        let State {
+            writer,
+            writing,
+            kept,
+        } = match options.state_dir {
+            Some(directory) => open_state(directory, inputs.clone(), Arc::clone(&process)).await?,
+            None => State::default(),
+        };
         let dropped = Arc::new(AtomicU64::new(0));
         let channels = Channels {
             inputs: input_ends,
@@ -100,9 +119,10 @@ impl Daemon {
             reads,
             events,
             dropped: Arc::clone(&dropped),
+            store: writer.clone(),
         };
         let seed = options.seed.unwrap_or_else(random_seed);
-        let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels);
+        let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels, kept);
 
         // One round exports nothing and serves nobody, so it needs no thread for that.
         let aside = if plan.one_round {
@@ -148,11 +168,46 @@ impl Daemon {
             engine_loop: tokio::spawn(engine_loop.run()),
             teller: tokio::spawn(teller.run()),
             web,
+            state: writing,
             _aside: aside,
         };
         running.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(running)
     }
+}
+
+/// What the state directory gave.
+#[derive(Default)]
+struct State {
+    writer: Option<Writer>,
+    writing: Option<Writing>,
+    kept: Vec<Record>,
+}
+
+/// Opens the state directory and starts the thread that writes there, which answers the engine through `inputs`.
+async fn open_state(
+    directory: PathBuf,
+    inputs: mpsc::Sender<Input>,
+    process: Arc<ProcessFigures>,
+) -> Result<State, StartError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(&directory)).await;
+    let opened = opened.map_err(|panicked| StartError::Thread(std::io::Error::other(panicked)))??;
+    for warning in &opened.warnings {
+        tracing::warn!("{warning}");
+    }
+    process.state_written(opened.store.trouble());
+    let answer = move |Written { seq, trouble }| {
+        let durable = trouble.is_none();
+        process.state_written(trouble);
+        // The loop is gone only when the process ends.
+        let _ = inputs.blocking_send(Input::Persisted { seq, durable });
+    };
+    let (writer, writing) = Writer::start(opened.store, Box::new(answer)).map_err(StartError::Thread)?;
+    Ok(State {
+        writer: Some(writer),
+        writing: Some(writing),
+        kept: opened.records,
+    })
 }
 
 /// One round tells a few events of each dependency and then that it is done, none of which may be lost.
@@ -251,10 +306,22 @@ impl Running {
         if let Some(web) = self.web.take() {
             let _ = tokio::time::timeout(Duration::from_millis(500), web).await;
         }
+        if let Some(writing) = self.state.take() {
+            // While the loop still takes the writer's answers.
+            let finished = tokio::task::spawn_blocking(move || writing.finish());
+            let _ = tokio::time::timeout(KEEP, finished).await;
+        }
         self.engine_loop.abort();
         let _ = (&mut self.engine_loop).await;
         // The loop is gone, so the teller ends as soon as it has told what was left.
         let _ = tokio::time::timeout(Duration::from_millis(200), &mut self.teller).await;
+    }
+
+    /// Ends at once what is under way: it concludes as abandoned, or with what is known of it.
+    pub async fn abandon(&mut self) {
+        self.send(Input::Abandon).await;
+        // Nothing is waited for but the loop itself.
+        let _ = tokio::time::timeout(FLUSH, self.drained()).await;
     }
 
     async fn send(&self, input: Input) {

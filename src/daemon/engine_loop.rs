@@ -16,10 +16,12 @@ use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, 
 use crate::model::event::Event;
 use crate::model::evidence::Evidence;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::record::Record;
 use crate::model::time::Wall;
 use crate::model::vantage::VantageOrder;
 use crate::net::reader::ReadRequest;
 use crate::probe::Prober;
+use crate::store::Writer;
 
 use super::clock::Clock;
 
@@ -36,6 +38,8 @@ pub struct Channels {
     pub events: mpsc::Sender<Event>,
     /// Events that found their queue full.
     pub dropped: Arc<AtomicU64>,
+    /// To the state directory; `None` where nothing is kept.
+    pub store: Option<Writer>,
 }
 
 pub struct EngineLoop {
@@ -48,9 +52,12 @@ pub struct EngineLoop {
 }
 
 impl EngineLoop {
-    pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels) -> Self {
+    /// `kept` is what another run left.
+    pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels, kept: Vec<Record>) -> Self {
+        let mut engine = Engine::new(seed, clock.now());
+        engine.restore(kept, clock.now());
         EngineLoop {
-            engine: Engine::new(seed, clock.now()),
+            engine,
             clock,
             prober,
             channels,
@@ -120,6 +127,12 @@ impl EngineLoop {
                 }
             }
             Output::Forget(name) => self.prober.forget(&name),
+            // Without a store nothing is ever durable, and nothing answers.
+            Output::Persist { seq, changes } => {
+                if let Some(store) = &self.channels.store {
+                    store.keep(seq, changes);
+                }
+            }
             Output::Observed(event) => {
                 if self.channels.events.try_send(event).is_err() {
                     self.channels.dropped.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use crate::model::plan::Plan;
 use super::assemble::{Daemon, Options, StartError};
 
 /// Asks every dependency of the plan once, and hands out each operation as it concludes. When `interrupted` completes
-/// first, what is still under way is left out.
+/// first, what is under way concludes as abandoned, and what was not begun is left out.
 pub async fn run_once(
     mut plan: Plan,
     interrupted: impl Future<Output = ()>,
@@ -38,7 +38,10 @@ pub async fn run_once(
             biased;
             Some(record) = incoming.recv() => on(record),
             () = running.drained() => break,
-            () = &mut interrupted => break,
+            () = &mut interrupted => {
+                running.abandon().await;
+                break;
+            }
         }
     }
     while let Ok(record) = incoming.try_recv() {

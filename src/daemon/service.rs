@@ -29,11 +29,14 @@ const PULSE: Duration = Duration::from_secs(1);
 pub struct ServiceOptions {
     pub config: PathBuf,
     pub listen: Option<SocketAddr>,
+    /// Where what must survive a restart is kept.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
 pub fn run(options: ServiceOptions) -> ExitCode {
     let open_files = limits::raise_open_files();
+    let state_dir = options.state_dir;
     let source = Source {
         path: options.config,
         listen: options.listen,
@@ -56,14 +59,14 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start(source, plan, open_files));
+    let service = runtime.spawn(start(source, plan, open_files, state_dir));
     runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
     })
 }
 
-async fn start(source: Source, plan: Plan, open_files: Option<u64>) -> ExitCode {
+async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: Option<PathBuf>) -> ExitCode {
     let (reload, reloads) = mpsc::channel(4);
     let signals = match Signals::new() {
         Ok(signals) => signals,
@@ -78,6 +81,7 @@ async fn start(source: Source, plan: Plan, open_files: Option<u64>) -> ExitCode 
     let daemon = Options {
         logging: true,
         reload: Some(reload),
+        state_dir,
         ..Options::default()
     };
     match Daemon::start(plan, daemon).await {

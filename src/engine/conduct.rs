@@ -1,12 +1,16 @@
 //! An operation from its first answer to its conclusion: classify, count, retry or not, look twice, conclude.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::attempt::{Attempt, Outcome, Trouble};
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, Speed};
 use crate::model::dependency::{Dependency, DependencyIndex};
 use crate::model::event::{BreakerState, Event, SuppressReason};
-use crate::model::failure::{AttemptRecord, Failure, Finding, OperationRecord, RetryDecision, Verdict};
+use crate::model::evidence::Evidence;
+use crate::model::failure::{
+    AttemptRecord, Confidence, Failure, Finding, OperationRecord, RetryDecision, Verdict,
+};
 use crate::model::order::OperationId;
 use crate::model::similar;
 use crate::model::time::{Moment, Now};
@@ -268,6 +272,24 @@ impl Engine {
         }
     }
 
+    /// Ends every operation that is under way. One with an attempt behind it concludes with what that said; of another
+    /// nothing is known.
+    pub(super) fn abandon_operations(&mut self, now: Now, out: &mut Vec<Output>) {
+        let slots = self.tables.slots.iter();
+        let under_way: Vec<(u32, OperationId)> = slots
+            .filter_map(|(place, slot)| Some((place, slot.operation.as_ref()?.id)))
+            .collect();
+        for (place, id) in under_way {
+            let index = DependencyIndex(place);
+            out.push(Output::Cancel(id));
+            let last = self
+                .operation_mut(index)
+                .and_then(|operation| operation.attempts.last());
+            let failure = last.map_or_else(|| Some(abandoned()), |record| record.failure.clone());
+            self.conclude_and_release(index, failure, now, out);
+        }
+    }
+
     pub(super) fn last_failure(&mut self, index: DependencyIndex) -> Option<Failure> {
         self.operation_mut(index)?.attempts.last()?.failure.clone()
     }
@@ -338,6 +360,7 @@ impl Engine {
     }
 }
 
+<<<<<<< HEAD
 /// Counts the attempts that waited to be told from our own outages.
 fn count_deferred(tally: &mut Tally, operation: &Operation) {
     if operation.uncounted == 0 {
@@ -347,6 +370,20 @@ fn count_deferred(tally: &mut Tally, operation: &Operation) {
         if operation.uncounted & 1_u32.wrapping_shl(place) != 0 {
             tally.count_attempt(&record.attempt, record.failure.as_ref());
         }
+=======
+/// We were interrupted before anything was known; it says nothing of the dependency.
+fn abandoned() -> Failure {
+    Failure {
+        cause: Cause::Abandoned,
+        phase: None,
+        speed: Speed::Fast,
+        confidence: Confidence::Observed,
+        alternatives: Vec::new(),
+        evidence: Evidence::new(),
+        fix: Cause::Abandoned.doc().fix.into(),
+        elapsed: Duration::ZERO,
+        chain: Vec::new(),
+>>>>>>> main
     }
 }
 

@@ -10,6 +10,7 @@ mod conduct;
 mod host;
 mod looks;
 mod operation;
+mod persist;
 mod random;
 mod read;
 mod replan;
@@ -30,6 +31,7 @@ use crate::model::event::Event;
 use crate::model::histogram::Histogram;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
 use crate::model::plan::{Limits, Plan};
+use crate::model::record::{Change, PersistSeq};
 use crate::model::time::{Moment, Now, Wall};
 use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
 
@@ -53,15 +55,22 @@ pub enum Input {
         operation: OperationId,
         confirmation: Box<Confirmation>,
     },
+<<<<<<< HEAD
     /// What an observation of our own network and of the anchors found.
     VantageObserved {
         id: ObservationId,
         facts: Box<VantageFacts>,
     },
+=======
+    /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
+    Persisted { seq: PersistSeq, durable: bool },
+>>>>>>> main
     /// A deadline that the engine named has come.
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
     Stop,
+    /// The same, and what is under way ends now: with what is known of it, or as abandoned.
+    Abandon,
 }
 
 /// What the engine wants of the world.
@@ -75,6 +84,11 @@ pub enum Output {
     Cancel(OperationId),
     /// The dependency left the plan, or asks something else now: what is kept for it can go.
     Forget(Arc<str>),
+    /// This must survive a restart; [`Input::Persisted`] answers.
+    Persist {
+        seq: PersistSeq,
+        changes: Vec<Change>,
+    },
     Observed(Event),
 }
 
@@ -104,6 +118,7 @@ pub struct Engine {
     /// A plan of one round, or a stop, has been reported as done.
     drained: bool,
     planned: bool,
+    persist: persist::Persist,
 }
 
 impl Engine {
@@ -129,6 +144,7 @@ impl Engine {
             since: now.wall,
             drained: false,
             planned: false,
+            persist: persist::Persist::default(),
         }
     }
 
@@ -150,9 +166,17 @@ impl Engine {
             } => {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
+<<<<<<< HEAD
             Input::VantageObserved { id, facts } => self.vantage_observed(id, *facts, now, out),
+=======
+            Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
+>>>>>>> main
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
+            Input::Abandon => {
+                self.stop(now, out);
+                self.abandon_operations(now, out);
+            }
         }
         while let Some((due, alarm)) = self.alarms.take_due(now.moment) {
             match alarm {

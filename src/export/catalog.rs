@@ -289,6 +289,11 @@ fn process_samples<'a>(id: MetricId, snapshot: &'a Snapshot, sink: &mut impl FnM
                 points.float(Extra::None, applied.unix_nanos() as f64 / 1e9);
             }
         }
+        MetricId::StateWritable => {
+            if let Some(writable) = process.state_writable {
+                points.integer(Extra::None, writable);
+            }
+        }
         MetricId::BuildInfo => points.integer(Extra::Build, 1_u64),
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! The figures that the edges keep about this process: failed exports, reloads, dropped traces, the build.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::time::Wall;
 use crate::net::wall::now as wall_now;
@@ -45,7 +45,11 @@ pub struct ProcessFigures {
     points_rejected: AtomicU64,
     traces_dropped: AtomicU64,
     reload: Mutex<Option<Reload>>,
+    state: Mutex<Option<StateDirectory>>,
 }
+
+/// How the state directory is doing: why it cannot be written, if it cannot.
+type StateDirectory = Option<Arc<str>>;
 
 /// How the last reload went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub struct ProcessView {
     pub traces_dropped: u64,
     /// `None` until the first configuration was loaded.
     pub reload: Option<Reload>,
+    /// Whether what must survive a restart is on disk; `None` without a state directory.
+    pub state_writable: Option<bool>,
 }
 
 impl ProcessFigures {
@@ -80,6 +86,7 @@ impl ProcessFigures {
             points_rejected: AtomicU64::new(0),
             traces_dropped: AtomicU64::new(0),
             reload: Mutex::new(None),
+            state: Mutex::new(None),
         }
     }
 
@@ -117,7 +124,22 @@ impl ProcessFigures {
             points_rejected: self.points_rejected.load(Ordering::Relaxed),
             traces_dropped: self.traces_dropped.load(Ordering::Relaxed),
             reload: *self.reload.lock().unwrap_or_else(PoisonError::into_inner),
+            state_writable: self.state().as_ref().map(Option::is_none),
         }
+    }
+
+    /// The state directory was written to; or why it could not be.
+    pub fn state_written(&self, trouble: Option<Arc<str>>) {
+        *self.state() = Some(trouble);
+    }
+
+    /// Why what must survive a restart is in memory only; `None` where it is not, or where there is no state directory.
+    pub fn state_trouble(&self) -> Option<Arc<str>> {
+        self.state().as_ref()?.clone()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, Option<StateDirectory>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -196,6 +196,7 @@ impl World {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let process = ProcessFigures::new(SINCE);
         process.reloaded(true, SINCE);
+        process.state_written(None);
         Snapshot {
             taken: Wall::from_unix_secs(1_790_000_600),
             dependencies: self.views.values().cloned().collect(),

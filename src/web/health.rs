@@ -30,7 +30,13 @@ async fn engine(web: &Web) -> Result<EngineView, &'static str> {
 /// 200 while the loop moves.
 pub async fn healthy(State(web): State<Web>) -> Response {
     match engine(&web).await {
-        Ok(_) => axum::Json(json!({ "status": "healthy" })).into_response(),
+        Ok(_) => match web.process.state_trouble() {
+            None => axum::Json(json!({ "status": "healthy" })).into_response(),
+            // Probing does not depend on it, so that a restart would only lose what memory still has.
+            Some(why) => {
+                axum::Json(json!({ "status": "healthy", "state_not_written": &*why })).into_response()
+            }
+        },
         Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }

@@ -10,6 +10,7 @@ mod log;
 mod otlp;
 mod reload;
 mod secrets;
+mod state;
 mod stop;
 mod swap;
 mod web;

@@ -166,6 +166,13 @@ impl Process {
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "the process is there");
     }
 
+    /// Sends a signal to it and to its children.
+    pub fn signal_group(&self, signal: libc::c_int) {
+        let group = libc::pid_t::try_from(self.child.id()).expect("a process id");
+        // SAFETY: killpg(2) touches no memory. The group's first process is not waited for yet, as above.
+        assert_eq!(unsafe { libc::killpg(group, signal) }, 0, "the group is there");
+    }
+
     /// Waits for the end, at most that long.
     pub async fn exit_within(&mut self, limit: Duration) -> ExitStatus {
         let ended = self.written.wait_for(|written| written.ended);

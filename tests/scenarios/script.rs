@@ -11,6 +11,7 @@
 //! suspend 60s                           time passes without the engine being woken (a suspended machine)
 //! figures NAME                          prints its counters and its host's windows
 //! stop
+//! abandon                               what is under way ends now
 //! ```
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub enum Step {
     Suspend(Duration),
     Figures(String),
     Stop,
+    Abandon,
 }
 
 /// What an attempt meets, and how long that takes.
@@ -94,6 +96,7 @@ fn step(line: &str) -> Option<Step> {
         "suspend" => Step::Suspend(duration(rest)?),
         "figures" => Step::Figures(rest.into()),
         "stop" => Step::Stop,
+        "abandon" => Step::Abandon,
         _ => return None,
     })
 }

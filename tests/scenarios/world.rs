@@ -110,6 +110,7 @@ impl World {
             Step::Suspend(span) => self.now = self.now + *span,
             Step::Figures(name) => self.figures(name),
             Step::Stop => self.apply(Input::Stop),
+            Step::Abandon => self.apply(Input::Abandon),
         }
     }
 
@@ -174,6 +175,11 @@ impl World {
             }
             Output::Cancel(operation) => self.say(format!("operation {} is cancelled", operation.0)),
             Output::Forget(name) => self.say(format!("{name} is forgotten")),
+            Output::Persist { changes, .. } => {
+                for change in &changes {
+                    self.say(format!("kept: {}", change.key()));
+                }
+            }
             Output::Observed(event) => self.observed(&event),
         }
     }

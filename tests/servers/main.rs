@@ -23,4 +23,13 @@ mod recipes;
 mod serve;
 
 mod answers;
+mod broken;
+mod expectations;
+mod h2;
+mod healthy;
+mod kept;
+mod names;
+mod schemes;
+mod stalls;
 mod start;
+mod transport;

@@ -158,6 +158,21 @@ pub fn s_server(arguments: &[&str]) -> Recipe {
     Recipe::new("openssl", &[&own, arguments].concat())
 }
 
+/// `openssl s_server -HTTP` on `{0}`, which sends the bytes of the file that is asked for as the whole answer.
+pub fn s_server_files() -> Recipe {
+    let arguments = [
+        "s_server",
+        "-accept",
+        "127.0.0.1:{0}",
+        "-cert",
+        "{dir}/cert.pem",
+        "-key",
+        "{dir}/key.pem",
+        "-HTTP",
+    ];
+    Recipe::new("openssl", &arguments)
+}
+
 /// The HTTP server of Python's library on `{0}`, which speaks HTTP/1.0 and serves the directory of its files.
 pub fn python_http() -> Recipe {
     let arguments = [

@@ -34,6 +34,7 @@ pub struct Recipe {
     program: &'static str,
     arguments: Vec<String>,
     files: Vec<(String, String)>,
+    programs: Vec<String>,
     values: Vec<(String, String)>,
     ready: Option<&'static str>,
 }
@@ -52,6 +53,7 @@ impl Recipe {
             program,
             arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
             files: Vec::new(),
+            programs: Vec::new(),
             values: Vec::new(),
             ready: None,
         }
@@ -61,6 +63,12 @@ impl Recipe {
     pub fn file(mut self, name: &str, text: impl Into<String>) -> Recipe {
         self.files.push((name.to_owned(), text.into()));
         self
+    }
+
+    /// A file that may be executed.
+    pub fn program_file(mut self, name: &str, text: impl Into<String>) -> Recipe {
+        self.programs.push(name.to_owned());
+        self.file(name, text)
     }
 
     /// What stands for `{name}`.
@@ -115,7 +123,12 @@ impl Recipe {
             text
         };
         for (name, text) in &self.files {
-            directory.write(name, &fill(text));
+            let mode = if self.programs.contains(name) {
+                0o755
+            } else {
+                0o644
+            };
+            directory.write(name, &fill(text), mode);
         }
         let mut command = Command::new(program);
         command
@@ -155,6 +168,11 @@ impl Server {
     /// Sends a signal to its first process.
     pub fn signal(&self, signal: libc::c_int) {
         self.process.signal(signal);
+    }
+
+    /// Sends a signal to all its processes: SIGSTOP freezes it as a whole.
+    pub fn signal_all(&self, signal: libc::c_int) {
+        self.process.signal_group(signal);
     }
 
     /// Everything that it wrote, to its outputs and to log files in its directory.
@@ -228,13 +246,13 @@ impl Directory {
         Directory(path)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    fn write(&self, name: &str, text: &str, mode: u32) {
         let path = self.0.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).expect("a directory for the server's files");
         }
         fs::write(&path, text).expect("a server's file");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is this test's");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is this test's");
     }
 }
 

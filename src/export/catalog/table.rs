@@ -30,6 +30,7 @@ pub enum MetricId {
     ExportFailures,
     ConfigReloadSuccess,
     ConfigReloadTimestamp,
+    StateWritable,
     BuildInfo,
 }
 
@@ -107,7 +108,7 @@ const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 
 /// The catalogue, in the order of [`MetricId`].
-pub const METRICS: [Metric; 27] = [
+pub const METRICS: [Metric; 28] = [
     Metric {
         id: MetricId::Up,
         name: "whyd.up",
@@ -399,6 +400,17 @@ pub const METRICS: [Metric; 27] = [
         attributes: &[],
         help: "Unix time at which the configuration in force was applied.",
         absent: "until one was applied",
+    },
+    Metric {
+        id: MetricId::StateWritable,
+        name: "whyd.state.writable",
+        unit: "",
+        prometheus: "whyd_state_writable",
+        kind: Kind::Gauge,
+        scope: Scope::Process,
+        attributes: &[],
+        help: "Whether what must survive a restart is in the state directory (1) or in memory only, because it cannot be written (0).",
+        absent: "without a state directory",
     },
     Metric {
         id: MetricId::BuildInfo,

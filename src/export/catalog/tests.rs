@@ -118,6 +118,7 @@ fn the_contract_with_users() {
             "s",
             "whyd_config_last_reload_timestamp_seconds",
         ),
+        ("whyd.state.writable", "", "whyd_state_writable"),
         ("whyd.build.info", "", "whyd_build_info"),
     ];
     let ours: Vec<_> = METRICS.iter().map(|m| (m.name, m.unit, m.prometheus)).collect();
@@ -174,6 +175,7 @@ fn what_is_not_known_is_absent() {
     world.hosts[0].idle_timeout = None;
     let mut snapshot = world.snapshot();
     snapshot.process.reload = None;
+    snapshot.process.state_writable = None;
     let seen: BTreeSet<_> = collect(&snapshot).into_iter().map(|(id, ..)| id).collect();
     for absent in [
         MetricId::Up,
@@ -188,6 +190,7 @@ fn what_is_not_known_is_absent() {
         MetricId::KeepaliveIdleTimeout,
         MetricId::ConfigReloadSuccess,
         MetricId::ConfigReloadTimestamp,
+        MetricId::StateWritable,
     ] {
         assert!(!seen.contains(&absent), "{absent:?}");
     }

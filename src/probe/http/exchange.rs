@@ -242,7 +242,9 @@ async fn exchange(
         }
         Ok(Err(err)) => {
             if trouble::is_cut_off(&err) {
-                goaway = link.goaway().await;
+                let said = link.goaway().await;
+                // Of a GOAWAY without an error the library says nothing.
+                goaway = said.or_else(|| trouble::goaway_among(wire.traffic().app_first_bytes()));
             }
             Failed::Link(err)
         }

@@ -136,6 +136,24 @@ pub(crate) fn goaway(reason: h2::Reason) -> Trouble {
     })
 }
 
+/// The reason of a GOAWAY among these frames (RFC 9113, sections 4.1 and 6.8): those with which a peer began that sent
+/// nothing of an answer.
+pub(crate) fn goaway_among(mut frames: &[u8]) -> Option<h2::Reason> {
+    const HEADER: usize = 9;
+    const GOAWAY: u8 = 7;
+    while let [high, mid, low, kind, ..] = *frames {
+        let length = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);
+        let payload = frames.get(HEADER..HEADER + length)?;
+        if kind == GOAWAY {
+            // The last stream that counts, then the code.
+            let code = payload.get(4..8)?.try_into().ok()?;
+            return Some(u32::from_be_bytes(code).into());
+        }
+        frames = &frames[HEADER + length..];
+    }
+    None
+}
+
 /// What a write that failed says: the peer had already closed or reset.
 pub(crate) fn is_send_failure(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Io { call: Call::Send, .. })
@@ -209,5 +227,17 @@ mod tests {
         assert!(looks_like_h2(&[0, 0, 8, 7, 0, 0, 0, 0, 0]));
         assert!(!looks_like_h2(b"HTTP/1.1 200"));
         assert!(!looks_like_h2(&[0, 0, 6, 4]));
+    }
+
+    #[test]
+    fn a_goaway_is_found_behind_other_frames() {
+        let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 128];
+        let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11];
+        let both = [&settings[..], &goaway].concat();
+        assert_eq!(goaway_among(&both), Some(h2::Reason::ENHANCE_YOUR_CALM));
+        assert_eq!(goaway_among(&settings), None);
+        for end in 0..both.len() {
+            assert_eq!(goaway_among(&both[..end]), None, "cut off after {end} bytes");
+        }
     }
 }

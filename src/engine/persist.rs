@@ -1,0 +1,54 @@
+//! What the engine hands out to be kept, and what it is given back at its start.
+
+// What hands records out comes next; the way for them is here.
+#![allow(dead_code)]
+
+use crate::model::record::{Change, PersistSeq, Record};
+use crate::model::time::Now;
+
+use super::{Engine, Output};
+
+/// How far what was handed out has come.
+#[derive(Debug, Default)]
+pub struct Persist {
+    last: PersistSeq,
+    durable: PersistSeq,
+}
+
+impl Persist {
+    /// The number of the next thing that is handed out.
+    fn next(&mut self) -> PersistSeq {
+        self.last.0 += 1;
+        self.last
+    }
+
+    /// Everything up to `seq` was written, or could not be.
+    pub fn answered(&mut self, seq: PersistSeq, durable: bool) {
+        if durable {
+            self.durable = self.durable.max(seq);
+        }
+    }
+
+    /// Whether what was handed out under that number is on disk.
+    pub fn is_durable(&self, seq: PersistSeq) -> bool {
+        seq <= self.durable
+    }
+}
+
+impl Engine {
+    /// Hands changes out to be kept. The number tells, in time, whether they are.
+    pub(super) fn persist(&mut self, changes: Vec<Change>, out: &mut Vec<Output>) -> PersistSeq {
+        let seq = self.persist.next();
+        out.push(Output::Persist { seq, changes });
+        seq
+    }
+
+    /// Takes what was kept by another run, before the first plan comes.
+    pub fn restore(&mut self, records: Vec<Record>, _now: Now) {
+        for record in records {
+            match record {
+                Record::IdleTimeout { .. } => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! How records are written: JSON with a version, in types of their own.
+//!
+//! A version says how the rest is to be read. Another one is never guessed at: the record is passed over and left as it
+//! is. To change a record, add a struct for its next version, write that, and go on reading the old one.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::model::dependency::HostKey;
+use crate::model::idle::{IdleEnd, IdleLimit, IdleMeasurement};
+use crate::model::record::{Record, RecordKind};
+use crate::model::time::{Wall, nanos};
+
+/// Why a record is passed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("it has version {0}, which this version does not know")]
+    Version(u64),
+    #[error("it cannot be decoded: {0}")]
+    Malformed(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u64,
+    record: T,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u64,
+}
+
+pub fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
+    match record {
+        Record::IdleTimeout { host, measurement } => versioned(1, IdleTimeoutV1::new(host, measurement)),
+    }
+}
+
+fn versioned<T: Serialize>(version: u64, record: T) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Versioned { version, record })
+}
+
+pub fn decode(kind: RecordKind, bytes: &[u8]) -> Result<Record, Unreadable> {
+    let version = from_json::<VersionOnly>(bytes)?.version;
+    match (kind, version) {
+        (RecordKind::IdleTimeout, 1) => body::<IdleTimeoutV1>(bytes)?.read(),
+        (RecordKind::IdleTimeout, other) => Err(Unreadable::Version(other)),
+    }
+}
+
+fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    Ok(from_json::<Versioned<T>>(bytes)?.record)
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    serde_json::from_slice(bytes).map_err(|error| Unreadable::Malformed(error.to_string()))
+}
+
+/// Civil time in nanoseconds since 1970 and durations in nanoseconds: exact, and the same in every time zone.
+#[derive(Serialize, Deserialize)]
+struct IdleTimeoutV1 {
+    name: String,
+    port: u16,
+    proxy: Option<String>,
+    at: i64,
+    /// `None` where no end was found up to `high`.
+    end: Option<String>,
+    low: u64,
+    high: u64,
+    samples: u8,
+    announced: Option<u64>,
+}
+
+impl IdleTimeoutV1 {
+    fn new(host: &HostKey, measurement: &IdleMeasurement) -> Self {
+        let (end, low, high) = match measurement.limit {
+            IdleLimit::Ends { how, low, high } => (Some(how.id().to_owned()), low, high),
+            IdleLimit::NoneFound { up_to } => (None, up_to, up_to),
+        };
+        IdleTimeoutV1 {
+            name: host.name.to_string(),
+            port: host.port,
+            proxy: host.proxy.as_deref().map(str::to_owned),
+            at: measurement.at.unix_nanos(),
+            end,
+            low: nanos(low),
+            high: nanos(high),
+            samples: measurement.samples,
+            announced: measurement.announced.map(nanos),
+        }
+    }
+
+    fn read(self) -> Result<Record, Unreadable> {
+        let limit = match self.end {
+            None => IdleLimit::NoneFound {
+                up_to: Duration::from_nanos(self.high),
+            },
+            Some(id) => IdleLimit::Ends {
+                how: IdleEnd::ALL
+                    .into_iter()
+                    .find(|end| end.id() == id)
+                    .ok_or_else(|| Unreadable::Malformed(format!("no end is called {id:?}")))?,
+                low: Duration::from_nanos(self.low),
+                high: Duration::from_nanos(self.high),
+            },
+        };
+        Ok(Record::IdleTimeout {
+            host: HostKey {
+                name: self.name.into(),
+                port: self.port,
+                proxy: self.proxy.map(Into::into),
+            },
+            measurement: IdleMeasurement {
+                limit,
+                samples: self.samples,
+                announced: self.announced.map(Duration::from_nanos),
+                at: Wall::from_unix_nanos(self.at),
+            },
+        })
+    }
+}
