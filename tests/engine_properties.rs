@@ -166,7 +166,7 @@ impl World {
                 self.forgotten.insert(operation);
                 self.under_way.retain(|order| order.operation() != operation);
             }
-            Output::CheckVantage(_) => {}
+            Output::CheckVantage(_) | Output::KeepConnections(_) => {}
             Output::Forget(_) => {}
             Output::Persist { changes, .. } => assert!(!changes.is_empty(), "nothing to keep"),
             Output::Observed(Event::OperationFinished(record)) => {

@@ -121,6 +121,7 @@ impl EngineLoop {
             Output::StartAttempt(order) => self.start_attempt(order),
             Output::StartConfirmation(order) => self.start_confirmation(order),
             Output::CheckVantage(order) => self.observe(order),
+            Output::KeepConnections(keep) => self.prober.keep_connections(keep),
             Output::Cancel(operation) => {
                 if let Some(handle) = self.under_way.remove(&operation) {
                     handle.abort();

@@ -41,7 +41,11 @@ impl Engine {
         let Some((number, since)) = self.attempt_under_way(index, id) else {
             return;
         };
-        let failure = self.classify(index, &attempt, now);
+        let mut failure = self.classify(index, &attempt, now);
+        self.consider_clock(index, &attempt, failure.as_mut(), now);
+        if let Some(failure) = &failure {
+            self.note_want(failure.cause, now, out);
+        }
         let excuse = self.consider(index, &attempt, failure.as_ref(), since, now, out);
         let decision = match &failure {
             None => RetryDecision::NotNeeded,
@@ -94,7 +98,10 @@ impl Engine {
         let operation = self.operation_mut(index).filter(|operation| operation.id == id)?;
         match operation.stage {
             Stage::Attempting { number, since } => Some((number, since)),
-            Stage::BackingOff { .. } | Stage::AwaitingSight { .. } | Stage::Confirming { .. } => None,
+            Stage::BackingOff { .. }
+            | Stage::AwaitingSight { .. }
+            | Stage::AwaitingOthers
+            | Stage::Confirming { .. } => None,
         }
     }
 
@@ -360,17 +367,6 @@ impl Engine {
     }
 }
 
-<<<<<<< HEAD
-/// Counts the attempts that waited to be told from our own outages.
-fn count_deferred(tally: &mut Tally, operation: &Operation) {
-    if operation.uncounted == 0 {
-        return;
-    }
-    for (place, record) in (0..).zip(&operation.attempts) {
-        if operation.uncounted & 1_u32.wrapping_shl(place) != 0 {
-            tally.count_attempt(&record.attempt, record.failure.as_ref());
-        }
-=======
 /// We were interrupted before anything was known; it says nothing of the dependency.
 fn abandoned() -> Failure {
     Failure {
@@ -383,7 +379,18 @@ fn abandoned() -> Failure {
         fix: Cause::Abandoned.doc().fix.into(),
         elapsed: Duration::ZERO,
         chain: Vec::new(),
->>>>>>> main
+    }
+}
+
+/// Counts the attempts that waited to be told from our own outages.
+fn count_deferred(tally: &mut Tally, operation: &Operation) {
+    if operation.uncounted == 0 {
+        return;
+    }
+    for (place, record) in (0..).zip(&operation.attempts) {
+        if operation.uncounted & 1_u32.wrapping_shl(place) != 0 {
+            tally.count_attempt(&record.attempt, record.failure.as_ref());
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Engine {
         let Some(failure) = self.last_failure(index) else {
             return;
         };
-        if !self.waits_for_sight(index, &failure, now, out) {
+        if !self.waits_for_others(index, &failure, now) && !self.waits_for_sight(index, &failure, now, out) {
             self.note_anchors(index);
             self.look_twice(index, now, out);
         }
@@ -79,7 +79,8 @@ impl Engine {
         let no_time = operation
             .look_budget(&slot.dependency.timeouts, allowance, now.moment)
             .is_zero();
-        let unwanted = stopping || no_time || operation.admission != Admission::Full;
+        let scarce = self.headroom.scarce(now.moment).is_some();
+        let unwanted = stopping || scarce || no_time || operation.admission != Admission::Full;
         let Some(last) = operation.attempts.last().filter(|_| !unwanted) else {
             return VecDeque::new();
         };
@@ -103,7 +104,7 @@ impl Engine {
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return VecDeque::new();
         };
-        if stopping || slot.dependency.confirm == Confirm::Off {
+        if stopping || self.headroom.scarce(now.moment).is_some() || slot.dependency.confirm == Confirm::Off {
             return VecDeque::new();
         }
         let deep = is_deep(&slot.dependency, one_round);
@@ -204,7 +205,10 @@ impl Engine {
                 let rest = if stopping { VecDeque::new() } else { rest };
                 self.next_look(index, failure, rest, now, out);
             }
-            other @ (Stage::Attempting { .. } | Stage::BackingOff { .. } | Stage::AwaitingSight { .. }) => {
+            other @ (Stage::Attempting { .. }
+            | Stage::BackingOff { .. }
+            | Stage::AwaitingSight { .. }
+            | Stage::AwaitingOthers) => {
                 operation.stage = other;
             }
         }

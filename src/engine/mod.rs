@@ -6,7 +6,9 @@
 mod admission;
 mod breaker;
 pub mod classify;
+mod clock;
 mod conduct;
+mod headroom;
 mod host;
 mod looks;
 mod operation;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use crate::model::attempt::{Attempt, Confirmation};
 use crate::model::dependency::DependencyIndex;
 use crate::model::event::Event;
+use crate::model::headroom::Resources;
 use crate::model::histogram::Histogram;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
 use crate::model::plan::{Limits, Plan};
@@ -35,6 +38,8 @@ use crate::model::record::{Change, PersistSeq};
 use crate::model::time::{Moment, Now, Wall};
 use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
 
+use clock::Clock;
+use headroom::Headroom;
 use random::Random;
 use schedule::{Alarm, Alarms};
 use table::Tables;
@@ -55,16 +60,15 @@ pub enum Input {
         operation: OperationId,
         confirmation: Box<Confirmation>,
     },
-<<<<<<< HEAD
     /// What an observation of our own network and of the anchors found.
     VantageObserved {
         id: ObservationId,
         facts: Box<VantageFacts>,
     },
-=======
     /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
     Persisted { seq: PersistSeq, durable: bool },
->>>>>>> main
+    /// How much is left of what sockets are made of.
+    ResourcesChanged(Resources),
     /// A deadline that the engine named has come.
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
@@ -80,6 +84,8 @@ pub enum Output {
     StartConfirmation(Box<ConfirmationOrder>),
     /// Look at our own network, and ask the anchors.
     CheckVantage(Box<VantageOrder>),
+    /// Whether connections are kept between operations at all; `false` closes those that are.
+    KeepConnections(bool),
     /// The operation is of no more interest: end its attempt, its result will not be looked at.
     Cancel(OperationId),
     /// The dependency left the plan, or asks something else now: what is kept for it can go.
@@ -99,6 +105,8 @@ pub struct Engine {
     alarms: Alarms,
     random: Random,
     vantage: Watch,
+    headroom: Headroom,
+    clock: Clock,
     limits: Limits,
     one_round: bool,
     stopping: bool,
@@ -129,6 +137,8 @@ impl Engine {
             alarms: Alarms::default(),
             random: Random::new(seed),
             vantage: Watch::default(),
+            headroom: Headroom::default(),
+            clock: Clock::default(),
             limits: Limits::default(),
             one_round: false,
             stopping: false,
@@ -166,11 +176,9 @@ impl Engine {
             } => {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
-<<<<<<< HEAD
             Input::VantageObserved { id, facts } => self.vantage_observed(id, *facts, now, out),
-=======
             Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
->>>>>>> main
+            Input::ResourcesChanged(resources) => self.resources_changed(resources, now, out),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
             Input::Abandon => {
@@ -183,8 +191,10 @@ impl Engine {
                 Alarm::Due { index, generation } => self.dependency_due(index, generation, due, now, out),
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
                 Alarm::Vantage => self.vantage_alarm(now, out),
+                Alarm::PatienceEnds { index, operation } => self.patience_ended(index, operation, now, out),
             }
         }
+        self.release_clock_waiting(now, out);
         self.first_round_begun |= self.planned && self.not_begun == 0;
         self.report_when_drained(out);
     }

@@ -46,6 +46,8 @@ pub enum Stage {
     AwaitingSight {
         since: Moment,
     },
+    /// In one round, for what other targets show of the time: whether a certificate is out of date, or our clock.
+    AwaitingOthers,
     /// For a second look at `failure`, or for a survey where there is none; the rest are still to be made.
     Confirming {
         failure: Option<Box<Failure>>,

@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// The caps may have grown.
-    fn use_new_room(&mut self, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn use_new_room(&mut self, now: Now, out: &mut Vec<Output>) {
         let hosts: Vec<u32> = self
             .tables
             .hosts

@@ -18,6 +18,11 @@ pub enum Alarm {
         index: DependencyIndex,
         operation: OperationId,
     },
+    /// An operation has waited long enough for what other targets show.
+    PatienceEnds {
+        index: DependencyIndex,
+        operation: OperationId,
+    },
     /// It is time to look at our own network again, or to give up an observation.
     Vantage,
 }

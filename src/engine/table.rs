@@ -51,7 +51,7 @@ impl<T> Table<T> {
         self.places.get_mut(index as usize)?.as_mut()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> + Clone {
         self.from(0)
     }
 
@@ -62,7 +62,7 @@ impl<T> Table<T> {
     }
 
     /// What is at that index and after it.
-    pub fn from(&self, index: u32) -> impl Iterator<Item = (u32, &T)> {
+    pub fn from(&self, index: u32) -> impl Iterator<Item = (u32, &T)> + Clone {
         let places = self.places.get(index as usize..).unwrap_or(&[]);
         (index..)
             .zip(places)

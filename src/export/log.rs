@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::model::cause::Cause;
 use crate::model::event::{Event, VantageChange};
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
+use crate::model::headroom::{Resources, Scarce};
 
 use crate::net::wall::now as wall_now;
 use crate::report::units::dependencies;
@@ -226,8 +227,41 @@ pub fn log_event(event: &Event) {
             "configuration in force: dependencies: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged",
         ),
         Event::VantageChanged(change) => log_vantage(change),
+        Event::HeadroomChanged { scarce, resources } => log_headroom(*scarce, *resources),
         Event::Drained => debug!("nothing is under way any more"),
     }
+}
+
+fn log_headroom(scarce: Option<Scarce>, resources: Option<Resources>) {
+    let open_files = resources.map(|resources| resources.open_files);
+    let open_files_limit = resources.map(|resources| resources.open_files_limit);
+    let ports = resources.and_then(|resources| resources.ports);
+    let Some(scarce) = scarce else {
+        info!(
+            open_files,
+            open_files_limit, "enough descriptors and ports are left again: nothing is held back"
+        );
+        return;
+    };
+    let (words, cause) = match scarce {
+        Scarce::OpenFiles => (
+            "open files run short (raise LimitNOFILE or ulimit -n)",
+            Cause::LocalFdExhaustedProcess,
+        ),
+        Scarce::Ports => (
+            "local ports have run out (reuse connections, or widen ip_local_port_range)",
+            Cause::LocalPortExhausted,
+        ),
+    };
+    warn!(
+        cause = cause.id(),
+        scarce = scarce.id(),
+        open_files,
+        open_files_limit,
+        ports_in_use = ports.map(|ports| ports.in_use),
+        port_range = ports.map(|ports| ports.range),
+        "{words}: fewer operations run at once, no connection is kept and no second look is made",
+    );
 }
 
 fn log_vantage(change: &VantageChange) {

@@ -19,6 +19,7 @@ use crate::model::evidence::Evidence;
 use crate::model::failure::{
     AttemptRecord, Confidence, Failure, OperationRecord, RetryDecision, State, Verdict,
 };
+use crate::model::headroom::{HeadroomView, Ports, Resources};
 use crate::model::histogram::Histogram;
 use crate::model::order::OperationId;
 use crate::model::page::{
@@ -190,6 +191,18 @@ impl World {
             lag,
             first_round_begun: self.first_round_begun,
             vantage: Default::default(),
+            headroom: HeadroomView {
+                resources: Some(Resources {
+                    open_files: 120,
+                    open_files_limit: 1024,
+                    ports: Some(Ports {
+                        in_use: 60,
+                        range: 28_232,
+                    }),
+                }),
+                scarce: None,
+                cap: Some(290),
+            },
         }
     }
 

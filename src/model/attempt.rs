@@ -500,6 +500,8 @@ pub struct ResponseFacts {
     /// RFC 9209.
     pub proxy_status: Option<Box<str>>,
     pub retry_after: Option<RetryAfter>,
+    /// `Date`, to the second: when the peer says that it is.
+    pub date: Option<Wall>,
     /// Without its query.
     pub location: Option<Box<str>>,
     pub content_type: Option<Box<str>>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::attempt::StaleConnection;
 use super::dependency::Dependency;
 use super::failure::{OperationRecord, State};
+use super::headroom::{Resources, Scarce};
 use super::time::Wall;
 use super::vantage::{Gap, OfflineBecause};
 
@@ -38,6 +39,11 @@ pub enum Event {
         changed: usize,
         removed: usize,
         unchanged: usize,
+    },
+    /// Little is left of what sockets are made of, and less is done; or enough of everything (`None`).
+    HeadroomChanged {
+        scarce: Option<Scarce>,
+        resources: Option<Resources>,
     },
     /// We lost sight, or see again.
     VantageChanged(VantageChange),

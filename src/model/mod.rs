@@ -10,6 +10,7 @@ pub mod event;
 pub mod evidence;
 pub mod expect;
 pub mod failure;
+pub mod headroom;
 pub mod histogram;
 pub mod idle;
 pub mod order;

@@ -9,6 +9,7 @@ use super::cause::{Cause, Speed};
 use super::dependency::{Dependency, DependencyIndex, HostKey};
 use super::event::BreakerState;
 use super::failure::{Finding, OperationRecord, State};
+use super::headroom::HeadroomView;
 use super::histogram::Histogram;
 use super::phase::Phase;
 use super::time::Wall;
@@ -185,6 +186,7 @@ pub struct EngineView {
     /// Every dependency of a plan was begun once; what a later plan adds does not take that back.
     pub first_round_begun: bool,
     pub vantage: VantageView,
+    pub headroom: HeadroomView,
 }
 
 /// Everything known of one dependency.

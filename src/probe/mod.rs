@@ -98,6 +98,11 @@ impl Prober {
         vantage::observe(&self.0, order).await
     }
 
+    /// Whether connections are kept between operations at all; closes those that are when not.
+    pub fn keep_connections(&self, keep: bool) {
+        self.0.pool.keep(keep);
+    }
+
     /// Forgets what is kept for a dependency that was removed or changed: its parked connection above all.
     pub fn forget(&self, dependency: &str) {
         self.0.pool.forget(dependency);

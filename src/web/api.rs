@@ -99,7 +99,7 @@ pub async fn one(State(web): State<Web>, Path(name): Path<String>) -> Response {
 /// Whether we see, what the anchors say, and when we did not see.
 pub async fn vantage(State(web): State<Web>) -> Response {
     match web.reader.engine().await {
-        Ok(engine) => axum::Json(report::vantage(&engine.vantage)).into_response(),
+        Ok(engine) => axum::Json(report::vantage(&engine.vantage, &engine.headroom)).into_response(),
         Err(Stopped) => stopped(),
     }
 }

@@ -11,3 +11,4 @@ mod net;
 mod run;
 
 mod harness;
+mod vantage;

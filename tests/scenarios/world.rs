@@ -169,6 +169,7 @@ impl World {
                 };
                 self.arrive(Duration::from_millis(1), input);
             }
+            Output::KeepConnections(keep) => self.say(format!("connections are kept: {keep}")),
             Output::CheckVantage(order) => {
                 let facts = Box::default();
                 self.arrive(Duration::ZERO, Input::VantageObserved { id: order.id, facts });
@@ -261,6 +262,9 @@ impl World {
                     "plan: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged"
                 );
                 self.say(line);
+            }
+            Event::HeadroomChanged { scarce, .. } => {
+                self.say(format!("scarce: {}", scarce.map_or("nothing", |what| what.id())));
             }
             Event::VantageChanged(change) => self.say(format!("{change:?}")),
             Event::Drained => self.say("drained"),

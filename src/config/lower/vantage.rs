@@ -140,7 +140,7 @@ fn advise(report: &mut Report, anchor: &Dependency, place: &Place, dependencies:
         report.warning(
             place,
             format!(
-                "this anchor's host is that of the dependency `{}` too: it is no witness for that one",
+                "this anchor's host is that of the dependency `{}` too: the two fail together",
                 same.name
             ),
         );

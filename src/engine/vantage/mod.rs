@@ -41,6 +41,11 @@ pub fn is_suspect(attempt: &Attempt, failure: &Failure) -> bool {
     judge::is_suspect(failure.cause) && !answered
 }
 
+/// Whether an attempt ended at this very host.
+pub fn is_here(network: Option<&NetworkFacts>, attempt: &Attempt) -> bool {
+    judge::distance(network, judge::address_of(attempt)) == Distance::Here
+}
+
 /// Whether what ended the attempt came over the network a moment ago.
 fn is_heard(attempt: &Attempt, failure: Option<&Failure>) -> bool {
     match (&attempt.outcome, failure) {

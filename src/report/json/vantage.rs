@@ -2,12 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::model::headroom::HeadroomView;
 use crate::model::vantage::{Gap, Gaps, Sight, VantageView};
 
 use super::scalar::seconds;
 
 /// The state of our own sight.
-pub fn vantage(view: &VantageView) -> Json {
+pub fn vantage(view: &VantageView, headroom: &HeadroomView) -> Json {
     let because = match view.sight {
         Sight::Online => None,
         Sight::Offline(because) => Some(because.id()),
@@ -27,6 +28,21 @@ pub fn vantage(view: &VantageView) -> Json {
         "suspended": view.suspended,
         "gaps": gaps(&view.gaps),
         "gaps_total": view.gaps_total,
+        "headroom": self::headroom(headroom),
+    })
+}
+
+fn headroom(view: &HeadroomView) -> Json {
+    let resources = view.resources;
+    let ports = resources.and_then(|resources| resources.ports);
+    let limit = resources.map(|resources| resources.open_files_limit);
+    json!({
+        "scarce": view.scarce.map(|scarce| scarce.id()),
+        "open_files": resources.map(|resources| resources.open_files),
+        "open_files_limit": limit.filter(|limit| *limit < u64::MAX),
+        "ports_in_use": ports.map(|ports| ports.in_use),
+        "port_range": ports.map(|ports| ports.range),
+        "operations_at_once": view.cap,
     })
 }
 
