@@ -242,7 +242,7 @@ fn fifty_dependencies_go_offline_as_one_and_come_back_by_themselves() {
     });
     service.until("everything is up again", || service.up() == 52.0);
     assert_eq!(service.failures(), "");
-    assert_eq!(service.lines_with("we see again"), 1, "{}", service.log());
+    assert_eq!(service.lines_with("we see again after"), 1, "{}", service.log());
     let dependency = service.json("/api/v1/dependencies/far-07");
     assert_eq!(
         dependency["gaps"].as_array().map(Vec::len),
