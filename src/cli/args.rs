@@ -113,6 +113,9 @@ pub struct RequestArgs {
     /// The status that is expected, such as 204, 2xx or 200,301-303.
     #[arg(long, value_name = "STATUS")]
     pub expect_status: Option<String>,
+    /// Days for which every certificate that is needed must still be valid.
+    #[arg(long, value_name = "DAYS")]
+    pub expect_cert_days: Option<u32>,
     /// HTTP version; without it, what the server agrees to.
     #[arg(long, value_enum, value_name = "VERSION")]
     pub http: Option<HttpVersionArg>,
@@ -139,6 +142,12 @@ pub struct ConnectionArgs {
     /// PEM file with certificates to trust besides the system's; may repeat.
     #[arg(long, value_name = "FILE")]
     pub ca: Vec<PathBuf>,
+    /// File with certificate revocation lists, PEM or DER; may repeat.
+    #[arg(long, value_name = "FILE")]
+    pub crl: Vec<PathBuf>,
+    /// Fetch a missing intermediate certificate from where the certificate says, to prove that it is missing.
+    #[arg(long)]
+    pub aia: bool,
     /// PEM file with the client certificate's chain, and its key unless --client-key has it.
     #[arg(long, value_name = "FILE")]
     pub client_cert: Option<PathBuf>,

@@ -9,15 +9,17 @@ use super::raw::choices::{
     SecretText, TlsVersionWord, TracesSetting, VersionWord,
 };
 use super::raw::lists::{OneOrMany, Statuses};
-use super::raw::values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
+use super::raw::values::{
+    Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word,
+};
 use super::raw::{
-    RawAuth, RawBackoff, RawBasic, RawBreaker, RawConfig, RawDependency, RawExpect, RawHeaderExpect,
-    RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls, RawOauth2, RawOtlp,
-    RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls, RawVantage,
+    RawAuth, RawBackoff, RawBasic, RawBreaker, RawCertExpect, RawConfig, RawDependency, RawExpect,
+    RawHeaderExpect, RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls,
+    RawOauth2, RawOtlp, RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls, RawVantage,
 };
 use crate::model::dependency::{
-    Auth, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe, HttpUrl,
-    HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
+    Auth, CertExpect, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe,
+    HttpUrl, HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
 };
 use crate::model::plan::{Limits, Listen, ListenAuth, Otlp, OtlpProtocol, Plan};
 use crate::model::secret::{SecretRef, Text};
@@ -146,6 +148,10 @@ fn dependency(one: &Dependency) -> RawDependency {
             proxy: Some(proxy(probe.proxy.as_ref())),
             resolve: Some(resolve(&probe.resolve)),
             tls: Some(tls(&probe.tls)),
+            expect: probe.cert.as_ref().map(|one| RawExpect {
+                cert: Some(cert(one)),
+                ..RawExpect::default()
+            }),
             ..raw
         },
         Probe::Dns(dns) => RawDependency {
@@ -246,9 +252,12 @@ fn proxy(proxy: Option<&Proxy>) -> ProxySetting {
 
 fn tls(tls: &TlsSettings) -> RawTls {
     let ca: Vec<String> = tls.ca.iter().map(|path| shown(path)).collect();
+    let crl: Vec<String> = tls.crl.iter().map(|path| shown(path)).collect();
     RawTls {
         ca: (!ca.is_empty()).then_some(OneOrMany(ca)),
         only_given_ca: Some(tls.only_given_ca),
+        crl: (!crl.is_empty()).then_some(OneOrMany(crl)),
+        aia: Some(tls.aia),
         client_cert: tls.client_cert.as_ref().map(|cert| shown(&cert.chain)),
         client_key: tls.client_cert.as_ref().map(|cert| shown(&cert.key)),
         server_name: tls.server_name.as_ref().map(|name| name.to_string()),
@@ -300,7 +309,18 @@ fn expect(expect: &Expect) -> RawExpect {
         body_not_regex: expect.body_not_regex.as_ref().map(|text| text.to_string()),
         json: (!json.is_empty()).then_some(OneOrMany(json)),
         latency: expect.latency.map(DurationText),
+        cert: expect.cert.as_deref().map(cert),
         records: None,
+    }
+}
+
+fn cert(cert: &CertExpect) -> RawCertExpect {
+    let fingerprints = cert.fingerprints.iter();
+    let fingerprints: Vec<Fingerprint> = fingerprints.map(|one| Fingerprint(one.to_string())).collect();
+    RawCertExpect {
+        days_left: cert.days_left.map(Whole),
+        issuer: cert.issuer.as_ref().map(|text| text.to_string()),
+        fingerprint: (!fingerprints.is_empty()).then_some(OneOrMany(fingerprints)),
     }
 }
 
@@ -370,7 +390,10 @@ fn otlp(otlp: &Otlp) -> RawOtlp {
         }),
         timeout: Some(DurationText(otlp.timeout)),
         interval: Some(DurationText(otlp.interval)),
-        tls: Some(tls(&otlp.tls)),
+        tls: Some(RawTls {
+            aia: None,
+            ..tls(&otlp.tls)
+        }),
         resource: pairs(&otlp.resource),
         histograms: Some(if otlp.exponential_histograms {
             HistogramWord::Exponential

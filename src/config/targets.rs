@@ -12,8 +12,8 @@ use super::raw::choices::{ConfirmWord, FamilyWord, ProxySetting, SecretText, Ver
 use super::raw::lists::{OneOrMany, Statuses};
 use super::raw::values::{Address, DurationText, FromScalar, Nameserver, Whole, Word};
 use super::raw::{
-    RawAuth, RawBasic, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve, RawRetry,
-    RawTimeouts, RawTls, RawVantage,
+    RawAuth, RawBasic, RawCertExpect, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve,
+    RawRetry, RawTimeouts, RawTls, RawVantage,
 };
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Target};
@@ -36,6 +36,8 @@ pub struct TargetOptions {
     pub only_given_ca: bool,
     pub client_cert: Option<String>,
     pub client_key: Option<String>,
+    pub crl: Vec<String>,
+    pub aia: bool,
     pub server_name: Option<String>,
     /// Nameservers: `IP[:port]`.
     pub resolvers: Vec<String>,
@@ -64,6 +66,8 @@ pub struct TargetOptions {
     pub expect_body: Vec<String>,
     pub expect_body_regex: Option<String>,
     pub expect_latency: Option<Duration>,
+    /// As `expect.cert.days_left`.
+    pub expect_cert_days: Option<u32>,
     /// Every second look.
     pub deep: bool,
 }
@@ -158,7 +162,7 @@ const OPTIONS: &str = "options";
 const TARGETS: &str = "targets";
 
 /// What each key is called on the command line.
-const FLAGS: [(&str, &str); 27] = [
+const FLAGS: [(&str, &str); 28] = [
     ("redirects", "--max-redirects"),
     ("timeouts.total", "--timeout"),
     ("timeouts.attempt", "--attempt-timeout"),
@@ -176,6 +180,7 @@ const FLAGS: [(&str, &str); 27] = [
     ("auth", "--user"),
     ("proxy", "--proxy"),
     ("tls.ca", "--ca"),
+    ("tls.crl", "--crl"),
     ("tls.client_key", "--client-key"),
     ("tls.client_cert", "--client-cert"),
     ("tls.server_name", "--server-name"),
@@ -339,6 +344,8 @@ fn shared(options: &TargetOptions, timeouts: &Timeouts, place: &Place, report: &
             only_given_ca: options.only_given_ca.then_some(true),
             client_cert: options.client_cert.clone(),
             client_key: options.client_key.clone(),
+            crl: (!options.crl.is_empty()).then(|| OneOrMany(options.crl.clone())),
+            aia: options.aia.then_some(true),
             server_name: options.server_name.clone(),
             ..RawTls::default()
         }),
@@ -451,6 +458,10 @@ fn own(options: &TargetOptions, place: &Place, report: &mut Report) -> RawDepend
         body_contains: (!options.expect_body.is_empty()).then(|| OneOrMany(options.expect_body.clone())),
         body_regex: options.expect_body_regex.clone(),
         latency: options.expect_latency.map(DurationText),
+        cert: options.expect_cert_days.map(|days| RawCertExpect {
+            days_left: Some(Whole(days.min(10_000))),
+            ..RawCertExpect::default()
+        }),
         ..RawExpect::default()
     };
     RawDependency {

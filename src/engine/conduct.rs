@@ -17,6 +17,7 @@ use crate::model::time::{Moment, Now};
 
 use super::breaker::Admission;
 use super::classify::{self, Context};
+use super::history::Room;
 use super::operation::{Operation, Stage};
 use super::retry::{self, Question};
 use super::schedule::Alarm;
@@ -325,6 +326,7 @@ impl Engine {
         now: Now,
         out: &mut Vec<Output>,
     ) {
+        let room = Room::among(self.tables.slots.len());
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
@@ -346,7 +348,7 @@ impl Engine {
         slot.tally.count_operation(verdict, record.elapsed);
         if !is_refused(&record) {
             // Where nothing was asked, the last verdict stands, and there is no evidence that could replace the outage's.
-            slot.keep(&record);
+            slot.history.keep(&record, room);
             slot.conclusive = conclusive;
         }
         if conclusive {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::attempt::Confirmation;
+use crate::model::cause::Cause;
 use crate::model::dependency::{Confirm, Dependency, DependencyIndex};
 use crate::model::failure::{ConfirmationRecord, Failure, State};
 use crate::model::order::{ConfirmationKind, ConfirmationOrder, OperationId};
@@ -183,6 +184,7 @@ impl Engine {
                 current,
                 rest,
             } => {
+                let before = failure.as_deref().map(possible).unwrap_or_default();
                 let failure = match failure {
                     Some(failure) => Some(classify::confirmed(*failure, &current, &confirmation)),
                     None => {
@@ -198,9 +200,14 @@ impl Engine {
                         None
                     }
                 };
+                let after = failure.as_ref().map(possible).unwrap_or_default();
                 operation.confirmations.push(ConfirmationRecord {
                     kind: current,
                     confirmation,
+                    ruled_out: before
+                        .into_iter()
+                        .filter(|cause| !after.contains(cause))
+                        .collect(),
                 });
                 let rest = if stopping { VecDeque::new() } else { rest };
                 self.next_look(index, failure, rest, now, out);
@@ -213,6 +220,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// What a failure may be, as far as is known: its cause, and what else is not ruled out.
+fn possible(failure: &Failure) -> Vec<Cause> {
+    let cause = std::iter::once(failure.cause);
+    cause.chain(failure.alternatives.iter().copied()).collect()
 }
 
 /// On the command line, where somebody waits for it, everything that may be found out is found out at once.

@@ -9,6 +9,7 @@ pub mod classify;
 mod clock;
 mod conduct;
 mod headroom;
+mod history;
 mod host;
 mod looks;
 mod operation;

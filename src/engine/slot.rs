@@ -1,20 +1,17 @@
 //! A dependency's place in the engine: its plan, its schedule, its standing and its history.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::model::dependency::{Dependency, DependencyIndex};
-use crate::model::failure::{Finding, OperationRecord, State, Verdict};
+use crate::model::failure::{Finding, OperationRecord, State};
 use crate::model::page::{DependencyView, Detail, HostView};
 use crate::model::time::{Moment, Wall};
 use crate::model::vantage::Gaps;
 
 use super::breaker::Breaker;
+use super::history::History;
 use super::operation::Operation;
 use super::tally::Tally;
-
-/// How many failed operations are kept with all their evidence.
-const FAILURES_KEPT: usize = 5;
 
 #[derive(Debug)]
 pub struct Slot {
@@ -43,8 +40,7 @@ pub struct Slot {
     pub survey_findings: Vec<Finding>,
     /// When the dependency is worth a survey again; `None` before its first answer.
     pub survey_due: Option<Moment>,
-    last_success: Option<Arc<OperationRecord>>,
-    last_failures: VecDeque<Arc<OperationRecord>>,
+    pub history: History,
     /// What to suggest for this name when it does not resolve; computed once per plan, on the first need.
     pub suggestion: Option<Option<String>>,
 }
@@ -69,24 +65,9 @@ impl Slot {
             findings: Vec::new(),
             survey_findings: Vec::new(),
             survey_due: None,
-            last_success: None,
-            last_failures: VecDeque::new(),
+            history: History::default(),
             suggestion: None,
         }
-    }
-
-    pub fn keep(&mut self, record: &Arc<OperationRecord>) {
-        match record.verdict {
-            Verdict::Ok => self.last_success = Some(Arc::clone(record)),
-            Verdict::RetriedOk | Verdict::Failed | Verdict::Inconclusive => {
-                self.last_failures.truncate(FAILURES_KEPT - 1);
-                self.last_failures.push_front(Arc::clone(record));
-            }
-        }
-    }
-
-    pub fn last_success(&self) -> Option<&OperationRecord> {
-        self.last_success.as_deref()
     }
 
     /// The state that follows from a conclusive record, with the time since which it holds.
@@ -139,8 +120,9 @@ impl Slot {
         Detail {
             view: self.view(index),
             host,
-            last_success: self.last_success.clone(),
-            last_failures: self.last_failures.iter().cloned().collect(),
+            last_success: self.history.last_success().cloned(),
+            earlier_successes: self.history.earlier_successes().cloned().collect(),
+            last_failures: self.history.failures().cloned().collect(),
             findings: self
                 .findings
                 .iter()

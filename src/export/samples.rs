@@ -243,6 +243,7 @@ impl World {
                         view: view.clone(),
                         host: host(&view.dependency.host.name, view.dependency.host.port),
                         last_success: None,
+                        earlier_successes: Vec::new(),
                         last_failures: Vec::new(),
                         findings: Vec::new(),
                         gaps: Default::default(),

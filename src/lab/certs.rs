@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, Error,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
+    RevokedCertParams, SerialNumber,
 };
 use rustls::pki_types::CertificateDer;
 
@@ -171,6 +172,53 @@ impl Authority {
             key_pem: key.serialize_pem(),
             der: certificate.der().clone(),
         })
+    }
+
+    /// Another certificate for another authority's name and key, changed as wanted before this authority signs it.
+    ///
+    /// # Errors
+    /// As [`Authority::new`].
+    pub fn cross_sign(
+        &self,
+        name: &str,
+        other: &Authority,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<CertificateDer<'static>, Error> {
+        let mut params = authority_params(name)?;
+        params.use_authority_key_identifier_extension = true;
+        change(&mut params);
+        let certificate = params.signed_by(other.issuer.key(), &self.issuer)?;
+        Ok(certificate.der().clone())
+    }
+
+    /// This authority's revocation list with these certificates, good for a week: PEM.
+    ///
+    /// # Errors
+    /// A certificate is not one.
+    pub fn revocation_list(&self, revoked: &[&Issued]) -> Result<String, Error> {
+        let now = rcgen::date_time_ymd(1970, 1, 1)
+            + SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+        let revoked = revoked.iter().map(|issued| {
+            let (_, parsed) = x509_parser::parse_x509_certificate(&issued.der)
+                .map_err(|_| Error::CouldNotParseCertificate)?;
+            Ok(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(parsed.raw_serial()),
+                revocation_time: now,
+                reason_code: Some(RevocationReason::KeyCompromise),
+                invalidity_date: None,
+            })
+        });
+        let params = CertificateRevocationListParams {
+            this_update: now - DAY,
+            next_update: now + 7 * DAY,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect::<Result<_, Error>>()?,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer)?.pem()
     }
 
     /// This authority's own certificate, for those who are to trust it.

@@ -9,7 +9,10 @@ use super::evidence::Evidence;
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
-pub use super::tls::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
+pub use super::tls::{
+    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
+    TlsFacts,
+};
 
 /// One request with all its hops. It has exactly one outcome.
 #[derive(Clone, Debug, PartialEq)]
@@ -333,6 +336,14 @@ pub enum Unexpected {
     Latency {
         got: Duration,
         limit: Duration,
+    },
+    /// A certificate is valid, and is not what is wanted.
+    Certificate {
+        /// Position in the presented chain, leaf 0.
+        position: u8,
+        wanted: Box<str>,
+        got: Box<str>,
+        certificate: Box<CertificateFacts>,
     },
     /// Of a DNS probe: this value is not among the answers.
     Record {

@@ -298,40 +298,38 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Things worth knowing that are raised while the dependency still answers, and are never a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FindingId {
-    KeepaliveIdleTimeout,
-    RetryMasked,
-    AddressIpv6Broken,
-    AddressIpv4Broken,
-    AddressPartial,
-    DnsAaaaStalled,
-    DnsMismatchHostsFile,
-    DnsMismatchSplitHorizon,
-    DnsMismatchStale,
-    TlsCertExpiring,
-    TlsChainUnneeded,
-    ProxyInherited,
+macro_rules! findings {
+    ($($variant:ident $id:literal;)*) => {
+        /// Things worth knowing that are raised while the dependency still answers, and are never a failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FindingId {
+            $($variant,)*
+        }
+
+        impl FindingId {
+            /// Every finding, in the order of the vocabulary.
+            pub const ALL: &'static [FindingId] = &[$(FindingId::$variant,)*];
+
+            pub const fn id(self) -> &'static str {
+                match self { $(FindingId::$variant => $id,)* }
+            }
+        }
+    };
 }
 
-impl FindingId {
-    pub const fn id(self) -> &'static str {
-        match self {
-            FindingId::KeepaliveIdleTimeout => "keepalive.idle_timeout",
-            FindingId::RetryMasked => "retry.masked",
-            FindingId::AddressIpv6Broken => "address.ipv6_broken",
-            FindingId::AddressIpv4Broken => "address.ipv4_broken",
-            FindingId::AddressPartial => "address.partial",
-            FindingId::DnsAaaaStalled => "dns.aaaa_stalled",
-            FindingId::DnsMismatchHostsFile => "dns.answer_mismatch.hosts_file",
-            FindingId::DnsMismatchSplitHorizon => "dns.answer_mismatch.split_horizon",
-            FindingId::DnsMismatchStale => "dns.answer_mismatch.stale",
-            FindingId::TlsCertExpiring => "tls.cert.expiring",
-            FindingId::TlsChainUnneeded => "tls.chain.unneeded",
-            FindingId::ProxyInherited => "proxy.inherited",
-        }
-    }
+findings! {
+    KeepaliveIdleTimeout "keepalive.idle_timeout";
+    RetryMasked "retry.masked";
+    AddressIpv6Broken "address.ipv6_broken";
+    AddressIpv4Broken "address.ipv4_broken";
+    AddressPartial "address.partial";
+    DnsAaaaStalled "dns.aaaa_stalled";
+    DnsMismatchHostsFile "dns.answer_mismatch.hosts_file";
+    DnsMismatchSplitHorizon "dns.answer_mismatch.split_horizon";
+    DnsMismatchStale "dns.answer_mismatch.stale";
+    TlsCertExpiring "tls.cert.expiring";
+    TlsChainUnneeded "tls.chain.unneeded";
+    ProxyInherited "proxy.inherited";
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::secret::{SecretRef, Text};
 
-pub use super::expect::{Expect, HeaderExpect, HeaderIs, JsonExpect, StatusSet};
+pub use super::expect::{CertExpect, Expect, HeaderExpect, HeaderIs, JsonExpect, StatusSet};
 
 /// A dependency's place in the engine's table. It stays the same while the dependency stays in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -294,6 +294,11 @@ pub struct TlsSettings {
     pub ca: Arc<[PathBuf]>,
     /// Whether the system's own roots are left out.
     pub only_given_ca: bool,
+    /// Files with certificate revocation lists, PEM or DER.
+    pub crl: Arc<[PathBuf]>,
+    /// Whether a missing intermediate may be fetched from where the certificate says that its issuer is to be had (RFC
+    /// 5280, section 4.2.2.1), to prove that it is just that.
+    pub aia: bool,
     /// PEM with the chain, and the key in the same file or another.
     pub client_cert: Option<ClientCert>,
     /// Name for SNI and verification, in place of the URL's host.
@@ -357,6 +362,8 @@ pub struct TlsProbe {
     pub resolve: ResolveSettings,
     pub tls: TlsSettings,
     pub proxy: Option<Proxy>,
+    /// What the certificates must be.
+    pub cert: Option<Arc<CertExpect>>,
 }
 
 /// A question to one DNS server.

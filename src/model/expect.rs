@@ -17,6 +17,19 @@ pub struct Expect {
     pub body_json: Arc<[JsonExpect]>,
     /// Longest time to the end of the body.
     pub latency: Option<Duration>,
+    /// What the peer's certificates must be.
+    pub cert: Option<Arc<CertExpect>>,
+}
+
+/// What the user expects of the certificates that a peer presents, beyond what makes them valid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertExpect {
+    /// Whole days for which each certificate that is needed must still be valid.
+    pub days_left: Option<u32>,
+    /// A text that the leaf's issuer must contain.
+    pub issuer: Option<Arc<str>>,
+    /// SHA-256 of the DER in lower-case hexadecimal: the leaf, or an authority above it, must be one of these.
+    pub fingerprints: Arc<[Arc<str>]>,
 }
 
 impl Expect {

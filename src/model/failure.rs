@@ -163,6 +163,8 @@ pub struct AttemptRecord {
 pub struct ConfirmationRecord {
     pub kind: ConfirmationKind,
     pub confirmation: Confirmation,
+    /// The causes that were possible before this look and are not any more.
+    pub ruled_out: Vec<Cause>,
 }
 
 /// A concluded operation: one scheduled question with all its attempts and second looks. The same record feeds the log,

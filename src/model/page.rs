@@ -194,8 +194,11 @@ pub struct EngineView {
 pub struct Detail {
     pub view: DependencyView,
     pub host: HostView,
-    /// The last operation that succeeded, and the last ones that did not, newest first.
+    /// The last operation that was answered at its first attempt.
     pub last_success: Option<Arc<OperationRecord>>,
+    /// Those before it, newest first.
+    pub earlier_successes: Vec<Arc<OperationRecord>>,
+    /// The last ones that were not, newest first, and at least one of each cause.
     pub last_failures: Vec<Arc<OperationRecord>>,
     pub findings: Vec<Finding>,
     /// When nothing could be said of it because we were offline.

@@ -21,6 +21,70 @@ pub struct TlsFacts {
     pub chain: Vec<CertificateFacts>,
     /// Every fault of every certificate, most explaining first.
     pub faults: Vec<CertificateFault>,
+    /// The leaf asks for a stapled OCSP response (RFC 7633, "must-staple").
+    pub must_staple: bool,
+    /// An OCSP response came with the handshake.
+    pub stapled: bool,
+    /// What a stapled OCSP response and the configured revocation lists say.
+    pub revocation: Vec<RevocationFacts>,
+}
+
+/// What one source says about the revocation of one certificate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RevocationFacts {
+    /// Position in the presented chain, leaf 0.
+    pub position: u8,
+    pub source: RevocationSource,
+    pub standing: Standing,
+    pub this_update: Option<Wall>,
+    /// When newer information was to be had at the latest.
+    pub next_update: Option<Wall>,
+    /// Whether `next_update` has passed.
+    pub outdated: bool,
+    /// Who spoke: the list's file, or the OCSP responder.
+    pub said_by: Box<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationSource {
+    StapledOcsp,
+    Crl,
+}
+
+impl RevocationSource {
+    pub const fn id(self) -> &'static str {
+        match self {
+            RevocationSource::StapledOcsp => "stapled_ocsp",
+            RevocationSource::Crl => "crl",
+        }
+    }
+}
+
+/// How a certificate stands with its issuer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// Not revoked, as a source says whose word is good now.
+    Good,
+    Revoked {
+        at: Wall,
+        /// RFC 5280, section 5.3.1: `key_compromise`, say; `None` where none is given.
+        reason: Option<&'static str>,
+    },
+    /// The responder does not know the certificate.
+    Unknown,
+    /// The source proves nothing; why.
+    NoProof(Box<str>),
+}
+
+impl Standing {
+    pub const fn id(&self) -> &'static str {
+        match self {
+            Standing::Good => "good",
+            Standing::Revoked { .. } => "revoked",
+            Standing::Unknown => "unknown",
+            Standing::NoProof(_) => "no_proof",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +100,8 @@ pub struct CertificateFacts {
     pub is_ca: bool,
     pub self_issued: bool,
     pub signature_algorithm: Box<str>,
+    /// The public key's kind and size: `RSA 2048`, `EC P-256`, `Ed25519`; empty where it could not be read.
+    pub key: Box<str>,
     /// SHA-256 of the DER, hexadecimal.
     pub fingerprint: Box<str>,
     /// Whether it is part of the path that was verified.

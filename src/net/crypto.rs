@@ -33,6 +33,40 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     digest
 }
 
+/// A digest by which OCSP names certificates (RFC 6960, section 4.1.1). SHA-1 is usual there, and is an identifier only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    Sha1,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Digest {
+    /// By the content of its object identifier.
+    pub fn by_oid(oid: &[u8]) -> Option<Digest> {
+        Some(match oid {
+            [0x2b, 0x0e, 3, 2, 0x1a] => Digest::Sha1,
+            [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1] => Digest::Sha256,
+            [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2] => Digest::Sha384,
+            [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3] => Digest::Sha512,
+            _ => return None,
+        })
+    }
+}
+
+/// The digest of these bytes.
+pub fn digest(digest: Digest, bytes: &[u8]) -> Box<[u8]> {
+    use ::aws_lc_rs::digest as all;
+    let algorithm = match digest {
+        Digest::Sha1 => &all::SHA1_FOR_LEGACY_USE_ONLY,
+        Digest::Sha256 => &all::SHA256,
+        Digest::Sha384 => &all::SHA384,
+        Digest::Sha512 => &all::SHA512,
+    };
+    all::digest(algorithm, bytes).as_ref().into()
+}
+
 /// The provider shows its hash functions only as parts of its cipher suites.
 fn sha256_of_the_provider() -> &'static dyn Hash {
     match aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256 {

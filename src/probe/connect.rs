@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::model::attempt::{Role, Trouble};
 use crate::model::dependency::{Endpoint, Proxy, ResolveSettings, TcpProbe, TlsProbe, TlsSettings};
 use crate::model::order::Connection;
 use crate::model::phase::Phase;
+use crate::net::wall;
 
+use super::expect;
 use super::proxy::{Through, tunnel};
-use super::run::{Halt, HopIndex, Run, halt_by};
+use super::run::{Halt, HopIndex, Run, halt, halt_by};
 use super::secure::{Secure, secure};
 use super::stream::Io;
 use super::tcp::{Dial, dial};
@@ -60,9 +63,20 @@ pub(crate) async fn tls(run: &mut Run<'_>, probe: &TlsProbe) -> Result<(), Halt>
         return Err(refused);
     }
     run.note_wire(hop, &io.wire);
+    let began = Instant::now();
+    let unexpected = probe.cert.as_ref().and_then(|wanted| {
+        let chain = &run.hop(hop).tls.as_ref()?.chain;
+        expect::certificates(wanted, chain, wall::now())
+    });
     // Saying goodbye is a courtesy: whether it is heard does not matter.
     let _ = tokio::time::timeout(CLOSE_WAIT, io.shutdown()).await;
-    Ok(())
+    match unexpected {
+        Some(unexpected) => {
+            run.spent(hop, Phase::Verify, began);
+            Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected)))
+        }
+        None => Ok(()),
+    }
 }
 
 fn asked_for_a_certificate(run: &mut Run<'_>, hop: HopIndex) -> bool {
@@ -74,7 +88,7 @@ fn asked_for_a_certificate(run: &mut Run<'_>, hop: HopIndex) -> bool {
 
 /// Listens briefly for an alert that takes the handshake back.
 async fn late_alert(run: &mut Run<'_>, hop: HopIndex, io: &mut Io) -> Option<Halt> {
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let deadline = run.deadline(ALERT_WAIT);
     let mut byte = [0];
     let read = deadline.bound(io.read(&mut byte)).await;

@@ -9,10 +9,13 @@ use jsonpath_rust::query::js_path_process;
 use regex::bytes::Regex;
 use serde_json::Value;
 
-use crate::model::attempt::Unexpected;
-use crate::model::dependency::{Expect, HeaderIs};
+use crate::model::attempt::{CertificateFacts, Unexpected};
+use crate::model::dependency::{CertExpect, Expect, HeaderIs};
+use crate::model::time::Wall;
 use crate::net::sanitize::foreign_text;
 
+/// Seconds.
+const DAY: i64 = 86_400;
 /// Longest excerpt of what was found instead, in characters.
 const MAX_EXCERPT: usize = 160;
 
@@ -143,6 +146,59 @@ pub(crate) fn latency(expect: &Expect, got: Duration) -> Option<Unexpected> {
     (got > limit).then_some(Unexpected::Latency { got, limit })
 }
 
+/// The first certificate that is not as wanted. Dates are looked at where a client needs the certificate.
+pub(crate) fn certificates(wanted: &CertExpect, chain: &[CertificateFacts], now: Wall) -> Option<Unexpected> {
+    let unexpected = |position: usize, wanted: String, got: String| {
+        Some(Unexpected::Certificate {
+            position: u8::try_from(position).unwrap_or(u8::MAX),
+            wanted: wanted.into(),
+            got: got.into(),
+            certificate: Box::new(chain.get(position)?.clone()),
+        })
+    };
+    let needed = || {
+        chain
+            .iter()
+            .enumerate()
+            .filter(|(_, certificate)| certificate.needed)
+    };
+    if let Some(days) = wanted.days_left {
+        let left = |certificate: &CertificateFacts| certificate.not_after.seconds_since(now);
+        let soonest = needed().min_by_key(|(_, certificate)| left(certificate));
+        if let Some((position, certificate)) = soonest
+            && left(certificate) < i64::from(days) * DAY
+        {
+            let got = left(certificate).div_euclid(DAY);
+            return unexpected(
+                position,
+                format!("at least {days} days left"),
+                format!("{got} days left"),
+            );
+        }
+    }
+    let leaf = chain.first()?;
+    if let Some(issuer) = wanted
+        .issuer
+        .as_deref()
+        .filter(|text| !leaf.issuer.contains(*text))
+    {
+        return unexpected(
+            0,
+            format!("an issuer with {issuer}"),
+            format!("the issuer {}", leaf.issuer),
+        );
+    }
+    let pinned = |certificate: &CertificateFacts| {
+        let mut wanted = wanted.fingerprints.iter();
+        wanted.any(|fingerprint| **fingerprint == *certificate.fingerprint)
+    };
+    if !wanted.fingerprints.is_empty() && !needed().any(|(_, certificate)| pinned(certificate)) {
+        let got = format!("the fingerprint {}", leaf.fingerprint);
+        return unexpected(0, format!("one of {}", wanted.fingerprints.join(", ")), got);
+    }
+    None
+}
+
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
     wanted.is_empty() || text.windows(wanted.len()).any(|window| window == wanted)
 }
@@ -258,6 +314,53 @@ mod tests {
         assert!(!holds(HeaderIs::Equal("tw".into()), &got));
         assert!(holds(HeaderIs::Matching("^o".into()), &got));
         assert!(!holds(HeaderIs::Present, &HeaderMap::new()));
+    }
+
+    #[test]
+    fn certificates_are_held_to_days_issuer_and_fingerprint() {
+        let now = Wall::from_unix_secs(1_000_000_000);
+        let certificate = |subject: &str, days: i64, needed: bool| CertificateFacts {
+            subject: subject.into(),
+            issuer: "CN=Issuing CA,O=Example".into(),
+            serial: "01".into(),
+            not_before: now,
+            not_after: Wall::from_unix_secs(1_000_000_000 + days * DAY),
+            names: vec![],
+            is_ca: false,
+            self_issued: false,
+            signature_algorithm: "ecdsa-with-SHA256".into(),
+            key: "EC P-256".into(),
+            fingerprint: format!("print of {subject}").into(),
+            needed,
+        };
+        let chain = [
+            certificate("leaf", 60, true),
+            certificate("old root", -400, false),
+            certificate("intermediate", 20, true),
+        ];
+        let check = |wanted: CertExpect| match certificates(&wanted, &chain, now) {
+            None => None,
+            Some(Unexpected::Certificate { position, got, .. }) => Some((position, got.to_string())),
+            Some(other) => panic!("{other:?}"),
+        };
+        let days = |days: u32| CertExpect {
+            days_left: Some(days),
+            ..CertExpect::default()
+        };
+        assert_eq!(check(days(20)), None, "20 days are 20 days");
+        assert_eq!(check(days(21)), Some((2, "20 days left".into())));
+        let issuer = |text: &str| CertExpect {
+            issuer: Some(text.into()),
+            ..CertExpect::default()
+        };
+        assert_eq!(check(issuer("Issuing CA")), None);
+        assert!(check(issuer("Other CA")).is_some());
+        let pins = |prints: &[&str]| CertExpect {
+            fingerprints: prints.iter().map(|print| (*print).into()).collect(),
+            ..CertExpect::default()
+        };
+        assert_eq!(check(pins(&["x", "print of intermediate"])), None);
+        assert!(check(pins(&["print of old root"])).is_some(), "it is not needed");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::model::attempt::{Call, StaleKind, TcpFacts};
+use crate::model::attempt::{Call, CertificateFacts, StaleKind, TcpFacts};
 
 use super::tcp_info;
 
@@ -101,6 +101,8 @@ pub(crate) struct Wire {
     tcp: TcpStream,
     pub peer: SocketAddr,
     traffic: Mutex<Traffic>,
+    /// What the peer presented, where the certificates are to be looked at again when the connection is.
+    chain: OnceLock<Arc<[CertificateFacts]>>,
 }
 
 impl Wire {
@@ -109,7 +111,17 @@ impl Wire {
             tcp,
             peer,
             traffic: Mutex::default(),
+            chain: OnceLock::new(),
         })
+    }
+
+    /// Keeps the certificates that the peer presented; the first ones stay.
+    pub fn keep_chain(&self, chain: &[CertificateFacts]) {
+        self.chain.get_or_init(|| chain.into());
+    }
+
+    pub fn chain(&self) -> Option<Arc<[CertificateFacts]>> {
+        self.chain.get().cloned()
     }
 
     /// Waits for the end of the TCP handshake.

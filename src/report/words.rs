@@ -126,6 +126,17 @@ fn unexpected_answer(unexpected: &Unexpected) -> String {
                 duration(*limit)
             )
         }
+        Unexpected::Certificate {
+            wanted,
+            got,
+            certificate,
+            ..
+        } => {
+            format!(
+                "the certificate {} has {got} where {wanted} is expected",
+                certificate.subject
+            )
+        }
         Unexpected::Record { wanted, got } => format!("{wanted} is not among [{}]", got.join(", ")),
     }
 }

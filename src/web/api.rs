@@ -87,10 +87,26 @@ async fn gather(web: &Web, query: &ListQuery, limit: usize) -> Result<(Vec<Value
     }
 }
 
+/// What may be asked of one dependency.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetailQuery {
+    /// Most operations in each of its lists.
+    limit: Option<usize>,
+}
+
 /// One dependency with its host, its findings and its last operations.
-pub async fn one(State(web): State<Web>, Path(name): Path<String>) -> Response {
+pub async fn one(
+    State(web): State<Web>,
+    Path(name): Path<String>,
+    query: Result<Query<DetailQuery>, QueryRejection>,
+) -> Response {
+    let limit = match query {
+        Ok(Query(query)) => query.limit.unwrap_or(usize::MAX),
+        Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
+    };
     match web.reader.detail(&name).await {
-        Ok(Some(detail)) => axum::Json(report::detail(&detail)).into_response(),
+        Ok(Some(detail)) => axum::Json(report::detail(&detail, limit)).into_response(),
         Ok(None) => problem(StatusCode::NOT_FOUND, "there is no dependency of that name"),
         Err(Stopped) => stopped(),
     }

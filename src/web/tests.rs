@@ -174,6 +174,12 @@ async fn one_dependency_is_told_in_full() {
     assert_eq!(one["name"], "d1");
     assert_eq!(one["host"]["server"], "d1.internal");
     assert!(one["last_failures"].is_array());
+    let (status, body) = site.get("/api/v1/dependencies/d1?limit=2").await;
+    assert_eq!(status, 200, "{body}");
+    for bad in ["limit=x", "limit=-1", "most=3"] {
+        let (status, body) = site.get(&format!("/api/v1/dependencies/d1?{bad}")).await;
+        assert_eq!(status, 400, "{bad}: {body}");
+    }
     let (status, body) = site.get("/api/v1/dependencies/nobody").await;
     assert_eq!(status, 404);
     assert!(body.contains("\"error\""), "{body}");

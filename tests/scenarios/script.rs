@@ -10,6 +10,7 @@
 //! run 60s                               virtual time passes
 //! suspend 60s                           time passes without the engine being woken (a suspended machine)
 //! figures NAME                          prints its counters and its host's windows
+//! history NAME                          prints which of its operations are kept, newest first
 //! stop
 //! abandon                               what is under way ends now
 //! ```
@@ -38,6 +39,7 @@ pub enum Step {
     Run(Duration),
     Suspend(Duration),
     Figures(String),
+    History(String),
     Stop,
     Abandon,
 }
@@ -95,6 +97,7 @@ fn step(line: &str) -> Option<Step> {
         "run" => Step::Run(duration(rest)?),
         "suspend" => Step::Suspend(duration(rest)?),
         "figures" => Step::Figures(rest.into()),
+        "history" => Step::History(rest.into()),
         "stop" => Step::Stop,
         "abandon" => Step::Abandon,
         _ => return None,

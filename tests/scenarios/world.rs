@@ -109,6 +109,7 @@ impl World {
             Step::Run(span) => self.run(*span),
             Step::Suspend(span) => self.now = self.now + *span,
             Step::Figures(name) => self.figures(name),
+            Step::History(name) => self.history(name),
             Step::Stop => self.apply(Input::Stop),
             Step::Abandon => self.apply(Input::Abandon),
         }
@@ -269,6 +270,25 @@ impl World {
             Event::VantageChanged(change) => self.say(format!("{change:?}")),
             Event::Drained => self.say("drained"),
         }
+    }
+
+    fn history(&mut self, name: &str) {
+        let Some(detail) = self.engine.detail(name, self.clock()) else {
+            self.say(format!("{name}: unknown"));
+            return;
+        };
+        let cause = |record: &OperationRecord| {
+            let failure = record.failure.as_ref().or(record.attempts[0].failure.as_ref());
+            format!("#{} {}", record.id.0, failure.expect("it failed").cause)
+        };
+        let successes = detail.last_success.iter().chain(&detail.earlier_successes);
+        let successes: Vec<String> = successes.map(|record| format!("#{}", record.id.0)).collect();
+        let failures: Vec<String> = detail.last_failures.iter().map(|record| cause(record)).collect();
+        self.say(format!(
+            "{name} keeps ok: {} | not ok: {}",
+            successes.join(", "),
+            failures.join(", ")
+        ));
     }
 
     fn figures(&mut self, name: &str) {

@@ -134,6 +134,7 @@ fn detail(name: &str, state: State) -> Detail {
             idle_timeout: None,
         },
         last_success: None,
+        earlier_successes: Vec::new(),
         last_failures: Vec::new(),
         findings: Vec::new(),
         gaps: Default::default(),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::super::raw::choices::HeaderSetting;
-use super::super::raw::{RawDependency, RawHeaderExpect, RawJsonExpect};
+use super::super::raw::{RawCertExpect, RawDependency, RawHeaderExpect, RawJsonExpect};
 use super::super::report::{Finding, Part, Place};
 use super::{Context, http};
-use crate::model::dependency::{Expect, HeaderExpect, HeaderIs, JsonExpect};
+use crate::model::dependency::{CertExpect, Expect, HeaderExpect, HeaderIs, JsonExpect};
 
 pub fn lower(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> Expect {
     let place = place.key("expect");
@@ -39,12 +39,14 @@ pub fn lower(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> E
     for (i, one) in raw.json.iter().flat_map(|many| &many.0).enumerate() {
         json.extend(json_expect(context, one, &place.key("json").index(i)));
     }
+    let cert = cert(context, raw.cert.as_ref(), &place.key("cert"));
     let mut regex = |key: &str, text: &Option<String>| {
         let text = text.as_ref()?;
         check_regex(context, text, &place.key(key));
         Some(text.as_str().into())
     };
     Expect {
+        cert,
         status: raw.status.as_ref().map(|set| set.0.clone()),
         headers: headers.into(),
         body_contains: contains.into(),
@@ -53,6 +55,34 @@ pub fn lower(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> E
         body_json: json.into(),
         latency: raw.latency.map(|text| text.0),
     }
+}
+
+/// What a `tls://` dependency's certificates must be.
+pub fn cert_alone(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> Option<Arc<CertExpect>> {
+    let cert = raw.expect.as_ref().and_then(|expect| expect.cert.as_ref());
+    self::cert(context, cert, &place.dotted("expect.cert"))
+}
+
+fn cert(context: &mut Context<'_>, raw: Option<&RawCertExpect>, place: &Place) -> Option<Arc<CertExpect>> {
+    let raw = raw?;
+    if *raw == RawCertExpect::default() {
+        let finding = Finding::error(place, "nothing is expected of the certificates");
+        context
+            .report
+            .add(finding.expected("`days_left`, `issuer` or `fingerprint`"));
+        return None;
+    }
+    if raw.issuer.as_ref().is_some_and(|text| text.is_empty()) {
+        context
+            .report
+            .error(&place.key("issuer"), "every issuer contains the empty text");
+    }
+    let fingerprints = raw.fingerprint.iter().flat_map(|many| &many.0);
+    Some(Arc::new(CertExpect {
+        days_left: raw.days_left.map(|days| days.0),
+        issuer: raw.issuer.as_deref().map(Into::into),
+        fingerprints: fingerprints.map(|one| one.0.as_str().into()).collect(),
+    }))
 }
 
 /// The values that a DNS answer must have.

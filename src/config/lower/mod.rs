@@ -23,7 +23,7 @@ use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawV
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
 use crate::model::dependency::{
-    Confirm, Dependency, DnsProbe, HostKey, HttpUrl, Keepalive, Probe, TcpProbe, TlsProbe,
+    Confirm, Dependency, DnsProbe, HostKey, HttpUrl, Keepalive, Probe, Scheme, TcpProbe, TlsProbe,
 };
 use crate::model::plan::{Limits, Plan};
 use layers::Layers;
@@ -326,6 +326,7 @@ fn lower_probe(
             ),
             resolve: network::resolve(layers),
             tls: network::tls(context, layers),
+            cert: expect::cert_alone(context, raw, layers.own_place),
             endpoint,
         }),
         Target::Dns {
@@ -393,10 +394,22 @@ fn check_applies(context: &mut Context<'_>, raw: &RawDependency, layers: &Layers
         ("resolve", own.resolve.is_some() && only(&["http", "tcp", "tls"])),
         ("expect", http_expectation && only(&["http"])),
         (
+            "expect.cert",
+            expect.is_some_and(|e| e.cert.is_some()) && only(&["http", "tls"]),
+        ),
+        (
             "expect.records",
             expect.is_some_and(|e| e.records.is_some()) && only(&["dns"]),
         ),
     ];
+    if let Target::Http { url, .. } = target
+        && url.scheme == Scheme::Http
+        && expect.is_some_and(|e| e.cert.is_some())
+    {
+        let at = layers.own_place.dotted("expect.cert");
+        let finding = Finding::error(&at, "there are no certificates without TLS").at(Part::Key);
+        context.report.add(finding.expected("an https:// URL"));
+    }
     for (key, _) in given.into_iter().filter(|(_, wrong)| *wrong) {
         let at = layers.own_place.dotted(key);
         let finding = Finding::error(&at, format!("this key is not for {scheme}:// URLs"));

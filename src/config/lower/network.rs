@@ -61,11 +61,16 @@ pub fn check_family(context: &mut Context<'_>, layers: &Layers<'_>, endpoint: &E
 /// TLS settings, key by key from the closest layer; a client certificate and its key come from the same layer.
 pub fn tls(context: &mut Context<'_>, layers: &Layers<'_>) -> TlsSettings {
     let mut merged = RawTls::default();
-    let mut places = [None, None, None];
+    let mut places = [None, None, None, None];
     if let Some((ca, level)) = layers.pick(|shared| shared.tls.as_ref()?.ca.clone()) {
         merged.ca = Some(ca);
         places[0] = layers.place(level, "tls.ca");
     }
+    if let Some((crl, level)) = layers.pick(|shared| shared.tls.as_ref()?.crl.clone()) {
+        merged.crl = Some(crl);
+        places[3] = layers.place(level, "tls.crl");
+    }
+    merged.aia = layers.value(|shared| shared.tls.as_ref()?.aia);
     let cert = layers.pick(|shared| {
         let tls = shared.tls.as_ref()?;
         (tls.client_cert.is_some() || tls.client_key.is_some())
@@ -91,15 +96,21 @@ pub fn tls_alone(context: &mut Context<'_>, raw: &RawTls, place: &Place) -> TlsS
         Some(place.key("ca")),
         Some(place.clone()),
         Some(place.key("server_name")),
+        Some(place.key("crl")),
     ];
     lower_tls(context, raw, places)
 }
 
-/// `places`: of the CA files, of the section with the client certificate, of the server's name.
-fn lower_tls(context: &mut Context<'_>, raw: &RawTls, places: [Option<Place>; 3]) -> TlsSettings {
-    let [ca_place, cert_place, name_place] = places;
+/// `places`: of the CA files, of the section with the client certificate, of the server's name, of the revocation lists.
+fn lower_tls(context: &mut Context<'_>, raw: &RawTls, places: [Option<Place>; 4]) -> TlsSettings {
+    let [ca_place, cert_place, name_place, crl_place] = places;
     let files = raw.ca.iter().flat_map(|many| &many.0);
     let ca = match &ca_place {
+        Some(place) => files.map(|file| secret::path(context, file, place)).collect(),
+        None => Default::default(),
+    };
+    let files = raw.crl.iter().flat_map(|many| &many.0);
+    let crl = match &crl_place {
         Some(place) => files.map(|file| secret::path(context, file, place)).collect(),
         None => Default::default(),
     };
@@ -127,6 +138,8 @@ fn lower_tls(context: &mut Context<'_>, raw: &RawTls, places: [Option<Place>; 3]
     TlsSettings {
         ca,
         only_given_ca,
+        crl,
+        aia: raw.aia.unwrap_or_default(),
         client_cert,
         server_name: raw
             .server_name

@@ -328,7 +328,16 @@ fn lower_header(context: &mut Context<'_>, value: &SecretText, at: &Place) -> Se
 
 fn tls(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> TlsSettings {
     let mut tls = match &raw.tls {
-        Some(tls) => network::tls_alone(context, tls, &place.key("tls")),
+        Some(tls) => {
+            let place = place.key("tls");
+            for (key, given) in [("crl", tls.crl.is_some()), ("aia", tls.aia.is_some())] {
+                if given {
+                    let finding = Finding::error(&place.key(key), "only dependencies are asked about that");
+                    context.report.add(finding.at(Part::Key));
+                }
+            }
+            network::tls_alone(context, tls, &place)
+        }
         None => TlsSettings::default(),
     };
     if tls.ca.is_empty()

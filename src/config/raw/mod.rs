@@ -17,7 +17,7 @@ use choices::{
     SecretText, TlsVersionWord, TracesSetting, VersionWord,
 };
 use lists::{OneOrMany, Statuses};
-use values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
+use values::{Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word};
 
 /// A mapping of which every key is optional and no other key is taken.
 macro_rules! section {
@@ -235,6 +235,11 @@ section! {
         ca: OneOrMany<String>,
         /// Whether the system's own roots are left out.
         only_given_ca: bool,
+        /// Files with certificate revocation lists (PEM or DER); read again when they change.
+        crl: OneOrMany<String>,
+        /// Whether an intermediate that a peer left out may be fetched from where its certificate says, to prove that
+        /// this is what is missing. It stays a failure: other clients do not fetch it.
+        aia: bool,
         /// PEM file with the client's certificate chain, and its key unless `client_key` is given.
         client_cert: String,
         /// PEM file with the client's key.
@@ -343,8 +348,22 @@ section! {
         json: OneOrMany<RawJsonExpect>,
         /// The longest time to the end of the body.
         latency: DurationText,
+        /// What the peer's certificates must be, beyond valid.
+        cert: RawCertExpect,
         /// Values of which each must be among the answers of a `dns://` dependency.
         records: OneOrMany<Word>,
+    }
+}
+
+section! {
+    /// What certificates must be; each that is given must hold.
+    "CertExpectation" RawCertExpect {
+        /// Days for which every certificate that a client needs must still be valid.
+        days_left: Whole<0, 10000>,
+        /// A text that the issuer of the server's certificate must contain.
+        issuer: String,
+        /// SHA-256 fingerprints, one of which the server's certificate or an authority above it must have.
+        fingerprint: OneOrMany<Fingerprint>,
     }
 }
 

@@ -90,6 +90,35 @@ macro_rules! scalar_type {
     };
 }
 
+/// A SHA-256 fingerprint: 64 hexadecimal digits, with or without colons, in any case. Kept in lower case without them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub String);
+
+impl FromScalar for Fingerprint {
+    const EXPECTED: &'static str = "a SHA-256 fingerprint of 64 hexadecimal digits, with or without colons";
+    fn from_text(text: &str) -> Result<Self, Hint> {
+        // As `openssl x509 -fingerprint -sha256` prints it.
+        let text = text.rsplit_once('=').map_or(text, |(_, digits)| digits);
+        let digits: String = text.chars().filter(|c| *c != ':').collect();
+        if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Fingerprint(digits.to_ascii_lowercase()));
+        }
+        let short = digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        Err(short.then(|| "this one is SHA-1's".to_owned()))
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+scalar_type!(Fingerprint, "Fingerprint", {
+    "type": "string",
+    "pattern": "^([0-9A-Fa-f]:?){64}$"
+});
+
 /// A span of time above zero, with its unit: `300ms`, `1m30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DurationText(pub Duration);

@@ -39,6 +39,19 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
                 None => found,
             }
         }
+        Unexpected::Certificate {
+            position,
+            wanted,
+            got,
+            certificate,
+        } => Found::observed(Cause::AssertCert)
+            .with("chain_position", *position)
+            .with("wanted", &**wanted)
+            .with("got", &**got)
+            .with("subject", &*certificate.subject)
+            .with("issuer", &*certificate.issuer)
+            .with("not_after", certificate.not_after)
+            .with("fingerprint", &*certificate.fingerprint),
         Unexpected::Record { wanted, got } => {
             let got = Value::List(got.iter().map(|value| (&**value).into()).collect());
             let found = Found::observed(Cause::AssertBody)

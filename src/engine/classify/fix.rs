@@ -346,6 +346,14 @@ fn http(found: &Found, scene: &Scene<'_>) -> Option<String> {
                 text(found, "wanted")?
             )
         }
+        (Cause::AssertCert, _) => {
+            let place = match found.evidence.get("chain_position") {
+                Some(Value::Integer(place)) => position(usize::try_from(*place).unwrap_or(0)),
+                _ => position(0),
+            };
+            let (got, wanted) = (text(found, "got")?, text(found, "wanted")?);
+            format!("renew or replace the certificate of {peer} ({place}): it has {got}, wanted is {wanted}")
+        }
         (Cause::AssertHeader, _) => format!("check the expectation on the header {}", text(found, "header")?),
         _ => return None,
     })

@@ -1,6 +1,6 @@
 //! The TLS handshake: alerts, certificates, and peers that do not speak TLS at all.
 
-use crate::model::attempt::{CertificateFault, TlsFacts, TlsTrouble, Trouble};
+use crate::model::attempt::{CertificateFault, RevocationFacts, Standing, TlsFacts, TlsTrouble, Trouble};
 use crate::model::cause::Cause;
 use crate::model::evidence::Value;
 use crate::model::failure::Confidence;
@@ -125,9 +125,54 @@ fn certificate(scene: &Scene<'_>) -> Found {
             confidence: Confidence::Confirmed,
             ..Found::observed(cause).with("completes_with", texts(&fault.completes_with))
         },
+        Cause::TlsCertRevoked => revoked(tls, fault),
         _ => Found::observed(cause),
     };
     describe(found, scene, tls, fault)
+}
+
+/// A source that is outdated is believed where it says that a certificate is revoked, since only a hold is ever taken
+/// back; but it is old, which is said.
+fn revoked(tls: &TlsFacts, fault: &CertificateFault) -> Found {
+    let of_it = |facts: &&RevocationFacts| {
+        Some(facts.position) == fault.position && matches!(facts.standing, Standing::Revoked { .. })
+    };
+    let mut found = Found::observed(Cause::TlsCertRevoked);
+    let Some(facts) = tls.revocation.iter().find(of_it) else {
+        return found;
+    };
+    if let Some(certificate) = tls.chain.get(usize::from(facts.position)) {
+        found.evidence.set("serial", &*certificate.serial);
+    }
+    if let Standing::Revoked { at, reason } = &facts.standing {
+        found.evidence.set("revoked_at", *at);
+        found.evidence.set("reason", reason.unwrap_or("unspecified"));
+    }
+    found.evidence.set("revocation_source", facts.source.id());
+    found.evidence.set("said_by", &*facts.said_by);
+    found.evidence.set_some("this_update", facts.this_update);
+    found.evidence.set_some("next_update", facts.next_update);
+    if facts.outdated {
+        found.evidence.set("outdated", true);
+        found.confidence = Confidence::Likely;
+    }
+    found
+}
+
+/// What the sources of revocation say that do not decide: `no_proof` says why.
+fn undecided(tls: &TlsFacts) -> Vec<Value> {
+    let undecided = tls.revocation.iter().filter_map(|facts| {
+        let Standing::NoProof(why) = &facts.standing else {
+            return None;
+        };
+        Some(Value::Map(vec![
+            ("chain_position", facts.position.into()),
+            ("revocation_source", facts.source.id().into()),
+            ("said_by", (&*facts.said_by).into()),
+            ("no_proof", (&**why).into()),
+        ]))
+    });
+    undecided.collect()
 }
 
 fn describe(mut found: Found, scene: &Scene<'_>, tls: &TlsFacts, fault: &CertificateFault) -> Found {
@@ -159,6 +204,13 @@ fn describe(mut found: Found, scene: &Scene<'_>, tls: &TlsFacts, fault: &Certifi
     }
     if tls.faults.len() > 1 {
         evidence.set("faults", faults(tls));
+    }
+    let undecided = undecided(tls);
+    if !undecided.is_empty() {
+        evidence.set("revocation", Value::List(undecided));
+    }
+    if tls.must_staple && !tls.stapled {
+        evidence.set("must_staple_without_staple", true);
     }
     evidence.set("chain", chain(tls, scene.context.now));
     found

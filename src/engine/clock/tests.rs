@@ -58,6 +58,7 @@ fn shows(issuer: &str, from: i64, to: i64) -> Attempt {
                 signature_algorithm: "".into(),
                 fingerprint: "".into(),
                 needed: true,
+                key: Default::default(),
             }],
             faults: kind
                 .map(|kind| CertificateFault {

@@ -357,7 +357,7 @@ fn needed_since(slot: &Slot, failure: &Failure, now: Moment) -> Option<Moment> {
 
 /// Where the dependency was when it last answered, or where it is said to be.
 fn last_address(slot: &Slot) -> Option<std::net::IpAddr> {
-    let seen = slot.last_success().and_then(|record| {
+    let seen = slot.history.last_success().and_then(|record| {
         let last = record.attempts.last()?;
         judge::address_of(&last.attempt)
     });

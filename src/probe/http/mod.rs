@@ -8,11 +8,12 @@ use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-use crate::model::attempt::{ProxyTrouble, ResponseFacts, Role, Stop, Trouble, Unexpected};
+use crate::model::attempt::{CertificateFacts, ProxyTrouble, ResponseFacts, Role, Stop, Trouble, Unexpected};
 use crate::model::dependency::{Auth, HttpProbe, HttpUrl, ResolveSettings, TlsSettings};
 use crate::model::order::Connection;
 use crate::model::phase::Phase;
 use crate::model::secret::Text;
+use crate::net::wall;
 
 use super::auth;
 use super::expect;
@@ -216,6 +217,7 @@ async fn judge(
         looked_at: probe.expect.wants_body(),
     };
     let head = answer.parts.headers.clone();
+    let chain = probe.expect.cert.as_ref().and_then(|_| chain_of(run, &answer));
     let read = read_body(run, ask, answer, wanted).await;
     let (kept, bytes, failure) = match read {
         Ok((kept, bytes)) => (kept, bytes, None),
@@ -235,7 +237,23 @@ async fn judge(
         stop.chain = chain;
         return Err(stop);
     }
+    if let (Some(wanted), Some(chain)) = (&probe.expect.cert, chain) {
+        let began = Instant::now();
+        if let Some(unexpected) = expect::certificates(wanted, &chain, wall::now()) {
+            return Err(unexpectedly(run, hop, Phase::Verify, unexpected, began));
+        }
+    }
     verify(run, hop, probe, prepared, (&head, &kept))
+}
+
+/// The certificates of the connection on which the answer came. On one that is used again they are those of its
+/// handshake, which its wire keeps.
+fn chain_of(run: &mut Run<'_>, answer: &Answer) -> Option<Arc<[CertificateFacts]>> {
+    let wire = &answer.link.wire;
+    if let Some(tls) = &run.hop(answer.hop).tls {
+        wire.keep_chain(&tls.chain);
+    }
+    wire.chain()
 }
 
 /// The expectations beyond the status.

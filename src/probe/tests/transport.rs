@@ -159,6 +159,7 @@ async fn an_address_given_is_the_only_one() {
 
 fn tls_probe(address: SocketAddr, tls: TlsSettings) -> Dependency {
     dependency(Probe::Tls(TlsProbe {
+        cert: None,
         endpoint: at(address),
         resolve: ResolveSettings::default(),
         tls,

@@ -12,9 +12,12 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error};
 
 use super::certificate::Certificate;
+use super::crl::Crls;
 use super::path::{self, End, Path, PathFinder};
+use super::revocation::{self, Revocation};
 use super::seen::SeenAuthorities;
-use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind};
+use super::verdict::{fault, from_verifier, words};
+use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts};
 use crate::model::time::Wall;
 use crate::net::crypto;
 use crate::net::sanitize::foreign_text;
@@ -22,7 +25,8 @@ use crate::net::trust::Trust;
 
 /// Most certificates of a chain that are looked at. The longest honest chains have about six.
 const MAX_CHAIN: usize = 32;
-const MAX_DETAIL: usize = 400;
+/// Longest subject told beside a fault, in characters.
+const MAX_SUBJECT: usize = 400;
 /// Names listed where none of them is the one asked for.
 const MAX_NAMES_TOLD: usize = 10;
 
@@ -33,7 +37,18 @@ pub(super) struct Question<'a> {
     /// As presented after the leaf.
     pub others: &'a [CertificateDer<'a>],
     pub name: &'a ServerName<'a>,
+    /// The OCSP response that came along; empty where none did.
+    pub staple: &'a [u8],
     pub now: UnixTime,
+}
+
+/// What a chain is held against.
+#[derive(Clone, Copy)]
+pub(super) struct Against<'a> {
+    pub trust: &'a Trust,
+    /// Authorities of other peers: they complete a path where an intermediate is missing.
+    pub seen: &'a SeenAuthorities,
+    pub crls: &'a Crls,
 }
 
 /// What an audit found.
@@ -44,7 +59,10 @@ pub(super) struct Audit {
     pub faults: Vec<CertificateFault>,
     /// The verifier's first complaint, which decides the alert that the peer gets.
     pub refusal: Option<Error>,
-    /// Seconds since 1970 between which every presented certificate is valid.
+    pub revocation: Vec<RevocationFacts>,
+    /// Whether the leaf asks for a stapled OCSP response.
+    pub must_staple: bool,
+    /// Seconds since 1970 between which all of this stays as it is.
     pub valid: (i64, i64),
 }
 
@@ -55,10 +73,12 @@ struct Auditor<'a> {
     chain: &'a [Option<Certificate<'a>>],
     path: Path,
     faults: Vec<CertificateFault>,
+    revocation: Vec<RevocationFacts>,
 }
 
-/// Audits a chain. `seen` serves to complete it where an intermediate is missing, and learns from chains that are good.
-pub(super) fn audit(question: Question<'_>, trust: &Trust, seen: &SeenAuthorities) -> Audit {
+/// Audits a chain. The authorities seen learn from chains that are good.
+pub(super) fn audit(question: Question<'_>, against: Against<'_>) -> Audit {
+    let Against { trust, seen, crls } = against;
     let presented = std::iter::once(question.leaf)
         .chain(question.others)
         .take(MAX_CHAIN);
@@ -77,17 +97,27 @@ pub(super) fn audit(question: Question<'_>, trust: &Trust, seen: &SeenAuthoritie
         }
         chain.push(certificate.ok());
     }
-    let path = PathFinder {
+    let now = seconds(question.now);
+    let finder = PathFinder {
         chain: &chain,
         leaf: question.leaf,
         trust,
-    }
-    .find();
+    };
+    let path = finder.find(now);
     for position in &path.positions {
         if let Some(facts) = facts.get_mut(*position) {
             facts.needed = true;
         }
     }
+    let looked = Revocation {
+        chain: &chain,
+        path: &path,
+        trust,
+        staple: question.staple,
+        crls,
+        now,
+    }
+    .look();
     let mut auditor = Auditor {
         question,
         trust,
@@ -95,18 +125,22 @@ pub(super) fn audit(question: Question<'_>, trust: &Trust, seen: &SeenAuthoritie
         chain: &chain,
         path,
         faults: Vec::new(),
+        revocation: looked.facts,
     };
     let refusal = auditor.judge(unreadable);
     if refusal.is_none() {
         auditor.learn();
     }
-    let mut faults = auditor.faults;
+    let (mut faults, revocation) = (auditor.faults, auditor.revocation);
     faults.sort_by_key(|fault| (fault.kind, fault.position));
+    let (start, end) = validity(chain.iter().flatten());
     Audit {
-        valid: validity(chain.iter().flatten()),
+        valid: (start, end.min(looked.until)),
+        must_staple: chain.iter().flatten().next().is_some_and(|leaf| leaf.must_staple),
         chain: facts,
         faults,
         refusal,
+        revocation,
     }
 }
 
@@ -133,6 +167,7 @@ fn no_facts(der: &[u8]) -> CertificateFacts {
         is_ca: false,
         self_issued: false,
         signature_algorithm: Box::default(),
+        key: Box::default(),
         fingerprint: digest
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -147,34 +182,6 @@ fn validity<'a>(certificates: impl Iterator<Item = &'a Certificate<'a>>) -> (i64
     certificates.fold((i64::MIN, i64::MAX), |(start, end), it| {
         (start.max(it.not_before), end.min(it.not_after))
     })
-}
-
-fn fault(position: Option<usize>, kind: CertificateFaultKind, detail: &str) -> CertificateFault {
-    CertificateFault {
-        position: position.map(|position| u8::try_from(position).unwrap_or(u8::MAX)),
-        kind,
-        detail: foreign_text(detail.as_bytes(), MAX_DETAIL),
-        completes_with: Box::default(),
-    }
-}
-
-/// What the verifier says, in one line.
-fn words(err: &Error) -> Box<str> {
-    let Error::InvalidCertificate(err) = err else {
-        return foreign_text(err.to_string().as_bytes(), MAX_DETAIL);
-    };
-    let text = match err {
-        // Their own texts are dumps of bytes.
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
-            "its signature algorithm is not supported".into()
-        }
-        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "its signature algorithm does not go with its issuer's key".into()
-        }
-        CertificateError::Other(other) => other.to_string(),
-        err => err.to_string(),
-    };
-    foreign_text(text.as_bytes(), MAX_DETAIL)
 }
 
 impl Auditor<'_> {
@@ -197,18 +204,20 @@ impl Auditor<'_> {
             self.verify(&leaf, self.question.now)
         };
         let name = verify_server_name(&leaf, self.question.name);
-        if path.is_ok() && name.is_ok() && !pinned {
+        let revoked = self.look_at_revocation();
+        if path.is_ok() && name.is_ok() && !pinned && !revoked {
             return None;
         }
         if !self.path.is_trusted() {
-            self.faults = unreadable;
+            self.faults.extend(unreadable);
         }
         self.look_at_path();
         self.look_at_certificates();
         if name.is_err() {
             self.look_at_names();
         }
-        let refusal = path.err().or(name.err());
+        let revoked = revoked.then(|| CertificateError::Revoked.into());
+        let refusal = path.err().or(name.err()).or(revoked);
         match &refusal {
             Some(err) => self.add_what_was_missed(&leaf, err),
             // A leaf that was itself given as trusted has no path to verify; the audit alone decides.
@@ -233,6 +242,31 @@ impl Auditor<'_> {
 
     fn add(&mut self, position: Option<usize>, kind: CertificateFaultKind, detail: &str) {
         self.faults.push(fault(position, kind, detail));
+    }
+
+    /// Whether a certificate of the path is revoked.
+    fn look_at_revocation(&mut self) -> bool {
+        let mut revoked = false;
+        for facts in std::mem::take(&mut self.revocation) {
+            let position = usize::from(facts.position);
+            let certificate = self.chain.get(position).and_then(Option::as_ref);
+            let subject = certificate.map_or("", |it| &it.facts.subject);
+            if let Some(detail) = revocation::words(&facts, subject) {
+                revoked = true;
+                if !self.is_known_revoked(position) {
+                    self.add(Some(position), CertificateFaultKind::Revoked, &detail);
+                }
+            }
+            self.revocation.push(facts);
+        }
+        revoked
+    }
+
+    fn is_known_revoked(&self, position: usize) -> bool {
+        let known = |fault: &CertificateFault| {
+            fault.kind == CertificateFaultKind::Revoked && fault.position.map(usize::from) == Some(position)
+        };
+        self.faults.iter().any(known)
     }
 
     fn look_at_path(&mut self) {
@@ -299,7 +333,7 @@ impl Auditor<'_> {
             let missing = fault(Some(last), CertificateFaultKind::MissingIntermediate, &detail);
             let subjects = subjects
                 .iter()
-                .map(|subject| foreign_text(subject.as_bytes(), MAX_DETAIL));
+                .map(|subject| foreign_text(subject.as_bytes(), MAX_SUBJECT));
             return CertificateFault {
                 completes_with: subjects.collect(),
                 ..missing
@@ -450,46 +484,6 @@ impl Auditor<'_> {
                 self.seen.remember(certificate.subject, der);
             }
         }
-    }
-}
-
-/// A fault from the verifier's error alone.
-pub(super) fn from_verifier(err: &Error) -> CertificateFault {
-    use CertificateFaultKind as Kind;
-    let kind = match err {
-        Error::InvalidCertificate(err) => match err {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Kind::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Kind::NotYetValid,
-            CertificateError::Revoked => Kind::Revoked,
-            CertificateError::UnknownIssuer => Kind::UnknownRoot,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Kind::NameMismatch
-            }
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                Kind::Purpose
-            }
-            CertificateError::BadSignature
-            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Kind::BadSignature,
-            CertificateError::Other(other) => from_webpki(&other.to_string()),
-            _ => Kind::Encoding,
-        },
-        _ => Kind::Encoding,
-    };
-    fault(None, kind, &words(err))
-}
-
-/// webpki's errors without a name in rustls arrive as text: the variant's name.
-fn from_webpki(text: &str) -> CertificateFaultKind {
-    use CertificateFaultKind as Kind;
-    match text {
-        "CaUsedAsEndEntity" => Kind::CaAsLeaf,
-        "EndEntityUsedAsCa"
-        | "PathLenConstraintViolated"
-        | "NameConstraintViolation"
-        | "EmptyEkuExtension" => Kind::Purpose,
-        "CertDistrusted" => Kind::UnknownRoot,
-        _ => Kind::Encoding,
     }
 }
 

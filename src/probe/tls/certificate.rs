@@ -1,14 +1,13 @@
 //! One presented certificate, read: the facts to report, and what an audit needs to know of it.
 
-use rustls::pki_types::SignatureVerificationAlgorithm;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::der;
+use super::signed::{Link, Signed, small_rsa_key};
 use crate::model::attempt::CertificateFacts;
 use crate::model::time::Wall;
 use crate::net::crypto;
@@ -18,8 +17,11 @@ use crate::net::sanitize::foreign_text;
 const MAX_NAME: usize = 200;
 /// Most names of one certificate that are reported. Certificates of content networks have hundreds.
 const MAX_NAMES: usize = 100;
-/// The smallest RSA key that today's verifiers take, in bits.
-const MIN_RSA_BITS: usize = 2048;
+
+/// 1.3.6.1.5.5.7.1.24, the TLS feature extension (RFC 7633, section 6).
+const TLS_FEATURE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 24];
+/// The number of the TLS extension status_request (RFC 6066, section 8).
+const STATUS_REQUEST: &[u8] = &[5];
 
 /// A certificate whose encoding is sound. Byte strings are slices of its DER.
 pub(super) struct Certificate<'a> {
@@ -37,6 +39,12 @@ pub(super) struct Certificate<'a> {
     /// certificate of a public authority must (CA/Browser Forum Baseline Requirements, 7.1.2.7.7).
     pub says_issuer_location: bool,
     pub has_alternative_names: bool,
+    /// Whether the extended key usage allows signing OCSP responses for its issuer (RFC 6960, section 4.2.2.2).
+    pub signs_ocsp: bool,
+    /// Whether it asks for a stapled OCSP response (RFC 7633).
+    pub must_staple: bool,
+    /// The number's bytes, without leading zeros.
+    pub serial: &'a [u8],
     pub version: u32,
     key_id: Option<&'a [u8]>,
     authority_key_id: Option<&'a [u8]>,
@@ -44,23 +52,6 @@ pub(super) struct Certificate<'a> {
     key: &'a [u8],
     weak: Option<&'static str>,
     signed: Signed<'a>,
-}
-
-/// The parts of a signed structure (RFC 5280, section 4.1.1).
-struct Signed<'a> {
-    message: &'a [u8],
-    /// The content of the algorithm identifier's sequence.
-    algorithm: &'a [u8],
-    signature: &'a [u8],
-}
-
-/// Whether a key made a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Link {
-    Signed,
-    NotSigned,
-    /// The algorithm or the size of the key is one that no verifier takes any more, or yet.
-    CannotTell,
 }
 
 impl<'a> Certificate<'a> {
@@ -82,6 +73,9 @@ impl<'a> Certificate<'a> {
             serves: true,
             says_issuer_location: false,
             has_alternative_names: false,
+            signs_ocsp: false,
+            must_staple: false,
+            serial: without_zeros(parsed.tbs_certificate.raw_serial()),
             version: parsed.version().0 + 1,
             key_id: None,
             authority_key_id: None,
@@ -91,7 +85,10 @@ impl<'a> Certificate<'a> {
         };
         for extension in parsed.extensions() {
             match extension.parsed_extension() {
-                ParsedExtension::ExtendedKeyUsage(usage) => certificate.serves = usage.server_auth,
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    certificate.serves = usage.server_auth;
+                    certificate.signs_ocsp = usage.ocsp_signing;
+                }
                 ParsedExtension::SubjectKeyIdentifier(id) => certificate.key_id = Some(id.0),
                 ParsedExtension::AuthorityKeyIdentifier(id) => {
                     certificate.authority_key_id = id.key_identifier.as_ref().map(|id| id.0);
@@ -103,6 +100,9 @@ impl<'a> Certificate<'a> {
                         .any(|access| access.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS);
                 }
                 ParsedExtension::SubjectAlternativeName(_) => certificate.has_alternative_names = true,
+                _ if extension.oid.as_bytes() == TLS_FEATURE => {
+                    certificate.must_staple = der::sequence(extension.value).is_some_and(asks_for_staple);
+                }
                 _ => {}
             }
         }
@@ -125,33 +125,17 @@ impl<'a> Certificate<'a> {
 
     /// Whether `issuer`'s key signed this certificate.
     pub fn signed_by(&self, issuer: &Certificate<'_>) -> Link {
-        self.signed_by_key(issuer.key)
+        self.signed.by_key(issuer.key)
     }
 
     /// The same for a key given as the content of a subject public key info's sequence.
     pub fn signed_by_key(&self, key: &[u8]) -> Link {
-        let Some((key_algorithm, key_bits)) = key_parts(key) else {
-            return Link::NotSigned;
-        };
-        if small_rsa_key(key).is_some() {
-            return Link::CannotTell;
-        }
-        let provider = crypto::provider();
-        let algorithm = provider
-            .signature_verification_algorithms
-            .all
-            .iter()
-            .find(|algorithm| self.is_for(**algorithm, key_algorithm));
-        match algorithm.map(|it| it.verify_signature(key_bits, self.signed.message, self.signed.signature)) {
-            None => Link::CannotTell,
-            Some(Ok(())) => Link::Signed,
-            Some(Err(_)) => Link::NotSigned,
-        }
+        self.signed.by_key(key)
     }
 
-    fn is_for(&self, algorithm: &dyn SignatureVerificationAlgorithm, key_algorithm: &[u8]) -> bool {
-        algorithm.signature_alg_id().as_ref() == self.signed.algorithm
-            && algorithm.public_key_alg_id().as_ref() == key_algorithm
+    /// The content of the subject public key info's sequence.
+    pub fn key(&self) -> &'a [u8] {
+        self.key
     }
 
     /// Whether the key identifiers say that `issuer` is another authority of the same name (RFC 5280, section 4.2.1.1).
@@ -176,36 +160,6 @@ impl<'a> Certificate<'a> {
     }
 }
 
-impl<'a> Signed<'a> {
-    fn read(der: &'a [u8]) -> Option<Signed<'a>> {
-        let content = der::sequence(der)?;
-        let (tbs, rest) = der::element(content)?;
-        let (algorithm, rest) = der::element(rest)?;
-        let (signature, _) = der::element(rest)?;
-        Some(Signed {
-            message: tbs.whole,
-            algorithm: algorithm.content,
-            signature: der::bits(signature.content)?,
-        })
-    }
-}
-
-fn key_parts(key: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (algorithm, rest) = der::element(key)?;
-    let (bits, _) = der::element(rest)?;
-    Some((algorithm.content, der::bits(bits.content)?))
-}
-
-/// The size in bits of an RSA key (the content of a subject public key info's sequence) that is too small to be taken.
-pub(super) fn small_rsa_key(key: &[u8]) -> Option<usize> {
-    let whole = der::in_sequence(key);
-    let (_, key) = <SubjectPublicKeyInfo<'_> as x509_parser::prelude::FromDer<_>>::from_der(&whole).ok()?;
-    match key.parsed() {
-        Ok(PublicKey::RSA(rsa)) => Some(rsa.key_size()).filter(|bits| *bits < MIN_RSA_BITS),
-        _ => None,
-    }
-}
-
 /// The digest of a signature algorithm (RFC 3279, section 2.2), where collisions have been made with it.
 fn weak_digest(algorithm: &Oid<'_>) -> Option<&'static str> {
     match algorithm.to_id_string().as_str() {
@@ -215,6 +169,44 @@ fn weak_digest(algorithm: &Oid<'_>) -> Option<&'static str> {
         "1.2.840.113549.1.1.3" => Some("MD4"),
         "1.2.840.113549.1.1.2" => Some("MD2"),
         _ => None,
+    }
+}
+
+/// Whether a list of TLS features names status_request.
+fn asks_for_staple(mut features: &[u8]) -> bool {
+    while let Some((feature, rest)) = der::element(features) {
+        if feature.content == STATUS_REQUEST {
+            return true;
+        }
+        features = rest;
+    }
+    false
+}
+
+/// A number's bytes without the zeros before its first significant one.
+pub(super) fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+/// Kind and size of the key.
+fn key_name(parsed: &X509Certificate<'_>) -> Box<str> {
+    let key = &parsed.tbs_certificate.subject_pki;
+    let curve = || {
+        let curve = key.algorithm.parameters.as_ref()?.as_oid().ok()?;
+        Some(match curve.to_id_string().as_str() {
+            "1.2.840.10045.3.1.7" => "P-256".to_owned(),
+            "1.3.132.0.34" => "P-384".to_owned(),
+            "1.3.132.0.35" => "P-521".to_owned(),
+            other => other.to_owned(),
+        })
+    };
+    match (key.parsed(), key.algorithm.algorithm.to_id_string().as_str()) {
+        (Ok(PublicKey::RSA(rsa)), _) => format!("RSA {}", rsa.key_size()).into(),
+        (Ok(PublicKey::EC(_)), _) => format!("EC {}", curve().unwrap_or_default()).trim_end().into(),
+        (_, "1.3.101.112") => "Ed25519".into(),
+        (_, "1.3.101.113") => "Ed448".into(),
+        (_, other) => other.into(),
     }
 }
 
@@ -231,6 +223,7 @@ fn facts(der: &[u8], parsed: &X509Certificate<'_>) -> CertificateFacts {
         is_ca: parsed.is_ca(),
         self_issued: parsed.subject().as_raw() == parsed.issuer().as_raw(),
         signature_algorithm: algorithm_name(&parsed.signature_algorithm.algorithm),
+        key: key_name(parsed),
         fingerprint: hex(&crypto::sha256(&[der])),
         needed: false,
     }

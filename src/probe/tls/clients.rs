@@ -12,6 +12,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use super::crl::Crls;
 use super::recorder::{Memory, Recorder};
 use crate::model::dependency::{ClientCert, TlsMinVersion, TlsSettings};
 use crate::net::crypto;
@@ -34,6 +35,7 @@ pub(crate) struct TlsClients {
 struct Key {
     ca: Arc<[PathBuf]>,
     only_given_ca: bool,
+    crl: Arc<[PathBuf]>,
     client_cert: Option<ClientCert>,
     min_version: TlsMinVersion,
 }
@@ -86,6 +88,7 @@ impl TlsClients {
         let key = Key {
             ca: settings.ca.clone(),
             only_given_ca: settings.only_given_ca,
+            crl: settings.crl.clone(),
             client_cert: settings.client_cert.clone(),
             min_version: settings.min_version,
         };
@@ -156,6 +159,7 @@ impl TlsClients {
 /// One client side, ready for handshakes.
 pub(super) struct Prepared {
     trust: Trust,
+    crls: Crls,
     client_key: Option<Arc<CertifiedKey>>,
     /// Trusts nobody: each handshake puts its own verifier in.
     base: ClientConfig,
@@ -167,12 +171,16 @@ impl Prepared {
         let client_files = key.client_cert.iter().flat_map(|cert| [&cert.chain, &cert.key]);
         // Stamps are taken before the contents are read: a change between the two is seen the next time.
         let mut files = Vec::new();
-        for path in key.ca.iter().chain(client_files) {
+        for path in key.ca.iter().chain(key.crl.iter()).chain(client_files) {
             let stamp =
                 FileStamp::of(path).map_err(|err| format!("cannot read {}: {err}", path.display()))?;
             files.push((path.clone(), stamp));
         }
         let trust = Trust::with_files(&key.ca, key.only_given_ca).map_err(|err| err.to_string())?;
+        let crls = match key.crl.is_empty() {
+            true => Crls::default(),
+            false => Crls::load(&key.crl)?,
+        };
         let provider = crypto::provider();
         let client_key = match &key.client_cert {
             Some(cert) => Some(Arc::new(client_key(cert, &provider)?)),
@@ -187,6 +195,7 @@ impl Prepared {
         base.resumption = Resumption::disabled();
         Ok(Prepared {
             trust,
+            crls,
             client_key,
             base,
             files,
@@ -201,6 +210,11 @@ impl Prepared {
 
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// Revocation lists, none where no file was given.
+    pub fn crls(&self) -> &Crls {
+        &self.crls
     }
 
     pub fn client_key(&self) -> Option<&Arc<CertifiedKey>> {

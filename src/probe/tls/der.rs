@@ -17,16 +17,16 @@ pub(super) fn element(input: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (length, rest) = if first < 0x80 {
         (usize::from(first), rest)
     } else {
-        // Certificates are shorter than 2^24 bytes: TLS has no room for longer ones.
+        // Certificates are shorter than 2^24 bytes, since TLS has no room for longer ones; revocation lists are not.
         let count = usize::from(first & 0x7f);
-        if count == 0 || count > 3 {
+        if count == 0 || count > 4 {
             return None;
         }
         let (bytes, rest) = rest.split_at_checked(count)?;
         (
             bytes
                 .iter()
-                .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+                .fold(0, |length: usize, byte| length << 8 | usize::from(*byte)),
             rest,
         )
     };
@@ -86,7 +86,7 @@ mod tests {
             &[0x30],
             &[0x30, 2, 1],
             &[0x30, 0x80, 0, 0],
-            &[0x30, 0x84, 0, 0, 0, 0],
+            &[0x30, 0x85, 0, 0, 0, 0, 0],
             &[0x30, 0x81],
         ] {
             assert_eq!(element(broken), None, "{broken:?}");

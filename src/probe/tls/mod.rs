@@ -3,12 +3,17 @@
 mod audit;
 mod certificate;
 mod clients;
+mod crl;
 mod der;
 mod failure;
 mod hello;
+mod ocsp;
 mod path;
 mod recorder;
+mod revocation;
 mod seen;
+mod signed;
+mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
-use super::certificate::{Certificate, Link, small_rsa_key};
+use super::certificate::Certificate;
 use super::der;
 use super::seen::SeenAuthorities;
+use super::signed::{Link, small_rsa_key};
 use crate::net::trust::Trust;
 
 /// Longest path looked for.
@@ -54,6 +55,19 @@ pub(super) struct PathFinder<'a> {
     pub trust: &'a Trust,
 }
 
+/// What is left of a search.
+struct Search {
+    links: usize,
+    /// Only issuers that are valid then count.
+    at: Option<i64>,
+}
+
+impl Search {
+    fn of(at: Option<i64>) -> Search {
+        Search { links: MAX_LINKS, at }
+    }
+}
+
 enum Anchor {
     /// There is none of the issuer's name, or those of that name have other keys.
     None,
@@ -63,8 +77,9 @@ enum Anchor {
 }
 
 impl PathFinder<'_> {
-    /// The first path that ends at a trust anchor, or else the longest.
-    pub fn find(&self) -> Path {
+    /// The first path that ends at a trust anchor, or else the longest. One whose issuers are all valid at `now` comes
+    /// first: an authority often has two certificates for one key, of which the older has expired and harms nobody.
+    pub fn find(&self, now: i64) -> Path {
         if self
             .trust
             .given()
@@ -76,11 +91,17 @@ impl PathFinder<'_> {
                 end: End::Pinned,
             };
         }
-        let mut links = MAX_LINKS;
-        self.extend(vec![0], &mut links)
+        let issuers = || self.chain.iter().skip(1).flatten();
+        if issuers().any(|issuer| !issuer.valid_at(now)) {
+            let valid = self.extend(vec![0], &mut Search::of(Some(now)));
+            if valid.is_trusted() {
+                return valid;
+            }
+        }
+        self.extend(vec![0], &mut Search::of(None))
     }
 
-    fn extend(&self, positions: Vec<usize>, links: &mut usize) -> Path {
+    fn extend(&self, positions: Vec<usize>, search: &mut Search) -> Path {
         let last = positions.last().and_then(|at| self.chain.get(*at)?.as_ref());
         let Some(head) = last else {
             let end = End::NoIssuer;
@@ -94,17 +115,20 @@ impl PathFinder<'_> {
         let mut best: Option<Path> = None;
         let mut not_signed = matches!(anchor, Anchor::NotSigned);
         for (position, issuer) in self.candidates(head, &positions) {
-            if *links == 0 {
+            if search.at.is_some_and(|at| !issuer.valid_at(at)) {
+                continue;
+            }
+            if search.links == 0 {
                 break;
             }
-            *links -= 1;
+            search.links -= 1;
             if head.signed_by(issuer) == Link::NotSigned {
                 not_signed |= !head.names_another_key_than(issuer);
                 continue;
             }
             let mut longer = positions.clone();
             longer.push(position);
-            let found = self.extend(longer, links);
+            let found = self.extend(longer, search);
             if found.is_trusted() {
                 return found;
             }
@@ -166,6 +190,13 @@ pub(super) fn trusts_the_name(head: &Certificate<'_>, trust: &Trust) -> bool {
 /// The size of the RSA key of `head`'s trusted issuer, where it is too small to be taken.
 pub(super) fn small_anchor_key(head: &Certificate<'_>, trust: &Trust) -> Option<usize> {
     anchors_of_the_name(head, trust).find_map(|anchor| small_rsa_key(&anchor.subject_public_key_info))
+}
+
+/// The key (the content of a subject public key info's sequence) of the trust anchor that signed `head`.
+pub(super) fn anchor_key<'a>(head: &Certificate<'a>, trust: &'a Trust) -> Option<&'a [u8]> {
+    anchors_of_the_name(head, trust)
+        .map(|anchor| anchor.subject_public_key_info.as_ref())
+        .find(|key| head.signed_by_key(key) == Link::Signed)
 }
 
 fn anchors_of_the_name<'a>(

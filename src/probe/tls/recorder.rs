@@ -12,11 +12,13 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-use super::audit::{self, Question};
+use super::audit::{self, Against, Question};
 use super::certificate::Certificate;
 use super::clients::Prepared;
 use super::seen::SeenAuthorities;
-use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, TlsFacts};
+use crate::model::attempt::{
+    CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, TlsFacts,
+};
 use crate::net::crypto;
 use crate::net::sanitize::foreign_text;
 
@@ -35,6 +37,8 @@ pub(super) struct Memory {
 /// of it and is verified each time.
 struct KnownChain {
     facts: Vec<CertificateFacts>,
+    revocation: Vec<RevocationFacts>,
+    must_staple: bool,
     /// Seconds since 1970.
     valid: (i64, i64),
 }
@@ -71,6 +75,9 @@ struct Record {
     faults: Vec<CertificateFault>,
     client_cert_requested: bool,
     client_cert_sent: bool,
+    must_staple: bool,
+    stapled: bool,
+    revocation: Vec<RevocationFacts>,
 }
 
 impl fmt::Debug for Recorder {
@@ -95,6 +102,9 @@ impl Recorder {
         facts.faults = record.faults;
         facts.client_cert_requested = record.client_cert_requested;
         facts.client_cert_sent = record.client_cert_sent;
+        facts.must_staple = record.must_staple;
+        facts.stapled = record.stapled;
+        facts.revocation = record.revocation;
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
@@ -102,11 +112,11 @@ impl Recorder {
     }
 
     /// Facts of a chain that is known to be good and bears the right name.
-    fn recognise(&self, digest: &[u8; 32], question: Question<'_>) -> Option<Vec<CertificateFacts>> {
+    fn recognise(&self, digest: &[u8; 32], question: Question<'_>) -> Option<Arc<KnownChain>> {
         let known = self.memory.known(digest, question.now)?;
         let leaf = ParsedCertificate::try_from(question.leaf).ok()?;
         verify_server_name(&leaf, question.name).ok()?;
-        Some(known.facts.clone())
+        Some(known)
     }
 
     /// A handshake that the certificate's key did not sign.
@@ -135,17 +145,18 @@ impl Recorder {
     }
 }
 
-/// A digest of the chain and of the set of trust anchors that it is held against. Lengths keep the parts apart.
-fn digest(trust: u64, leaf: &[u8], others: &[CertificateDer<'_>]) -> [u8; 32] {
-    let lengths: Vec<[u8; 8]> = std::iter::once(leaf.len())
-        .chain(others.iter().map(|other| other.len()))
-        .map(|length| (length as u64).to_be_bytes())
-        .collect();
-    let trust = trust.to_be_bytes();
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * lengths.len() + 1);
-    parts.push(&trust);
-    let ders = std::iter::once(leaf).chain(others.iter().map(AsRef::as_ref));
-    for (length, der) in lengths.iter().zip(ders) {
+/// A digest of the chain, of the OCSP response that came with it, and of what both are held against. Lengths keep the
+/// parts apart.
+fn digest(against: [u64; 2], question: Question<'_>) -> [u8; 32] {
+    let ders = || {
+        let chain = std::iter::once(question.leaf).chain(question.others);
+        std::iter::once(question.staple).chain(chain.map(AsRef::as_ref))
+    };
+    let lengths: Vec<[u8; 8]> = ders().map(|der| (der.len() as u64).to_be_bytes()).collect();
+    let against = against.map(u64::to_be_bytes);
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * lengths.len() + 2);
+    parts.extend(against.iter().map(|id| &id[..]));
+    for (length, der) in lengths.iter().zip(ders()) {
         parts.extend([&length[..], der]);
     }
     crypto::sha256(&parts)
@@ -157,38 +168,47 @@ impl ServerCertVerifier for Recorder {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let question = Question {
             leaf: end_entity,
             others: intermediates,
             name: server_name,
+            staple: ocsp_response,
             now,
         };
-        let trust = self.prepared.trust();
-        let digest = digest(trust.id(), end_entity, intermediates);
-        if let Some(chain) = self.recognise(&digest, question) {
-            self.record().chain = chain;
+        let against = Against {
+            trust: self.prepared.trust(),
+            seen: &self.memory.seen,
+            crls: self.prepared.crls(),
+        };
+        let digest = digest([against.trust.id(), against.crls.id()], question);
+        let mut record = self.record();
+        record.stapled = !ocsp_response.is_empty();
+        if let Some(known) = self.recognise(&digest, question) {
+            record.chain = known.facts.clone();
+            record.revocation = known.revocation.clone();
+            record.must_staple = known.must_staple;
             return Ok(ServerCertVerified::assertion());
         }
-        let audit = audit::audit(question, trust, &self.memory.seen);
-        let mut record = self.record();
+        let audit = audit::audit(question, against);
         record.faults = audit.faults;
-        match audit.refusal {
-            Some(err) => {
-                record.chain = audit.chain;
-                Err(err)
-            }
-            None => {
-                record.chain = audit.chain.clone();
-                drop(record);
-                let facts = audit.chain;
-                let valid = audit.valid;
-                self.memory.remember(digest, KnownChain { facts, valid });
-                Ok(ServerCertVerified::assertion())
-            }
+        record.revocation = audit.revocation;
+        record.must_staple = audit.must_staple;
+        record.chain = audit.chain;
+        if let Some(err) = audit.refusal {
+            return Err(err);
         }
+        let known = KnownChain {
+            facts: record.chain.clone(),
+            revocation: record.revocation.clone(),
+            must_staple: record.must_staple,
+            valid: audit.valid,
+        };
+        drop(record);
+        self.memory.remember(digest, known);
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod files;
+mod ocsp;
 mod peers;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::lab::certs::{Authority, CertSpec, Issued};
-use crate::model::attempt::{CertificateFaultKind, TlsTrouble};
+use crate::model::attempt::{CertificateFaultKind, Standing, TlsTrouble};
 use crate::net::crypto;
 
 /// No test takes so long; it bounds those that hang.

@@ -75,6 +75,7 @@ fn answered(record: &OperationRecord, style: &Style) -> Vec<String> {
     }
     let mut sections = Sections::new(style);
     sections.stale(&record.attempts);
+    sections.second_looks(&record.confirmations);
     sections.findings(&record.findings);
     lines.extend(sections.lines_after_blank());
     lines

@@ -81,13 +81,32 @@ impl<'a> Sections<'a> {
         self.push("errors", lines);
     }
 
+    /// Each second look with what it asked, how long that took, what came of it, and what it ruled out.
     pub fn second_looks(&mut self, confirmations: &[ConfirmationRecord]) {
         let mut lines = Vec::new();
         for record in confirmations {
-            let text = second_look(&record.confirmation.result);
-            lines.extend(wrap(&text, self.room()));
+            let tried = format!(
+                "{}, {}",
+                record.kind.id().replace('_', " "),
+                duration(record.confirmation.elapsed)
+            );
+            let tried = cut(&tried, self.room());
+            lines.push(self.style.paint(Tone::Faint, &tried));
+            let found = wrap(&second_look(&record.confirmation.result), self.room() - 2);
+            lines.extend(found.into_iter().map(|line| format!("  {line}")));
+            if !record.ruled_out.is_empty() {
+                let causes: Vec<&str> = record.ruled_out.iter().map(|cause| cause.id()).collect();
+                let text = format!("rules out {}", causes.join(", "));
+                let ruled_out = hanging(&text, self.room() - 2);
+                lines.extend(ruled_out.into_iter().map(|line| format!("  {line}")));
+            }
         }
-        self.push("second look", lines);
+        let label = if confirmations.len() > 1 {
+            "second looks"
+        } else {
+            "second look"
+        };
+        self.push(label, lines);
     }
 
     pub fn mistaken_for(&mut self, cause: Cause) {

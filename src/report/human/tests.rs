@@ -202,6 +202,7 @@ fn not_found() -> OperationRecord {
             result: ConfirmationResult::NotFoundVariants(vec![("https://shop.internal/cart/".into(), 200)]),
             evidence: Evidence::new(),
         },
+        ruled_out: Vec::new(),
     });
     record
 }

@@ -1,5 +1,7 @@
 //! A dependency of the running daemon: how it stands, its figures, its host, its last operations.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::StaleKind;
@@ -16,23 +18,21 @@ pub fn dependency(view: &DependencyView) -> Json {
     Json::Object(dependency_object(view))
 }
 
-/// Everything about one dependency: the row, its host, its findings and its last operations.
-pub fn detail(detail: &Detail) -> Json {
+/// Everything about one dependency: the row, its host, its findings and its last operations, at most so many of each kind.
+pub fn detail(detail: &Detail, limit: usize) -> Json {
     let mut object = dependency_object(&detail.view);
     let mut put = |key: &str, value: Json| object.insert(key.to_owned(), value);
+    let operations = |records: &[Arc<OperationRecord>]| {
+        let shown = records.iter().take(limit);
+        Json::Array(shown.map(|record| operation(record)).collect())
+    };
     put("host", host(&detail.host));
     put("findings", detail.findings.iter().map(finding).collect());
     put("gaps", super::vantage::gaps(&detail.gaps));
     let success: Option<&OperationRecord> = detail.last_success.as_deref();
     put("last_success", success.map_or(Json::Null, operation));
-    put(
-        "last_failures",
-        detail
-            .last_failures
-            .iter()
-            .map(|record| operation(record))
-            .collect(),
-    );
+    put("earlier_successes", operations(&detail.earlier_successes));
+    put("last_failures", operations(&detail.last_failures));
     Json::Object(object)
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, DnsReply, Hop};
 use crate::model::attempt::{
-    Resolution, ResponseFacts, RetryAfter, ServerAnswer, Stop, SystemAnswer, TcpFacts, TlsFacts,
+    Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop, SystemAnswer,
+    TcpFacts, TlsFacts,
 };
 
 use super::scalar::{phases, seconds};
@@ -75,6 +76,7 @@ fn tcp(facts: &TcpFacts) -> Json {
 fn tls(facts: &TlsFacts) -> Json {
     let chain: Json = facts.chain.iter().map(certificate).collect();
     let faults: Json = facts.faults.iter().map(fault).collect();
+    let revocation: Json = facts.revocation.iter().map(revocation).collect();
     json!({
         "version": facts.version,
         "cipher": facts.cipher,
@@ -86,6 +88,28 @@ fn tls(facts: &TlsFacts) -> Json {
         "client_cert_sent": facts.client_cert_sent,
         "certificates": chain,
         "faults": faults,
+        "must_staple": facts.must_staple,
+        "stapled": facts.stapled,
+        "revocation": revocation,
+    })
+}
+
+fn revocation(facts: &RevocationFacts) -> Json {
+    let (revoked_at, reason, detail) = match &facts.standing {
+        Standing::Revoked { at, reason } => (Some(at.to_string()), *reason, None),
+        Standing::NoProof(why) => (None, None, Some(&**why)),
+        Standing::Good | Standing::Unknown => (None, None, None),
+    };
+    json!({
+        "position": facts.position,
+        "source": facts.source.id(),
+        "said_by": facts.said_by,
+        "standing": facts.standing.id(),
+        "revoked_at": revoked_at,
+        "reason": reason,
+        "detail": detail,
+        "this_update": facts.this_update.map(|time| time.to_string()),
+        "next_update": facts.next_update.map(|time| time.to_string()),
     })
 }
 
@@ -100,6 +124,7 @@ fn certificate(facts: &CertificateFacts) -> Json {
         "is_ca": facts.is_ca,
         "self_issued": facts.self_issued,
         "signature_algorithm": facts.signature_algorithm,
+        "key": facts.key,
         "fingerprint_sha256": facts.fingerprint,
         "needed": facts.needed,
     })

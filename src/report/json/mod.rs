@@ -133,6 +133,7 @@ fn confirmation(record: &ConfirmationRecord) -> Json {
         "elapsed": seconds(record.confirmation.elapsed),
         "result": scalar::confirmation_result(&record.confirmation.result),
         "evidence": evidence(&record.confirmation.evidence),
+        "ruled_out": record.ruled_out.iter().map(|cause| cause.id()).collect::<Vec<_>>(),
     })
 }
 

@@ -89,6 +89,7 @@ fn presented_chain() -> TlsFacts {
             is_ca: false,
             self_issued: false,
             signature_algorithm: "ecdsa-with-SHA256".into(),
+            key: "EC P-256".into(),
             fingerprint: "9f86d081884c7d65".into(),
             needed: true,
         }],
@@ -204,10 +205,15 @@ fn a_second_look_tells_what_it_found() {
             result: ConfirmationResult::NotFoundVariants(vec![("https://api.internal/health/".into(), 200)]),
             evidence: Evidence::new(),
         },
+        ruled_out: vec![Cause::HttpTlsPeer],
     });
     let json = operation(&record);
     let variants = json!([{"url": "https://api.internal/health/", "status": 200}]);
     assert_eq!(json["confirmations"][0]["kind"], "not_found_variants");
+    assert_eq!(
+        json["confirmations"][0]["ruled_out"],
+        json!(["http.protocol.error.tls_peer"])
+    );
     assert_eq!(
         json["confirmations"][0]["result"],
         json!({"done": true, "variants": variants})
@@ -305,14 +311,25 @@ fn a_detail_adds_the_host_and_the_last_operations() {
         cap: 4,
         idle_timeout: Some((StaleKind::Closed, Duration::from_secs(60))),
     };
-    let json = detail(&Detail {
-        view: view(),
-        host,
-        last_success: Some(Arc::new(samples::ok())),
-        last_failures: vec![Arc::new(expired())],
-        findings: Vec::new(),
-        gaps: Default::default(),
-    });
+    let detail_of = |limit| {
+        let one = Detail {
+            view: view(),
+            host: host.clone(),
+            last_success: Some(Arc::new(samples::ok())),
+            earlier_successes: vec![Arc::new(samples::ok()), Arc::new(samples::ok())],
+            last_failures: vec![Arc::new(expired()), Arc::new(expired())],
+            findings: Vec::new(),
+            gaps: Default::default(),
+        };
+        detail(&one, limit)
+    };
+    let limited = detail_of(1);
+    assert_eq!(limited["last_success"]["verdict"], "ok");
+    for key in ["earlier_successes", "last_failures"] {
+        assert_eq!(limited[key].as_array().map(Vec::len), Some(1), "{key}");
+    }
+    let json = detail_of(10);
+    assert_eq!(json["earlier_successes"].as_array().map(Vec::len), Some(2));
     let host = &json["host"];
     assert_eq!(host["windows"]["1m"]["masked_ratio"], Json::Null);
     assert_eq!(host["windows"]["5m"]["masked_ratio"], 0.25);

@@ -167,6 +167,7 @@ fn leaf(not_after: Wall) -> CertificateFacts {
         is_ca: false,
         self_issued: false,
         signature_algorithm: "ecdsa-with-SHA256".into(),
+        key: "EC P-256".into(),
         fingerprint: "ab".into(),
         needed: true,
     }

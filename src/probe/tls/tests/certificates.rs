@@ -345,6 +345,48 @@ async fn superfluous_certificates_are_no_failure_and_are_marked() {
 }
 
 #[tokio::test]
+async fn of_two_certificates_of_an_intermediate_the_one_that_is_valid_counts() {
+    let world = world();
+    let leaf = world.middle.issue(good()).unwrap();
+    let ended = world
+        .root
+        .cross_sign("Test Intermediate", &world.middle, |params| {
+            let now = std::time::SystemTime::now();
+            certs::set_validity(params, now - 90 * DAY, now - DAY);
+        });
+    let chain = vec![leaf.der.clone(), ended.unwrap(), world.middle.der().clone()];
+    let facts = world
+        .facts(Server::presenting(&leaf, chain.clone()), "a.test")
+        .await;
+    let needed: Vec<bool> = facts.chain.iter().map(|certificate| certificate.needed).collect();
+    assert_eq!(needed, [true, false, true]);
+    // Alone, the ended one is what is wrong.
+    let faults = world.faults(Server::presenting(&leaf, chain[..2].to_vec())).await;
+    assert_eq!(faults, [(Kind::Expired, Some(1))]);
+}
+
+#[tokio::test]
+async fn a_root_that_is_also_cross_signed_by_one_that_has_ended() {
+    // The old root and its cross-signature of the new one have ended; clients that have the new root do not care.
+    let world = world();
+    let old = Authority::new("Old Root").unwrap();
+    let cross = old.cross_sign("Test Root", &world.root, |params| {
+        let now = std::time::SystemTime::now();
+        certs::set_validity(params, now - 900 * DAY, now - DAY);
+    });
+    let leaf = world.middle.issue(good()).unwrap();
+    let chain = vec![
+        leaf.der.clone(),
+        world.middle.der().clone(),
+        cross.unwrap(),
+        old.der().clone(),
+    ];
+    let facts = world.facts(Server::presenting(&leaf, chain), "a.test").await;
+    let needed: Vec<bool> = facts.chain.iter().map(|certificate| certificate.needed).collect();
+    assert_eq!(needed, [true, true, false, false]);
+}
+
+#[tokio::test]
 async fn roles_and_purposes() {
     let world = world();
     let as_ca = CertSpec {

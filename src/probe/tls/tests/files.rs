@@ -87,6 +87,31 @@ async fn changed_files_are_loaded_again() {
 }
 
 #[tokio::test]
+async fn revocation_lists_are_loaded_again_when_they_change() {
+    let dir = TestDir::new();
+    let root = Authority::new("Root").unwrap();
+    let issued = root.issue(CertSpec::named(["a.test"])).unwrap();
+    let address = Server::of(&issued).start().await;
+    let settings = TlsSettings {
+        crl: [dir.write("root.crl", &root.revocation_list(&[]).unwrap())].into(),
+        ..trusting(&dir.write("ca.pem", root.pem()))
+    };
+    let clients = TlsClients::new();
+    let (_, facts) = shake(&clients, address, &settings, "a.test").await.unwrap();
+    assert_eq!(facts.revocation[0].standing, Standing::Good);
+    // The chain is remembered as good by now, which the new list takes back.
+    dir.write("root.crl", &root.revocation_list(&[&issued]).unwrap());
+    clients.look_at_files_again();
+    let failed = failure(shake(&clients, address, &settings, "a.test").await);
+    assert_eq!(failed.facts.faults[0].kind, CertificateFaultKind::Revoked);
+
+    dir.write("root.crl", "no list");
+    clients.look_at_files_again();
+    let said = credentials(shake(&clients, address, &settings, "a.test").await);
+    assert!(said.contains("root.crl"), "{said}");
+}
+
+#[tokio::test]
 async fn equal_settings_share_one_client_side_and_their_number_is_bounded() {
     let dir = TestDir::new();
     let root = Authority::new("Root").unwrap();
