@@ -80,8 +80,10 @@ pub enum Command {
 /// The options are the keys of the configuration. It has no `Debug`: headers, data and proxies may hold secrets.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// What to ask: https://host/path, http://…, tcp://host:port, tls://host:port, dns://resolver/name?type=A; a bare
-    /// host or host:port is understood and said out loud.
+    /// What to ask: https://host/path, http://…, tcp://host:port, tls://host:port, dns://resolver/name?type=A,
+    /// icmp://host, grpc://host:port/service (grpcs:// with TLS), ws://… and wss://…, or a service: smtp, pop3, imap,
+    /// ftp, redis, postgres, mysql, memcached, amqp, nats, ssh (as in postgres://host); a bare host or host:port is
+    /// understood and said out loud.
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
     /// How the diagnosis is printed; json is one object a line.
@@ -154,6 +156,9 @@ pub struct ConnectionArgs {
     /// PEM file with the client certificate's key.
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub client_key: Option<PathBuf>,
+    /// Go over to TLS within the conversation (smtp://, pop3://, imap://, ftp://, postgres://, mysql://).
+    #[arg(long)]
+    pub starttls: bool,
     /// Name for SNI and for the certificate, instead of the target's host.
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,

@@ -60,6 +60,7 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
         anchors: args.connection.anchors.clone(),
         ipv4: args.connection.ipv4,
         ipv6: args.connection.ipv6,
+        starttls: args.connection.starttls,
         http_version: args.request.http.map(|version| match version {
             HttpVersionArg::Http1 => "1.1".to_owned(),
             HttpVersionArg::Http2 => "2".to_owned(),

@@ -9,7 +9,7 @@ use crate::model::similar;
 const STAND_IN: char = '*';
 
 /// Keys whose values, however deep, may hold secrets.
-const SECRET_KEYS: [&str; 10] = [
+const SECRET_KEYS: [&str; 11] = [
     "password",
     "bearer",
     "client_secret",
@@ -20,6 +20,7 @@ const SECRET_KEYS: [&str; 10] = [
     "oauth2",
     "basic",
     "token",
+    "send",
 ];
 
 /// Parts of names that people give to secret things.
@@ -321,6 +322,7 @@ mod tests {
             "oauth2",
             "password",
             "proxy",
+            "send",
         ];
         assert_eq!(secret, meant);
     }

@@ -1,5 +1,7 @@
 //! The way back: from the plan to the raw types, for `dump` and for the defaults that the reference shows.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -139,6 +141,10 @@ fn dependency(one: &Dependency) -> RawDependency {
     };
     match &one.probe {
         Probe::Http(probe) => http(probe, one, raw),
+        Probe::Icmp(probe) => services::icmp(probe, raw),
+        Probe::Grpc(probe) => services::grpc(probe, one, raw),
+        Probe::WebSocket(probe) => services::websocket(probe, one, raw),
+        Probe::Dialogue(probe) => services::dialogue(probe, one, raw),
         Probe::Tcp(tcp) => RawDependency {
             proxy: Some(proxy(tcp.proxy.as_ref())),
             resolve: Some(resolve(&tcp.resolve)),

@@ -68,6 +68,8 @@ pub struct TargetOptions {
     pub expect_latency: Option<Duration>,
     /// As `expect.cert.days_left`.
     pub expect_cert_days: Option<u32>,
+    /// Go over to TLS where the service's conversation can.
+    pub starttls: bool,
     /// Every second look.
     pub deep: bool,
 }
@@ -255,13 +257,27 @@ fn scheme_for(text: &str) -> &'static str {
 }
 
 fn name_of(url: &str) -> Option<String> {
-    match url_lint::parse(url).0? {
-        Target::Http { url, .. } => Some(url.to_string()),
-        Target::Tcp(endpoint) => Some(format!("tcp://{endpoint}")),
-        Target::Tls(endpoint) => Some(format!("tls://{endpoint}")),
+    let target = url_lint::parse(url).0?;
+    match target {
+        Target::Http { ref url, .. } => Some(url.to_string()),
+        Target::Tcp(ref endpoint) => Some(format!("tcp://{endpoint}")),
+        Target::Tls(ref endpoint) => Some(format!("tls://{endpoint}")),
         Target::Dns {
-            server, name, record, ..
+            ref server,
+            ref name,
+            record,
+            ..
         } => Some(format!("dns://{server}/{name}?type={record}")),
+        Target::WebSocket { ref url, .. } => {
+            let shown = url.to_string();
+            Some(format!("ws{}", shown.strip_prefix("http").unwrap_or(&shown)))
+        }
+        Target::Grpc { ref url, ref service } => {
+            Some(format!("{}://{}/{service}", target.scheme(), url.endpoint))
+        }
+        Target::Icmp(ref endpoint) | Target::Service { ref endpoint, .. } => {
+            Some(format!("{}://{endpoint}", target.scheme()))
+        }
     }
 }
 
@@ -469,6 +485,7 @@ fn own(options: &TargetOptions, place: &Place, report: &mut Report) -> RawDepend
         body: options.body.clone().map(SecretText::Inline),
         auth: auth(options, place, report),
         expect: (expect != RawExpect::default()).then_some(expect),
+        starttls: options.starttls.then_some(true),
         ..RawDependency::default()
     }
 }
@@ -614,7 +631,7 @@ mod tests {
             http_version: Some("3".into()),
             ..TargetOptions::default()
         };
-        let wrong = plan(&["https://me:hunter2@None/?k=hunter2", "icmp://h"], &options)
+        let wrong = plan(&["https://me:hunter2@None/?k=hunter2", "icmp://h:7"], &options)
             .expect_err("is bad")
             .to_string();
         let mut lines: Vec<&str> = wrong.lines().collect();
@@ -629,8 +646,7 @@ mod tests {
                  `10.0.0.2`, `10.0.0.2:5353` or `[2001:db8::1]:53`",
                 "command line: --retries: too many; expected at most 19",
                 "command line: https://**********@None/?k=*******: a host that says that a value was missing: `none`",
-                "command line: icmp://h: this scheme is known, and not supported by this version: `icmp`; expected \
-                 `https://`, `http://`, `tcp://`, `tls://` or `dns://`",
+                "command line: icmp://h:7: ICMP has no ports; expected `icmp://host`",
             ]
         );
     }

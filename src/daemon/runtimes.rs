@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::model::dependency::{Dependency, Probe, Scheme};
+use crate::model::dependency::Dependency;
 use crate::model::plan::Plan;
 
 /// CPU time of one operation, from the benchmark, rounded up: a plain one, and one with a TLS handshake.
@@ -25,12 +25,7 @@ pub fn workers(plan: &Plan) -> usize {
 
 /// The share of a core that a dependency asks for.
 fn load(dependency: &Dependency) -> f64 {
-    let tls = match &dependency.probe {
-        Probe::Http(http) => http.url.scheme == Scheme::Https,
-        Probe::Tls(_) => true,
-        Probe::Tcp(_) | Probe::Dns(_) => false,
-    };
-    let cost = if tls && !dependency.keepalive.reuse {
+    let cost = if dependency.probe.speaks_tls() && !dependency.keepalive.reuse {
         TLS_COST
     } else {
         PLAIN_COST

@@ -134,6 +134,20 @@ impl Connection {
         Ok(std::mem::replace(&mut self.ahead, rest))
     }
 
+    /// Reads up to and with the end of a line.
+    pub async fn read_line(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(end) = find(&self.ahead, b"\n") {
+                let rest = self.ahead.split_off(end + 1);
+                return Ok(std::mem::replace(&mut self.ahead, rest));
+            }
+            if self.ahead.len() > HEAD_LIMIT {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.read_more().await?;
+        }
+    }
+
     async fn read_more(&mut self) -> io::Result<()> {
         if self.transport.read_buf(&mut self.ahead).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -8,6 +8,7 @@ mod server;
 
 pub mod certs;
 pub mod dns;
+pub mod grpc;
 pub mod h2;
 pub mod http;
 pub mod proxy;

@@ -20,6 +20,10 @@ pub enum Step {
     ReadHead,
     /// Reads exactly that many bytes.
     ReadBytes(usize),
+    /// Reads a line, and counts a request.
+    ReadLine,
+    /// Goes over to TLS, as STARTTLS does: the scripts must have been given it by [`Scripts::with_starttls`].
+    StartTls,
     Write(Vec<u8>),
     /// Writes one byte at a time, with that much time between two.
     WriteSlowly {
@@ -50,6 +54,7 @@ pub struct Scripts {
     scripts: Vec<Vec<Step>>,
     cycle: bool,
     tls: Option<ServerTls>,
+    starttls: Option<ServerTls>,
 }
 
 impl Scripts {
@@ -64,6 +69,7 @@ impl Scripts {
             scripts,
             cycle: false,
             tls: None,
+            starttls: None,
         }
     }
 
@@ -79,6 +85,13 @@ impl Scripts {
     #[must_use]
     pub fn over_tls(mut self, tls: ServerTls) -> Scripts {
         self.tls = Some(tls);
+        self
+    }
+
+    /// What [`Step::StartTls`] goes over to.
+    #[must_use]
+    pub fn with_starttls(mut self, tls: ServerTls) -> Scripts {
+        self.starttls = Some(tls);
         self
     }
 
@@ -115,6 +128,16 @@ async fn run(accepted: Accepted, scripts: Arc<Scripts>) {
                 accepted.counts.request(&head);
             }),
             Step::ReadBytes(count) => connection.read_bytes(*count).await.map(drop),
+            Step::ReadLine => connection.read_line().await.map(|line| {
+                accepted.counts.request(&line);
+            }),
+            Step::StartTls => match over_to_tls(connection, &scripts).await {
+                Some(secured) => {
+                    connection = secured;
+                    Ok(())
+                }
+                None => return,
+            },
             Step::Write(bytes) => connection.write(bytes).await,
             Step::WriteSlowly { bytes, gap } => write_slowly(&mut connection, bytes, *gap).await,
             Step::Wait(wait) => {
@@ -134,6 +157,18 @@ async fn run(accepted: Accepted, scripts: Arc<Scripts>) {
         }
     }
     connection.drop_dead();
+}
+
+/// The connection inside TLS; `None` when the handshake failed, which a client's refusal is as well.
+async fn over_to_tls(connection: Connection, scripts: &Scripts) -> Option<Connection> {
+    let tls = scripts.starttls.as_ref()?;
+    match connection.into_parts() {
+        (Transport::Plain(stream), _) => {
+            let transport = Transport::accept(stream, Some(tls.acceptor())).await?;
+            Some(Connection::new(transport))
+        }
+        (Transport::Tls(_), _) => None,
+    }
 }
 
 async fn write_slowly(connection: &mut Connection, bytes: &[u8], gap: Duration) -> io::Result<()> {

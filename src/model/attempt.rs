@@ -9,6 +9,10 @@ use super::evidence::Evidence;
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
+pub use super::dialogue::{
+    DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
+};
+pub use super::http_trouble::{H2Frame, H2Trouble, HttpTrouble, RedirectTrouble};
 pub use super::tls::{
     CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
     TlsFacts,
@@ -90,6 +94,8 @@ pub struct Hop {
     pub resolution: Option<Box<Resolution>>,
     pub tls: Option<Box<TlsFacts>>,
     pub response: Option<Box<ResponseFacts>>,
+    /// Of a conversation: how far it came.
+    pub dialogue: Option<Box<DialogueFacts>>,
     /// The first bytes that the peer sent, kept only when the hop failed before a response was understood.
     pub first_bytes: Box<[u8]>,
     /// Why this hop failed, when the attempt went on to another address.
@@ -114,6 +120,7 @@ impl Hop {
             resolution: None,
             tls: None,
             response: None,
+            dialogue: None,
             first_bytes: Box::default(),
             stop: None,
         }
@@ -196,6 +203,10 @@ pub enum Trouble {
     Credentials(Box<str>),
     /// The token endpoint did not give a token.
     Token(TokenTrouble),
+    Icmp(IcmpTrouble),
+    Grpc(GrpcTrouble),
+    WebSocket(WebSocketTrouble),
+    Dialogue(DialogueTrouble),
     /// A bug of ours, caught.
     Panicked(Box<str>),
     Abandoned,
@@ -268,53 +279,6 @@ pub enum ProxyTrouble {
     Status(u16),
     /// What came is not an HTTP answer.
     Malformed,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum HttpTrouble {
-    /// The status line or a header cannot be parsed.
-    Malformed,
-    /// The head is larger than we take.
-    HeadTooLarge,
-    /// The connection ended within the response's head, after some of it.
-    HeadTruncated,
-    /// The body is shorter than Content-Length.
-    ShortBody { expected: u64, got: u64 },
-    /// The chunked body did not come to its end.
-    ShortChunked,
-    /// The content coding did not decode.
-    Decoding(Box<str>),
-    /// HTTP/2 where HTTP/1 was spoken, or the reverse.
-    Version(Box<str>),
-    /// Another violation of the protocol.
-    Protocol(Box<str>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct H2Trouble {
-    pub frame: H2Frame,
-    /// RFC 9113, section 7.
-    pub reason: u32,
-    /// Whether the peer sent it (otherwise we did).
-    pub remote: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum H2Frame {
-    GoAway,
-    Reset,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum RedirectTrouble {
-    /// This URL was seen before in the same attempt.
-    Loop(Box<str>),
-    /// More than the limit.
-    TooMany(u8),
-    /// From https to http.
-    Downgrade(Box<str>),
-    /// `Location` is missing or not a URL.
-    Unusable(Box<str>),
 }
 
 /// The first expectation that did not hold. Text from the peer is sanitised and cut.

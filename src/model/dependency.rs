@@ -11,6 +11,10 @@ use std::time::Duration;
 use super::secret::{SecretRef, Text};
 
 pub use super::expect::{CertExpect, Expect, HeaderExpect, HeaderIs, JsonExpect, StatusSet};
+pub use super::probe::{
+    DialogueProbe, GrpcProbe, IcmpProbe, Probe, Security, Service, Step, Talk, TcpProbe, TlsProbe,
+    WebSocketProbe,
+};
 
 /// A dependency's place in the engine's table. It stays the same while the dependency stays in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,54 +61,12 @@ impl fmt::Display for HostKey {
 }
 
 fn write_host_port(f: &mut fmt::Formatter<'_>, name: &str, port: u16) -> fmt::Result {
-    if name.contains(':') {
-        write!(f, "[{name}]:{port}")
-    } else {
-        write!(f, "{name}:{port}")
-    }
-}
-
-/// How a dependency is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Probe {
-    Http(Box<HttpProbe>),
-    /// A TCP handshake and nothing more.
-    Tcp(TcpProbe),
-    /// A TCP and a TLS handshake.
-    Tls(TlsProbe),
-    Dns(DnsProbe),
-}
-
-impl Probe {
-    /// The host and port that are meant, before any proxy.
-    pub fn endpoint(&self) -> &Endpoint {
-        match self {
-            Probe::Http(http) => &http.url.endpoint,
-            Probe::Tcp(tcp) => &tcp.endpoint,
-            Probe::Tls(tls) => &tls.endpoint,
-            Probe::Dns(dns) => &dns.server,
-        }
-    }
-
-    /// The target as a URL without secrets.
-    pub fn target(&self) -> String {
-        match self {
-            Probe::Http(http) => http.url.to_string(),
-            Probe::Tcp(tcp) => format!("tcp://{}", tcp.endpoint),
-            Probe::Tls(tls) => format!("tls://{}", tls.endpoint),
-            Probe::Dns(dns) => format!("dns://{}/{}?type={}", dns.server, dns.name, dns.record),
-        }
-    }
-
-    /// Whether a request that may have been carried out can be sent again (RFC 9110, section 9.2.2).
-    pub fn is_idempotent(&self) -> bool {
-        match self {
-            Probe::Http(http) => matches!(
-                &*http.method,
-                "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE"
-            ),
-            Probe::Tcp(_) | Probe::Tls(_) | Probe::Dns(_) => true,
-        }
+    // What has no ports (ICMP) has port 0.
+    match (name.contains(':'), port) {
+        (true, 0) => write!(f, "[{name}]"),
+        (false, 0) => f.write_str(name),
+        (true, port) => write!(f, "[{name}]:{port}"),
+        (false, port) => write!(f, "{name}:{port}"),
     }
 }
 
@@ -347,23 +309,6 @@ impl Family {
             Family::Ipv6 => address.is_ipv6(),
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TcpProbe {
-    pub endpoint: Endpoint,
-    pub resolve: ResolveSettings,
-    pub proxy: Option<Proxy>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TlsProbe {
-    pub endpoint: Endpoint,
-    pub resolve: ResolveSettings,
-    pub tls: TlsSettings,
-    pub proxy: Option<Proxy>,
-    /// What the certificates must be.
-    pub cert: Option<Arc<CertExpect>>,
 }
 
 /// A question to one DNS server.

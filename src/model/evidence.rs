@@ -42,7 +42,8 @@ value_from! {
     Duration => |v| Value::Duration(v);
     Wall => |v| Value::Time(v);
     IpAddr => |v| Value::Text(v.to_string().into());
-    SocketAddr => |v| Value::Text(v.to_string().into());
+    // What has no ports (ICMP) has port 0.
+    SocketAddr => |v| Value::Text(if v.port() == 0 { v.ip().to_string() } else { v.to_string() }.into());
 }
 
 impl<T: Into<Value>> From<Vec<T>> for Value {

@@ -176,6 +176,7 @@ async fn fetch(
         }),
         only: None,
         reuse: false,
+        tunnelled: false,
     };
     let answer = ask(run, &request).await?;
     read_token(run, answer, secret).await

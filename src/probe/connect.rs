@@ -100,15 +100,16 @@ async fn late_alert(run: &mut Run<'_>, hop: HopIndex, io: &mut Io) -> Option<Hal
     Some(halt_by(Phase::Tls, hop, trouble, &err))
 }
 
-struct To<'a> {
-    endpoint: &'a Endpoint,
-    resolve: &'a ResolveSettings,
-    proxy: Option<&'a Proxy>,
-    tls: &'a TlsSettings,
+/// What a connection is made to.
+pub(crate) struct To<'a> {
+    pub endpoint: &'a Endpoint,
+    pub resolve: &'a ResolveSettings,
+    pub proxy: Option<&'a Proxy>,
+    pub tls: &'a TlsSettings,
 }
 
 /// Connects to the target, through the proxy if there is one.
-async fn reach(run: &mut Run<'_>, to: &To<'_>) -> Result<(Io, HopIndex), Halt> {
+pub(crate) async fn reach(run: &mut Run<'_>, to: &To<'_>) -> Result<(Io, HopIndex), Halt> {
     let shown: std::sync::Arc<str> = run.order.dependency.probe.target().into();
     if let Some(proxy) = to.proxy {
         let through = Through {

@@ -7,9 +7,12 @@ mod auth;
 mod budget;
 mod confirm;
 mod connect;
+mod dialogue;
 mod dns;
 mod expect;
+mod grpc;
 mod http;
+mod icmp;
 mod pool;
 mod proxy;
 mod resolve;
@@ -22,26 +25,32 @@ mod tcp_info;
 mod tests;
 mod tls;
 mod vantage;
+mod websocket;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
-use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
-use crate::model::dependency::Probe;
+use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble, Unexpected};
+use crate::model::dependency::{CertExpect, Expect, Probe};
 use crate::model::evidence::Evidence;
 use crate::model::order::{AttemptOrder, ConfirmationOrder};
+use crate::model::phase::Phase;
 use crate::model::vantage::{VantageFacts, VantageOrder};
 use crate::net::sanitize::foreign_text;
 use crate::net::secret::Secrets;
+use crate::net::wall;
 
 use auth::Tokens;
+use dialogue::PatternCache;
 use http::prepared::PreparedCache;
 use pool::Pool;
 use resolve::Resolver;
-use run::{Halt, Run};
+use run::{Halt, Run, halt};
 use tls::TlsClients;
 
 /// Makes attempts and second looks. Cheap to clone; the clones share everything.
@@ -57,6 +66,7 @@ pub(crate) struct World {
     prepared: PreparedCache,
     tokens: Tokens,
     known: vantage::Known,
+    patterns: PatternCache,
 }
 
 impl Default for Prober {
@@ -75,6 +85,7 @@ impl Prober {
             prepared: PreparedCache::default(),
             tokens: Tokens::default(),
             known: vantage::Known::default(),
+            patterns: PatternCache::default(),
         }))
     }
 
@@ -107,6 +118,7 @@ impl Prober {
     pub fn forget(&self, dependency: &str) {
         self.0.pool.forget(dependency);
         self.0.prepared.forget(dependency);
+        self.0.patterns.forget(dependency);
     }
 
     /// How many connections are kept.
@@ -140,12 +152,44 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
 }
 
 async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
-    match &run.order.dependency.probe {
-        Probe::Http(probe) => http::attempt(run, probe).await,
-        Probe::Tcp(probe) => connect::tcp(run, probe).await,
-        Probe::Tls(probe) => connect::tls(run, probe).await,
+    let of_http = |expect: &'_ Expect| (expect.latency, expect.cert.clone());
+    let (result, (latency, cert)) = match &run.order.dependency.probe {
+        Probe::Icmp(probe) => (icmp::attempt(run, probe).await, (probe.latency, None)),
+        Probe::Grpc(probe) => (grpc::attempt(run, probe).await, of_http(&probe.http.expect)),
+        Probe::WebSocket(probe) => (websocket::attempt(run, probe).await, of_http(&probe.http.expect)),
+        Probe::Dialogue(probe) => (
+            dialogue::attempt(run, probe).await,
+            (probe.latency, probe.cert.clone()),
+        ),
+        Probe::Http(probe) => return http::attempt(run, probe).await,
+        Probe::Tcp(probe) => return connect::tcp(run, probe).await,
+        Probe::Tls(probe) => return connect::tls(run, probe).await,
         // Made by its own room, before this is called.
-        Probe::Dns(_) => Ok(()),
+        Probe::Dns(_) => return Ok(()),
+    };
+    result?;
+    verify(run, latency, cert.as_deref())
+}
+
+/// Holds what an answered probe took and showed against what the user expects.
+fn verify(run: &mut Run<'_>, latency: Option<Duration>, cert: Option<&CertExpect>) -> Result<(), Halt> {
+    if latency.is_none() && cert.is_none() {
+        return Ok(());
+    }
+    let (began, got) = (Instant::now(), run.elapsed());
+    let hop = run.hops.len().saturating_sub(1);
+    let chain = run.hop(hop).tls.as_ref().map(|tls| &tls.chain);
+    let unexpected = cert
+        .zip(chain)
+        .and_then(|(wanted, chain)| expect::certificates(wanted, chain, wall::now()))
+        .or_else(|| {
+            let limit = latency.filter(|limit| got > *limit)?;
+            Some(Unexpected::Latency { got, limit })
+        });
+    run.spent(hop, Phase::Verify, began);
+    match unexpected {
+        Some(unexpected) => Err(halt(Phase::Verify, hop, Trouble::Unexpected(unexpected))),
+        None => Ok(()),
     }
 }
 

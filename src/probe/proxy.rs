@@ -221,7 +221,7 @@ fn parse_head(head: &[u8]) -> Option<(u16, HeaderMap)> {
     (100..1000).contains(&status).then_some((status, headers))
 }
 
-fn io_trouble(err: &io::Error) -> Trouble {
+pub(crate) fn io_trouble(err: &io::Error) -> Trouble {
     if let Some(trouble) = trouble_after_handshake(err) {
         return trouble;
     }

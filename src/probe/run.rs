@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::attempt::{Attempt, Hop, Outcome, Role, StaleConnection, Stop, Trouble};
-use crate::model::dependency::{HttpUrl, Probe, Timeouts};
+use crate::model::dependency::{HttpUrl, Timeouts};
 use crate::model::order::AttemptOrder;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
@@ -69,10 +69,8 @@ impl<'a> Run<'a> {
 
     /// Whether that URL has the origin of the dependency's own.
     pub fn is_home(&self, url: &HttpUrl) -> bool {
-        match &self.order.dependency.probe {
-            Probe::Http(http) => http.url.scheme == url.scheme && http.url.endpoint == url.endpoint,
-            _ => false,
-        }
+        let http = self.order.dependency.probe.http();
+        http.is_some_and(|http| http.url.scheme == url.scheme && http.url.endpoint == url.endpoint)
     }
 
     /// Keeps the connection, unless its dependency may have been removed or changed meanwhile.

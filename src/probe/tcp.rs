@@ -61,7 +61,11 @@ pub(crate) async fn dial(run: &mut Run<'_>, dial: Dial<'_>) -> Result<(Arc<Wire>
     Err(halt(Phase::Connect, hop, Trouble::NoAddress))
 }
 
-async fn resolve(run: &mut Run<'_>, hop: HopIndex, dial: &Dial<'_>) -> Result<Vec<SocketAddr>, Halt> {
+pub(crate) async fn resolve(
+    run: &mut Run<'_>,
+    hop: HopIndex,
+    dial: &Dial<'_>,
+) -> Result<Vec<SocketAddr>, Halt> {
     let began = Instant::now();
     let deadline = run.end.phase(began, run.timeouts().resolve);
     let resolver = &run.world.resolver;
@@ -106,7 +110,7 @@ async fn resolve(run: &mut Run<'_>, hop: HopIndex, dial: &Dial<'_>) -> Result<Ve
 }
 
 /// The part of the connect budget that the next of `left` addresses may use.
-fn share(whole: Deadline, left: usize) -> Deadline {
+pub(crate) fn share(whole: Deadline, left: usize) -> Deadline {
     if left <= 1 {
         return whole;
     }

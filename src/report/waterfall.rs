@@ -123,7 +123,7 @@ pub fn connection(hop: &Hop) -> Vec<String> {
         parts.push(version.to_owned());
     }
     if let Some(address) = hop.address {
-        parts.push(address.to_string());
+        parts.push(super::words::address(address));
     }
     if hop.role != crate::model::attempt::Role::Target {
         parts.push(hop.role.id().replace('_', " "));

@@ -8,6 +8,16 @@ use crate::model::phase::Phase;
 
 use super::units::{count, duration};
 
+mod services;
+
+/// An address and its port, where it has one: ICMP has none, and there it is 0.
+pub fn address(address: std::net::SocketAddr) -> String {
+    match address.port() {
+        0 => address.ip().to_string(),
+        _ => address.to_string(),
+    }
+}
+
 /// Why the engine did or did not ask again, as a clause.
 pub fn retry_reason(decision: &RetryDecision) -> String {
     match decision {
@@ -70,6 +80,10 @@ pub fn trouble(trouble: &Trouble) -> String {
             None => format!("the token endpoint answered {status}"),
         },
         Trouble::Token(TokenTrouble::Malformed) => "the token endpoint's answer has no token".to_owned(),
+        Trouble::Icmp(trouble) => services::icmp(trouble),
+        Trouble::Grpc(trouble) => services::grpc(trouble),
+        Trouble::WebSocket(trouble) => services::websocket(trouble),
+        Trouble::Dialogue(trouble) => services::dialogue(trouble),
         Trouble::Panicked(text) => format!("a bug in whyd: {text}"),
         Trouble::Abandoned => "the probe was interrupted".to_owned(),
         Trouble::Other(text) => text.to_string(),

@@ -403,7 +403,7 @@ fn targets_that_cannot_be_meant_are_usage_errors_with_a_hint() {
         ("http://${HOST}/", "not expanded"),
         ("http://a b/", "%20"),
         ("tcp://localhost", "port is missing"),
-        ("icmp://127.0.0.1", "not supported"),
+        ("icmp://127.0.0.1:7", "no ports"),
         ("", "empty"),
     ];
     for (target, hint) in mistakes {

@@ -9,10 +9,13 @@ mod binary;
 mod identity;
 
 mod address;
+mod dialogue;
 mod dns;
+mod grpc;
 mod h2;
 mod healthy;
 mod http;
+mod icmp;
 mod keepalive;
 mod oauth;
 mod ours;
@@ -20,3 +23,4 @@ mod proxy;
 mod tcp;
 mod tls;
 mod tls_certs;
+mod websocket;

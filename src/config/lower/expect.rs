@@ -126,7 +126,7 @@ fn header_is(context: &mut Context<'_>, setting: &HeaderSetting, place: &Place) 
     }
 }
 
-fn check_regex(context: &mut Context<'_>, text: &str, place: &Place) {
+pub fn check_regex(context: &mut Context<'_>, text: &str, place: &Place) {
     if let Err(error) = regex::Regex::new(text) {
         // The crate's message draws the pattern first and says what is wrong in its last line.
         let shown = error.to_string();

@@ -100,7 +100,7 @@ fn method(context: &mut Context<'_>, raw: &RawDependency, place: &Place) -> Arc<
 }
 
 /// RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
+pub fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()
@@ -164,7 +164,7 @@ fn check_header_value(context: &mut Context<'_>, value: &str, place: &Place) {
 }
 
 /// A text is secret when its name says so, when it comes from a file, or when the environment had a part in it.
-fn text_of(context: &mut Context<'_>, text: &SecretText, place: &Place, secret_name: bool) -> Text {
+pub fn text_of(context: &mut Context<'_>, text: &SecretText, place: &Place, secret_name: bool) -> Text {
     match text {
         SecretText::Inline(text) if secret_name || context.report.is_expanded(place) => {
             Text::Secret(SecretRef::Inline(Secret::new(text.as_str())))
@@ -174,7 +174,12 @@ fn text_of(context: &mut Context<'_>, text: &SecretText, place: &Place, secret_n
     }
 }
 
-fn auth(context: &mut Context<'_>, raw: &RawDependency, place: &Place, user_info: Option<UserInfo>) -> Auth {
+pub fn auth(
+    context: &mut Context<'_>,
+    raw: &RawDependency,
+    place: &Place,
+    user_info: Option<UserInfo>,
+) -> Auth {
     let at = place.key("auth");
     match (&raw.auth, user_info) {
         (None, None) => Auth::None,

@@ -1,5 +1,6 @@
 //! From the raw types to the plan: fills in defaults, checks what one type alone cannot, notes everything wrong.
 
+mod applies;
 mod budgets;
 mod expect;
 mod graph;
@@ -10,6 +11,7 @@ mod listen;
 mod network;
 mod otlp;
 mod secret;
+mod services;
 mod vantage;
 
 use std::collections::HashMap;
@@ -23,7 +25,7 @@ use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawV
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
 use crate::model::dependency::{
-    Confirm, Dependency, DnsProbe, HostKey, HttpUrl, Keepalive, Probe, Scheme, TcpProbe, TlsProbe,
+    Confirm, Dependency, DnsProbe, HostKey, Keepalive, Probe, Security, TcpProbe, TlsProbe,
 };
 use crate::model::plan::{Limits, Plan};
 use layers::Layers;
@@ -204,12 +206,7 @@ fn lower_dependency(
     let breaker = budgets::breaker(context, layers);
     let probe = probe?;
     let endpoint = probe.endpoint();
-    let proxy = match &probe {
-        Probe::Http(http) => http.proxy.as_ref(),
-        Probe::Tcp(tcp) => tcp.proxy.as_ref(),
-        Probe::Tls(tls) => tls.proxy.as_ref(),
-        Probe::Dns(_) => None,
-    };
+    let proxy = probe.proxy();
     let host = HostKey {
         name: endpoint.host.clone(),
         port: endpoint.port,
@@ -289,19 +286,22 @@ fn lower_probe(
         expect::lower(context, raw, layers.own_place);
         return None;
     };
-    check_applies(context, raw, layers, &target);
-    if let Target::Http {
-        url: HttpUrl { endpoint, .. },
-        ..
-    }
-    | Target::Tcp(endpoint)
-    | Target::Tls(endpoint) = &target
-    {
-        network::check_family(context, layers, endpoint);
+    applies::check(context, raw, layers, &target);
+    if !matches!(target, Target::Dns { .. }) {
+        network::check_family(context, layers, target.endpoint());
     }
     Some(match target {
         Target::Http { url, user_info } => {
             Probe::Http(Box::new(http::lower(context, raw, layers, (url, user_info))))
+        }
+        Target::Tcp(endpoint) if raw.dialogue.is_some() => {
+            services::steps(context, raw, layers, (endpoint, Security::None))
+        }
+        Target::Tls(endpoint) if raw.dialogue.is_some() => {
+            services::steps(context, raw, layers, (endpoint, Security::Implicit))
+        }
+        Target::Icmp(_) | Target::Grpc { .. } | Target::WebSocket { .. } | Target::Service { .. } => {
+            services::lower(context, raw, layers, target)?
         }
         Target::Tcp(endpoint) => Probe::Tcp(TcpProbe {
             proxy: network::proxy(
@@ -353,68 +353,6 @@ fn discover(context: &mut Context<'_>, layers: &Layers<'_>) -> bool {
         context.report.warning(&place, NOT_IN_THIS_VERSION);
     }
     true
-}
-
-/// A key that a dependency gives itself and that has no meaning for its scheme is a mistake; an inherited one is not.
-fn check_applies(context: &mut Context<'_>, raw: &RawDependency, layers: &Layers<'_>, target: &Target) {
-    if context.from == Origin::CommandLine {
-        // One set of options serves all targets there.
-        return;
-    }
-    let own = layers.own;
-    let scheme = match target {
-        Target::Http { .. } => "http",
-        Target::Tcp(_) => "tcp",
-        Target::Tls(_) => "tls",
-        Target::Dns { .. } => "dns",
-    };
-    let only = |allowed: &[&str]| !allowed.contains(&scheme);
-    let expect = raw.expect.as_ref();
-    let http_expectation = expect.is_some_and(|e| {
-        e.status.is_some()
-            || e.headers.is_some()
-            || e.body_contains.is_some()
-            || e.body_regex.is_some()
-            || e.body_not_regex.is_some()
-            || e.json.is_some()
-            || e.latency.is_some()
-    });
-    let given = [
-        ("method", raw.method.is_some() && only(&["http"])),
-        ("body", raw.body.is_some() && only(&["http"])),
-        ("auth", raw.auth.is_some() && only(&["http"])),
-        ("headers", own.headers.is_some() && only(&["http"])),
-        ("keepalive", own.keepalive.is_some() && only(&["http"])),
-        ("redirects", own.redirects.is_some() && only(&["http"])),
-        ("http_version", own.http_version.is_some() && only(&["http"])),
-        ("max_body", own.max_body.is_some() && only(&["http"])),
-        ("user_agent", own.user_agent.is_some() && only(&["http"])),
-        ("tls", own.tls.is_some() && only(&["http", "tls"])),
-        ("proxy", own.proxy.is_some() && only(&["http", "tcp", "tls"])),
-        ("resolve", own.resolve.is_some() && only(&["http", "tcp", "tls"])),
-        ("expect", http_expectation && only(&["http"])),
-        (
-            "expect.cert",
-            expect.is_some_and(|e| e.cert.is_some()) && only(&["http", "tls"]),
-        ),
-        (
-            "expect.records",
-            expect.is_some_and(|e| e.records.is_some()) && only(&["dns"]),
-        ),
-    ];
-    if let Target::Http { url, .. } = target
-        && url.scheme == Scheme::Http
-        && expect.is_some_and(|e| e.cert.is_some())
-    {
-        let at = layers.own_place.dotted("expect.cert");
-        let finding = Finding::error(&at, "there are no certificates without TLS").at(Part::Key);
-        context.report.add(finding.expected("an https:// URL"));
-    }
-    for (key, _) in given.into_iter().filter(|(_, wrong)| *wrong) {
-        let at = layers.own_place.dotted(key);
-        let finding = Finding::error(&at, format!("this key is not for {scheme}:// URLs"));
-        context.report.add(finding.at(Part::Key));
-    }
 }
 
 fn lower_limits(raw: Option<&RawLimits>) -> Limits {

@@ -143,8 +143,11 @@ shared_section! {
         /// Its name, unique in the whole configuration.
         #[schemars(required)]
         name: Word,
-        /// What to ask: `https://host/path`, `http://…`, `tcp://host:port`, `tls://host:port`, or
-        /// `dns://server[:port]/name?type=A` (with `&transport=tcp` if wanted).
+        /// What to ask: `https://host/path`, `http://…`, `tcp://host:port`, `tls://host:port`,
+        /// `dns://server[:port]/name?type=A` (with `&transport=tcp` if wanted), `icmp://host`, `grpc://host:port/service`
+        /// (`grpcs://` with TLS; the service may be left out), `ws://…`, `wss://…`, or a service's: `smtp`, `smtps`,
+        /// `pop3`, `pop3s`, `imap`, `imaps`, `ftp`, `ftps`, `redis`, `rediss`, `postgres`, `mysql`, `memcached`, `amqp`,
+        /// `amqps`, `nats`, `ssh`.
         #[schemars(required)]
         url: String,
         /// Names of dependencies that this one needs.
@@ -159,6 +162,48 @@ shared_section! {
         auth: RawAuth,
         /// What the answer must be.
         expect: RawExpect,
+        /// What is said over `tcp://`, `tls://`, `ws://` or `wss://`, step by step.
+        dialogue: OneOrMany<RawStep>,
+        /// Whether the conversation of `smtp://`, `pop3://`, `imap://`, `ftp://`, `postgres://` or `mysql://` goes over to
+        /// TLS; the certificate is verified.
+        starttls: bool,
+        /// WebSocket.
+        websocket: RawWebSocket,
+        /// ICMP.
+        icmp: RawIcmp,
+    }
+}
+
+section! {
+    /// One step of a conversation: what is given of it is done in the order of the keys.
+    "Step" RawStep {
+        /// A regular expression that something the peer says must match (`^` and `$` stand for the ends of lines). What
+        /// does not match is passed over.
+        expect: String,
+        /// What is said. Over TCP a line end (CR LF) is added unless it ends with one.
+        send: SecretText,
+        /// Whether nothing is added to what is sent.
+        raw: bool,
+        /// Whether a TLS handshake follows.
+        starttls: bool,
+    }
+}
+
+section! {
+    /// WebSocket.
+    "WebSocket" RawWebSocket {
+        /// Subprotocols to offer, preferred first. The server must choose one of them.
+        subprotocols: OneOrMany<String>,
+        /// Whether a ping must be answered after the handshake.
+        ping: bool,
+    }
+}
+
+section! {
+    /// ICMP.
+    "Icmp" RawIcmp {
+        /// Echo requests sent at most; the first one that is answered is enough.
+        packets: Whole<1, 20>,
     }
 }
 
@@ -346,7 +391,7 @@ section! {
         body_not_regex: String,
         /// JSON paths (RFC 9535) that the body must have.
         json: OneOrMany<RawJsonExpect>,
-        /// The longest time to the end of the body.
+        /// The longest time to the end of the body; of other probes, to their end.
         latency: DurationText,
         /// What the peer's certificates must be, beyond valid.
         cert: RawCertExpect,
@@ -417,7 +462,7 @@ section! {
     /// either, we are offline, and nobody gets a verdict.
     "Vantage" RawVantage {
         /// URLs of servers that do not depend on each other or on what is watched, best three or more in different
-        /// networks: `tcp://host:port`, `https://host/`, `dns://server/name`. Whatever they answer, they answer.
+        /// networks: `tcp://host:port`, `https://host/`, `dns://server/name`, `icmp://host`. Whatever they answer, they answer.
         anchors: Vec<String>,
         /// How long they may take, and a verdict at most waits for them; up to 10s.
         timeout: DurationText,

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Lint, Parts};
 use crate::config::diagnostic::Severity;
-use crate::model::dependency::Endpoint;
+use crate::model::dependency::{Endpoint, Service};
 
 fn error(problem: &str, range: std::ops::Range<usize>) -> Lint {
     Lint::new(Severity::Error, problem, range)
@@ -25,13 +25,14 @@ pub fn read(parts: &Parts<'_>, lints: &mut Vec<Lint>) -> Option<Endpoint> {
         }
     };
     let default = match parts.scheme {
-        "http" => Some(80),
-        "https" | "tls" => Some(443),
+        "http" | "ws" => Some(80),
+        "https" | "tls" | "wss" | "grpcs" => Some(443),
         "dns" => Some(53),
-        _ => None,
+        "icmp" => Some(0),
+        other => Service::of_scheme(other).map(|(service, tls)| service.default_port(tls)),
     };
     let port_start = start + text.len() - port_text.map_or(0, str::len);
-    let port = port(port_text, default, port_start, lints);
+    let port = port((parts.scheme, port_text), default, port_start, lints);
     let host = if host_text.is_empty() {
         lints.push(error("the host is missing", start..start + text.len().max(1)));
         None
@@ -69,11 +70,20 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), Lint> {
     })
 }
 
-fn port(text: Option<&str>, default: Option<u16>, start: usize, lints: &mut Vec<Lint>) -> Option<u16> {
+fn port(
+    (scheme, text): (&str, Option<&str>),
+    default: Option<u16>,
+    start: usize,
+    lints: &mut Vec<Lint>,
+) -> Option<u16> {
     const EXPECTED: &str = "a port from 1 to 65535";
     let Some(text) = text else {
         if default.is_none() {
-            lints.push(error("the port is missing", start..start).expected("`tcp://host:port`"));
+            let form = match scheme {
+                "grpc" => "`grpc://host:port/service`",
+                _ => "`tcp://host:port`",
+            };
+            lints.push(error("the port is missing", start..start).expected(form));
         }
         return default;
     };
@@ -123,6 +133,10 @@ fn check_port_of_other(scheme: &str, port: u16, start: usize, lints: &mut Vec<Li
         ("http", 443 | 8443) => (
             format!("port {port} usually speaks TLS"),
             Some("did you mean `https://`?"),
+        ),
+        ("ws", 443 | 8443) => (
+            format!("port {port} usually speaks TLS"),
+            Some("did you mean `wss://`?"),
         ),
         ("https" | "tls", 80) => (
             "port 80 usually speaks plain HTTP".into(),

@@ -2,12 +2,13 @@
 
 mod host;
 mod placeholder;
+mod services;
 
 use std::ops::Range;
 
 use super::diagnostic::Severity;
 use super::suggest;
-use crate::model::dependency::{DnsTransport, Endpoint, HttpUrl, RecordType, Scheme};
+use crate::model::dependency::{DnsTransport, Endpoint, HttpUrl, RecordType, Scheme, Service};
 
 /// What a target's URL says.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,57 @@ pub enum Target {
         record: RecordType,
         transport: DnsTransport,
     },
+    /// The port is 0.
+    Icmp(Endpoint),
+    Grpc {
+        /// The URL of the health service's call: `https` stands for `grpcs`.
+        url: HttpUrl,
+        service: String,
+    },
+    WebSocket {
+        /// `http` stands for `ws`, `https` for `wss`.
+        url: HttpUrl,
+        user_info: Option<UserInfo>,
+    },
+    Service {
+        service: Service,
+        /// Whether TLS begins at once.
+        tls: bool,
+        endpoint: Endpoint,
+        /// Without its slash; `None` when there is none.
+        path: Option<String>,
+        user_info: Option<UserInfo>,
+    },
+}
+
+impl Target {
+    /// The scheme with which it is written.
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Target::Http { .. } => "http",
+            Target::Tcp(_) => "tcp",
+            Target::Tls(_) => "tls",
+            Target::Dns { .. } => "dns",
+            Target::Icmp(_) => "icmp",
+            Target::Grpc { url, .. } if url.scheme == Scheme::Https => "grpcs",
+            Target::Grpc { .. } => "grpc",
+            Target::WebSocket { url, .. } if url.scheme == Scheme::Https => "wss",
+            Target::WebSocket { .. } => "ws",
+            Target::Service { service, tls, .. } => service.scheme(*tls),
+        }
+    }
+
+    /// The host and port that are meant.
+    pub fn endpoint(&self) -> &Endpoint {
+        match self {
+            Target::Http { url, .. } | Target::Grpc { url, .. } | Target::WebSocket { url, .. } => {
+                &url.endpoint
+            }
+            Target::Tcp(endpoint) | Target::Tls(endpoint) | Target::Icmp(endpoint) => endpoint,
+            Target::Dns { server, .. } => server,
+            Target::Service { endpoint, .. } => endpoint,
+        }
+    }
 }
 
 /// The user's name and password of a URL, percent-decoded.
@@ -92,9 +144,15 @@ impl Lint {
 
 pub use host::is_port_of_other;
 
-const KNOWN: [&str; 5] = ["http", "https", "tcp", "tls", "dns"];
-const LATER: [&str; 5] = ["icmp", "grpc", "grpcs", "ws", "wss"];
-const SCHEMES: &str = "`https://`, `http://`, `tcp://`, `tls://` or `dns://`";
+const KNOWN: [&str; 10] = [
+    "http", "https", "tcp", "tls", "dns", "icmp", "grpc", "grpcs", "ws", "wss",
+];
+const SCHEMES: &str = "`https://`, `http://`, `tcp://`, `tls://`, `dns://`, `icmp://`, `grpc://`, `ws://`, or a service's \
+                       such as `postgres://`";
+
+fn is_known(scheme: &str) -> bool {
+    KNOWN.contains(&scheme) || Service::of_scheme(scheme).is_some()
+}
 
 /// Reads a URL. The target is there exactly when no lint is an error.
 pub fn parse(text: &str) -> (Option<Target>, Vec<Lint>) {
@@ -176,7 +234,7 @@ fn read(text: &str, lints: &mut Vec<Lint>) -> Option<Target> {
         return None;
     };
     let scheme = text[..separator].to_ascii_lowercase();
-    if !KNOWN.contains(&scheme.as_str()) {
+    if !is_known(&scheme) {
         unknown_scheme(&scheme, separator, lints);
         return None;
     }
@@ -190,13 +248,18 @@ fn read(text: &str, lints: &mut Vec<Lint>) -> Option<Target> {
         lints.push(lint.suggest(Some("remove it".into())));
     }
     let endpoint = host::read(&parts, lints);
-    if scheme != "http" && scheme != "https" && parts.user_info.is_some() {
-        lints.push(error(
-            "only http and https URLs have user info",
-            parts.user_info.clone().unwrap_or_default(),
-        ));
+    if matches!(scheme.as_str(), "tcp" | "tls" | "dns" | "icmp" | "grpc" | "grpcs")
+        && let Some(user_info) = &parts.user_info
+    {
+        lints.push(error("URLs of this scheme have no user info", user_info.clone()));
+    }
+    if let Some((service, tls)) = Service::of_scheme(&scheme) {
+        return services::service(&parts, (service, tls), endpoint?, lints);
     }
     match scheme.as_str() {
+        "icmp" => services::icmp(&parts, endpoint?, lints),
+        "grpc" | "grpcs" => services::grpc(&parts, endpoint?, lints),
+        "ws" | "wss" => read_http(&parts, endpoint?, lints).and_then(services::websocket),
         "http" | "https" => read_http(&parts, endpoint?, lints),
         "dns" => read_dns(&parts, endpoint?, lints),
         _ => {
@@ -242,16 +305,9 @@ fn missing_scheme(text: &str, lints: &mut Vec<Lint>) {
 }
 
 fn unknown_scheme(scheme: &str, length: usize, lints: &mut Vec<Lint>) {
-    if LATER.contains(&scheme) {
-        let problem = "this scheme is known, and not supported by this version";
-        lints.push(
-            Lint::new(Severity::Error, problem, 0..length)
-                .quote(scheme)
-                .expected(SCHEMES),
-        );
-        return;
-    }
-    let meant = suggest::nearest(scheme, KNOWN).map(|known| format!("did you mean `{known}://`?"));
+    let services = Service::ALL.iter().map(|service| service.scheme(false));
+    let meant = suggest::nearest(scheme, KNOWN.into_iter().chain(services))
+        .map(|known| format!("did you mean `{known}://`?"));
     lints.push(
         Lint::new(Severity::Error, "this scheme is not known", 0..length)
             .quote(scheme)
@@ -278,7 +334,7 @@ fn split<'a>(text: &'a str, scheme: &'a str, start: usize) -> Parts<'a> {
 }
 
 fn read_http(parts: &Parts<'_>, endpoint: Endpoint, lints: &mut Vec<Lint>) -> Option<Target> {
-    let scheme = if parts.scheme == "https" {
+    let scheme = if matches!(parts.scheme, "https" | "wss") {
         Scheme::Https
     } else {
         Scheme::Http

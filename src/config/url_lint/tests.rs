@@ -99,11 +99,49 @@ fn missing_and_unknown_schemes() {
         "this scheme is not known: `htps`; did you mean `https://`?"
     );
     assert_eq!(
-        one("icmp://h"),
-        "this scheme is known, and not supported by this version: `icmp`"
+        one("rediss//h"),
+        "the scheme is missing; did you mean `https://rediss//h`?"
+    );
+    assert_eq!(
+        one("postgre://h"),
+        "this scheme is not known: `postgre`; did you mean `postgres://`?"
     );
     assert_eq!(one("https://https://h/"), "the scheme is there twice");
     assert_eq!(one("me:hunter2@host/x"), "the scheme is missing");
+}
+
+#[test]
+fn services_have_their_ports_and_parts() {
+    let target = |text: &str| parse(text).0.expect(text);
+    for (text, port) in [
+        ("smtp://h", 25),
+        ("smtps://h", 465),
+        ("imap://h", 143),
+        ("rediss://h", 6379),
+        ("postgresql://h", 5432),
+        ("postgres://h:6543/app", 6543),
+        ("ssh://h", 22),
+        ("icmp://h", 0),
+        ("grpcs://h/x", 443),
+        ("ws://h/socket", 80),
+        ("wss://h/socket?k=v", 443),
+    ] {
+        assert_eq!(target(text).endpoint().port, port, "{text}");
+    }
+    let Target::Service {
+        path, user_info, tls, ..
+    } = target("postgres://me:p%40ss@[::1]/app%20db")
+    else {
+        panic!("a service")
+    };
+    let info = user_info.expect("is there");
+    assert_eq!((info.user.as_str(), info.password.as_str()), ("me", "p@ss"));
+    assert_eq!((path.as_deref(), tls), (Some("app db"), false));
+    let Target::Grpc { url, service } = target("grpcs://api:1/shop.Cart") else {
+        panic!("gRPC")
+    };
+    assert_eq!((url.scheme, &*service), (Scheme::Https, "shop.Cart"));
+    assert_eq!(&*url.path, "/grpc.health.v1.Health/Check");
 }
 
 #[test]

@@ -56,6 +56,14 @@ pub fn is_reset(errno: i32) -> bool {
     matches!(errno, ECONNRESET | EPIPE | ECONNABORTED | ENETRESET | ENOTCONN)
 }
 
+/// What an ICMP message that says "unreachable" becomes.
+pub fn is_unreachable(errno: i32) -> bool {
+    matches!(
+        errno,
+        ENETUNREACH | EHOSTUNREACH | EHOSTDOWN | ECONNREFUSED | ENETDOWN | EPROTO | EACCES
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

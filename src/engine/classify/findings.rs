@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::attempt::{AddressSource, Attempt, CertificateFacts, DnsReply, Hop, Resolution, TlsFacts};
 use crate::model::cause::FindingId;
-use crate::model::dependency::{Probe, Proxy, RecordType};
+use crate::model::dependency::RecordType;
 use crate::model::evidence::{Evidence, Value};
 use crate::model::failure::Finding;
 
@@ -201,12 +201,7 @@ fn expiring(host: &str, position: usize, certificate: &CertificateFacts, context
 }
 
 fn inherited_proxy(context: &Context<'_>) -> Option<Finding> {
-    let proxy: &Proxy = match &context.dependency.probe {
-        Probe::Http(http) => http.proxy.as_ref(),
-        Probe::Tcp(tcp) => tcp.proxy.as_ref(),
-        Probe::Tls(tls) => tls.proxy.as_ref(),
-        Probe::Dns(_) => None,
-    }?;
+    let proxy = context.dependency.probe.proxy()?;
     let from = proxy.inherited_from.as_deref()?;
     Some(Finding {
         id: FindingId::ProxyInherited,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::attempt::{Budget, Role, TlsFacts};
 use crate::model::cause::Cause;
+use crate::model::dependency::Probe;
 use crate::model::evidence::Value;
 use crate::model::phase::Phase;
 
@@ -297,7 +298,14 @@ fn http(found: &Found, scene: &Scene<'_>) -> Option<String> {
         ));
     }
     Some(match (found.cause, status) {
-        (Cause::HttpTlsPeer, _) => format!("use https:// for {peer}: this port speaks TLS"),
+        (Cause::HttpTlsPeer, _) => {
+            let scheme = match &scene.dependency().probe {
+                Probe::Grpc(_) => "grpcs",
+                Probe::WebSocket(_) => "wss",
+                _ => "https",
+            };
+            format!("use {scheme}:// for {peer}: this port speaks TLS")
+        }
         (Cause::Http429, _) => match found.evidence.get("retry_after") {
             Some(Value::Duration(wait)) => {
                 format!("ask {peer} less often: it wants {} between", seconds(*wait))

@@ -4,6 +4,7 @@ use crate::model::attempt::{
     H2Frame, H2Trouble, HttpTrouble, RedirectTrouble, TokenTrouble, Trouble, Unexpected,
 };
 use crate::model::cause::Cause;
+use crate::model::dependency::Probe;
 use crate::model::phase::Phase;
 
 use super::evidence;
@@ -59,7 +60,13 @@ fn broken(scene: &Scene<'_>, trouble: &HttpTrouble) -> Found {
                 Some(Cause::HttpTlsPeer) => Cause::HttpTlsPeer,
                 _ => Cause::HttpVersionMismatch,
             };
-            Found::observed(cause).with("reason", &**reason)
+            let found = Found::observed(cause).with("reason", &**reason);
+            // A server that refuses HTTP/2 in the clear in words of HTTP/1 may only want TLS.
+            if scene.is_plain_http() && matches!(scene.dependency().probe, Probe::Grpc(_)) {
+                found.or(&[Cause::HttpTlsPeer])
+            } else {
+                found
+            }
         }
         HttpTrouble::Protocol(reason) => {
             let cause = other_protocol(scene).unwrap_or(Cause::HttpProtocolError);
@@ -81,6 +88,7 @@ fn h2(scene: &Scene<'_>, trouble: &H2Trouble) -> Found {
     const HTTP_1_1_REQUIRED: u32 = 0xd;
     let answered_http1 = recognise(scene.first_bytes()) == Some(Spoken::Http1);
     let cause = match (trouble.frame, trouble.reason) {
+        _ if other_protocol(scene) == Some(Cause::HttpTlsPeer) => Cause::HttpTlsPeer,
         _ if answered_http1 => Cause::HttpVersionMismatch,
         (_, HTTP_1_1_REQUIRED) => Cause::HttpVersionMismatch,
         // We ended it, because the peer broke the protocol.
@@ -123,11 +131,16 @@ const PLAIN_TO_TLS: [&str; 4] = [
     "combination of host and port requires TLS", // Tomcat
 ];
 
-fn status(scene: &Scene<'_>, got: u16) -> Found {
+/// Whether a server says that it was asked in the clear on its TLS port.
+pub fn is_plain_to_tls(scene: &Scene<'_>, status: u16) -> bool {
     let response = scene.hop.and_then(|hop| hop.response.as_deref());
     let excerpt = response.and_then(|r| r.body_excerpt.as_deref()).unwrap_or("");
-    let to_tls_port = got == 400 && PLAIN_TO_TLS.iter().any(|words| excerpt.contains(words));
-    let found = if to_tls_port && scene.is_plain_http() {
+    status == 400 && scene.is_plain_http() && PLAIN_TO_TLS.iter().any(|words| excerpt.contains(words))
+}
+
+fn status(scene: &Scene<'_>, got: u16) -> Found {
+    let response = scene.hop.and_then(|hop| hop.response.as_deref());
+    let found = if is_plain_to_tls(scene, got) {
         Found::observed(Cause::HttpTlsPeer)
     } else if got == 407 {
         Found::observed(Cause::ProxyAuthRequired)

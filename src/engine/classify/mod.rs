@@ -6,12 +6,15 @@
 
 mod address;
 mod deadline;
+mod dialogue;
 mod errno;
 mod evidence;
 mod expect;
 mod findings;
 mod fix;
+mod grpc;
 mod http;
+mod icmp;
 mod names;
 mod ours;
 mod precedence;
@@ -23,6 +26,7 @@ mod second_look;
 mod stale;
 mod tls;
 mod transport;
+mod websocket;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,9 @@ use crate::model::attempt::CertificateFaultKind;
 use crate::model::cause::Cause;
 
 use super::scene::{Found, Scene};
-use super::{deadline, expect, http, ours, proxy, resolve, stale, tls, transport};
+use super::{
+    deadline, dialogue, expect, grpc, http, icmp, ours, proxy, resolve, stale, tls, transport, websocket,
+};
 
 /// One line of the table: a rule that says whether it explains a stop, and how.
 pub struct Rule {
@@ -19,14 +21,18 @@ const fn rule(name: &'static str, explain: fn(&Scene<'_>) -> Option<Found>) -> R
 
 /// What we did comes before what the network did, who stands in the way before who stands behind, the specific before the
 /// general, and an earlier phase before a later one.
-pub const PRECEDENCE: [Rule; 9] = [
+pub const PRECEDENCE: [Rule; 13] = [
     rule("our own doing", ours::explain),
     rule("the proxy", proxy::explain),
     rule("a stale connection", stale::explain),
     rule("time spread over phases", deadline::explain),
     rule("name resolution", resolve::explain),
+    rule("an echo", icmp::explain),
     rule("transport", transport::explain),
     rule("tls", tls::explain),
+    rule("a conversation", dialogue::explain),
+    rule("grpc", grpc::explain),
+    rule("websocket", websocket::explain),
     rule("http", http::explain),
     rule("an expectation", expect::explain),
 ];

@@ -37,12 +37,7 @@ impl<'a> Scene<'a> {
     }
 
     pub fn proxy(&self) -> Option<&'a Proxy> {
-        match &self.dependency().probe {
-            Probe::Http(http) => http.proxy.as_ref(),
-            Probe::Tcp(tcp) => tcp.proxy.as_ref(),
-            Probe::Tls(tls) => tls.proxy.as_ref(),
-            Probe::Dns(_) => None,
-        }
+        self.dependency().probe.proxy()
     }
 
     pub fn role(&self) -> Role {
@@ -89,10 +84,11 @@ impl<'a> Scene<'a> {
 
     /// Whether the request went out in the clear.
     pub fn is_plain_http(&self) -> bool {
-        matches!(self.dependency().probe, Probe::Http(_))
-            && self
-                .hop
-                .is_some_and(|hop| hop.url.starts_with("http://") && hop.tls.is_none())
+        const IN_THE_CLEAR: [&str; 3] = ["http://", "ws://", "grpc://"];
+        self.dependency().probe.http().is_some()
+            && self.hop.is_some_and(|hop| {
+                hop.tls.is_none() && IN_THE_CLEAR.iter().any(|scheme| hop.url.starts_with(scheme))
+            })
     }
 
     pub fn first_bytes(&self) -> &'a [u8] {

@@ -150,8 +150,14 @@ fn standing(anchor: &Dependency, attempt: &Attempt, now: Wall) -> AnchorStanding
 /// Whether what comes after the connect phase comes after a handshake.
 fn by_tcp(probe: &Probe) -> bool {
     match probe {
-        Probe::Http(_) | Probe::Tcp(_) | Probe::Tls(_) => true,
+        Probe::Icmp(_) => false,
         Probe::Dns(dns) => dns.transport == DnsTransport::Tcp,
+        Probe::Http(_)
+        | Probe::Tcp(_)
+        | Probe::Tls(_)
+        | Probe::Grpc(_)
+        | Probe::WebSocket(_)
+        | Probe::Dialogue(_) => true,
     }
 }
 

@@ -22,8 +22,8 @@ pub const HEADER: CauseDoc = CauseDoc {
 
 pub const BODY: CauseDoc = CauseDoc {
     title: "the content is not the expected one",
-    meaning: "The server answered in order, and its body (or, for a DNS probe, its records) is not what the configuration expects.",
-    told_by: "The body against `expect.body_*`, or the records against those expected.",
+    meaning: "The server answered in order, and its body (or, for a DNS probe, its records; for a conversation, its words) is not what is expected. A service that answers that it is starting up, full or overloaded is among them: the evidence has its words.",
+    told_by: "The body against `expect.body_*`, the records against those expected, or what was said at a step of a conversation against what that step expects.",
     mistaken_for: "An outage: an error page with status 200 is the usual reason.",
     fix: "check the expectation, and what the server really answers",
     wording: &[

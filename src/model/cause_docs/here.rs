@@ -120,9 +120,9 @@ pub const ABANDONED: CauseDoc = CauseDoc {
 };
 
 pub const DEADLINE_EXCEEDED: CauseDoc = CauseDoc {
-    title: "the time ran out, spread over several phases",
-    meaning: "The budget of the attempt or of the operation ended and no single phase had used most of it, or a body dripped in without a gap until the end. The evidence names the phase that took the most.",
-    told_by: "The phase in which it ended took less than half of the attempt; a body that was still coming when it ended.",
+    title: "the time ran out",
+    meaning: "The budget of the attempt or of the operation ended and no single phase had used most of it, or a body dripped in without a gap until the end. Of a conversation over TCP it also means that the peer accepted the connection and said nothing at a step. The evidence names the phase that took the most, or the step.",
+    told_by: "The phase in which it ended took less than half of the attempt; a body that was still coming when it ended; a step of a conversation (`smtp://`, `dialogue:` …) at which nothing came.",
     mistaken_for: "A timeout of the phase in which it happened to end.",
     fix: "look at the phase that took most of the time, or give the attempt more",
     wording: &[

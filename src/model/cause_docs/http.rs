@@ -362,7 +362,7 @@ pub const H2_STREAM_RESET: CauseDoc = CauseDoc {
 pub const WEBSOCKET_UPGRADE_REFUSED: CauseDoc = CauseDoc {
     title: "the upgrade to WebSocket was refused",
     meaning: "The server answered the upgrade with an ordinary status. Often a proxy between drops the Upgrade header.",
-    told_by: "Any status but 101.",
+    told_by: "Any status but 101, or a 101 whose Upgrade, Connection, Sec-WebSocket-Accept, protocol or extensions are wrong (RFC 6455, section 4.1).",
     mistaken_for: "An outage.",
     fix: "let every proxy on the way pass Upgrade and Connection, and check the path",
     wording: &[

@@ -103,6 +103,7 @@ async fn status_of(
         resolve: Cow::Borrowed(&probe.resolve),
         only: None,
         reuse: false,
+        tunnelled: false,
     };
     let answer = ask(&mut run, &request).await.ok()?;
     Some(answer.parts.status.as_u16())

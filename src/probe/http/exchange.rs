@@ -38,6 +38,8 @@ pub(crate) struct Ask<'a> {
     pub only: Option<SocketAddr>,
     /// Whether the dependency's parked connection may be used.
     pub reuse: bool,
+    /// Whether a proxy is always asked for a tunnel, in the clear too: what is spoken is no plain HTTP/1 exchange.
+    pub tunnelled: bool,
 }
 
 impl Ask<'_> {
@@ -51,7 +53,7 @@ impl Ask<'_> {
 
     /// A proxy that is asked for the URL itself, without a tunnel.
     pub fn is_by_proxy(&self) -> bool {
-        self.proxy.is_some() && !self.target.is_https()
+        self.proxy.is_some() && !self.target.is_https() && !self.tunnelled
     }
 }
 

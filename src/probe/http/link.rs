@@ -106,13 +106,21 @@ pub(crate) enum BodyStream {
 pub(crate) enum LinkError {
     H1(hyper::Error),
     H2(h2::Error),
+    /// The connection is not there any more.
+    Lost,
 }
+
+/// What [`LinkError::Lost`] says.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is gone")]
+struct Lost;
 
 impl LinkError {
     pub fn as_dyn(&self) -> &(dyn std::error::Error + 'static) {
         match self {
             LinkError::H1(err) => err,
             LinkError::H2(err) => err,
+            LinkError::Lost => &Lost,
         }
     }
 }
@@ -148,8 +156,9 @@ impl Link {
                 .await
                 .map_err(LinkError::H1)?;
             let driving = async {
-                // How it ended is told to the request that waits, or noted on the wire.
-                let _ = connection.await;
+                // How it ended is told to the request that waits, or noted on the wire. After a 101 it ends at once, and
+                // whoever asked for the upgrade has the socket.
+                let _ = connection.with_upgrades().await;
             };
             (Sender::H1(sender), Box::pin(driving))
         };
@@ -230,6 +239,25 @@ impl Link {
                 }
                 Some(piece.map_err(LinkError::H2))
             }
+        }
+    }
+
+    /// The trailers of an HTTP/2 response whose body was read to its end.
+    pub async fn trailers(&mut self, body: &mut BodyStream) -> Result<Option<http::HeaderMap>, LinkError> {
+        match body {
+            BodyStream::H1(_) => Ok(None),
+            BodyStream::H2(stream) => self.driver.drive(stream.trailers()).await.map_err(LinkError::H2),
+        }
+    }
+
+    /// The connection itself, after a response with status 101, and what was read behind that response's head.
+    pub async fn upgraded(&mut self, parts: http::response::Parts) -> Result<(Io, Bytes), LinkError> {
+        let on_upgrade = hyper::upgrade::on(http::Response::from_parts(parts, ()));
+        let upgraded = self.driver.drive(on_upgrade).await.map_err(LinkError::H1)?;
+        match upgraded.downcast::<TokioIo<Io>>() {
+            Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
+            // Cannot be: every connection here is made of an `Io`. The end of it is as good an error as any.
+            Err(_) => Err(LinkError::Lost),
         }
     }
 

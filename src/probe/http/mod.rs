@@ -26,7 +26,7 @@ pub(crate) mod facts;
 pub(crate) mod link;
 pub(crate) mod prepared;
 mod redirect;
-mod trouble;
+pub(crate) mod trouble;
 
 use body::{Wanted, is_bodiless};
 use exchange::{Answer, Ask, ask};
@@ -68,6 +68,7 @@ pub(crate) async fn attempt(run: &mut Run<'_>, probe: &HttpProbe) -> Result<(), 
             Connection::Reuse | Connection::Fresh => None,
         },
         reuse: run.order.connection == Connection::Reuse && run.order.dependency.keepalive.reuse,
+        tunnelled: false,
     };
     loop {
         let answer = ask(run, &next).await?;
@@ -344,7 +345,7 @@ async fn read_body(
 }
 
 /// Reads some of the body of an answer that is decided already: as evidence, and to keep the connection.
-async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: ResponseFacts) {
+pub(crate) async fn courtesy(run: &mut Run<'_>, ask: &Ask<'_>, answer: Answer, mut facts: ResponseFacts) {
     let hop = answer.hop;
     let wanted = Wanted {
         max: DRAIN_BYTES,

@@ -87,7 +87,9 @@ impl Target {
 
 impl Prepared {
     pub fn new(dependency: &Dependency, probe: &HttpProbe) -> Result<Prepared, Halt> {
-        let target = Target::new(probe.url.clone())?;
+        let mut target = Target::new(probe.url.clone())?;
+        // `ws://` and `grpc://` are carried by HTTP and shown as what they are.
+        target.shown = dependency.probe.target().into();
         let Ok(method) = Method::from_bytes(probe.method.as_bytes()) else {
             return Err(unusable(format!("not a method: {}", probe.method)));
         };

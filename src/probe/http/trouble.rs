@@ -36,6 +36,7 @@ pub(crate) fn no_head(err: &LinkError, traffic: &Traffic, over_tls: bool) -> Tro
             }
             h2_trouble(err, traffic)
         }
+        LinkError::Lost => Trouble::Closed,
     }
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn short_body(err: &LinkError, traffic: &Traffic, framing: Framing, g
         LinkError::H2(err) => {
             h2_is_close(err) || err.is_library() && err.reason() == Some(h2::Reason::PROTOCOL_ERROR)
         }
+        LinkError::Lost => true,
     };
     match framing {
         Framing::Length(expected) if ended_early && got < expected => {
@@ -88,6 +90,7 @@ pub(crate) fn short_body(err: &LinkError, traffic: &Traffic, framing: Framing, g
         _ => Some(match err {
             LinkError::H1(err) => Trouble::Http(HttpTrouble::Protocol(text(err))),
             LinkError::H2(err) => h2_trouble(err, traffic),
+            LinkError::Lost => Trouble::Closed,
         }),
     }
 }

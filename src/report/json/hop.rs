@@ -4,8 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, DnsReply, Hop};
 use crate::model::attempt::{
-    Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop, SystemAnswer,
-    TcpFacts, TlsFacts,
+    DialogueFacts, Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop,
+    SystemAnswer, TcpFacts, TlsFacts,
 };
 
 use super::scalar::{phases, seconds};
@@ -16,7 +16,7 @@ pub fn hop(hop: &Hop) -> Json {
     let mut put = |key: &str, value: Json| object.insert(key.to_owned(), value);
     put("url", Json::from(&*hop.url));
     put("role", hop.role.id().into());
-    put("address", hop.address.map(|address| address.to_string()).into());
+    put("address", hop.address.map(words::address).into());
     put("reused", hop.reused.into());
     put("idle_before", hop.idle_before.map_or(Json::Null, seconds));
     put("phases", phases(&hop.phases));
@@ -31,9 +31,15 @@ pub fn hop(hop: &Hop) -> Json {
         hop.resolution.as_deref().map_or(Json::Null, resolution),
     );
     put("response", hop.response.as_deref().map_or(Json::Null, response));
+    put("dialogue", hop.dialogue.as_deref().map_or(Json::Null, dialogue));
     put("first_bytes", first_bytes(&hop.first_bytes));
     put("stopped", hop.stop.as_deref().map_or(Json::Null, stopped));
     Json::Object(object)
+}
+
+/// How far a conversation came.
+fn dialogue(facts: &DialogueFacts) -> Json {
+    json!({"step": facts.step, "heard": facts.heard})
 }
 
 /// Bytes that were not understood, with everything but printable ASCII escaped as in `\x15\x03`.

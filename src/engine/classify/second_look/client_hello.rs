@@ -10,7 +10,7 @@ pub fn wanted(question: &Question<'_>) -> Option<ConfirmationKind> {
     let failure = question.failure;
     let may_be_tls =
         failure.cause == Cause::HttpTlsPeer || failure.alternatives.contains(&Cause::HttpTlsPeer);
-    question.http()?;
+    question.request()?;
     let address = question.target_hop()?.address?;
     may_be_tls.then_some(ConfirmationKind::ClientHello(address))
 }
@@ -20,11 +20,13 @@ pub fn answered(failure: &mut Failure, spoke_tls: bool) {
     if spoke_tls {
         if failure.cause != Cause::HttpTlsPeer {
             failure.evidence.set("first_taken_for", failure.cause.id());
+            failure.fix =
+                "use the scheme with TLS in the URL (https://, wss://, grpcs://): this port speaks TLS"
+                    .into();
         }
         failure.cause = Cause::HttpTlsPeer;
         failure.confidence = Confidence::Confirmed;
         failure.alternatives.clear();
-        failure.fix = "use https:// in the URL: this port speaks TLS".into();
         return;
     }
     failure.alternatives.retain(|cause| *cause != Cause::HttpTlsPeer);

@@ -7,7 +7,7 @@ use super::super::stale;
 use super::Question;
 
 pub fn wanted(question: &Question<'_>) -> Option<ConfirmationKind> {
-    question.http()?;
+    question.request()?;
     let address = question.target_hop()?.address?;
     let may_repeat = question.dependency.probe.is_idempotent();
     (stale::is_stale(question.failure.cause) && may_repeat)

@@ -35,6 +35,11 @@ impl<'a> Question<'a> {
         self.attempt.decisive_hop().filter(|hop| hop.role == Role::Target)
     }
 
+    /// The request that it makes or is carried by, whichever scheme it has.
+    fn request(&self) -> Option<&'a HttpProbe> {
+        self.dependency.probe.http()
+    }
+
     fn http(&self) -> Option<&'a HttpProbe> {
         match &self.dependency.probe {
             Probe::Http(http) => Some(http),
