@@ -340,9 +340,9 @@ impl Engine {
         if conclusive {
             slot.findings = operation.findings.clone();
         }
-        if let Some(surveyed) = operation.surveyed.take() {
-            operation.findings.extend_from_slice(&surveyed);
-            slot.survey_findings = surveyed;
+        for (kind, found) in std::mem::take(&mut operation.surveyed) {
+            operation.findings.extend_from_slice(&found);
+            slot.keep_survey(kind, found);
         }
         let record = Arc::new(record(*operation, &slot.dependency, verdict, failure));
         slot.tally.count_operation(verdict, record.elapsed);

@@ -1,6 +1,8 @@
 //! Descriptors and ports, watched before they run out: with little left we do less, and say so, instead of failing in the
 //! dependencies' names.
 
+use std::time::Duration;
+
 use crate::model::cause::Cause;
 use crate::model::event::Event;
 use crate::model::headroom::{HeadroomView, Resources, Scarce};
@@ -12,16 +14,17 @@ use super::{Engine, Output};
 const RESERVE: u64 = 32;
 /// What one operation may need at once: its socket, and a datagram socket for each of two DNS questions.
 const FILES_PER_OPERATION: u64 = 3;
-/// Descriptors are scarce below a tenth of the limit, and not scarce any more from a sixth of it on.
+/// Descriptors are scarce below a tenth of the limit.
 const SCARCE_BELOW: u64 = 10;
-const AMPLE_FROM: u64 = 6;
+/// For how long they stay so: what is given up for want of them (kept connections above all) would take them again at once.
+const FILES_SCARCE_FOR: Duration = Duration::from_secs(300);
 /// For how long after a connection that found no port ports are scarce: TIME_WAIT lasts for a minute on Linux.
-const PORTS_SCARCE_FOR: std::time::Duration = std::time::Duration::from_secs(60);
+const PORTS_SCARCE_FOR: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub struct Headroom {
     resources: Option<Resources>,
-    files_scarce: bool,
+    few_files_at: Option<Moment>,
     no_port_at: Option<Moment>,
     /// Operations that may be under way at once, as far as descriptors go.
     cap: Option<u32>,
@@ -29,14 +32,12 @@ pub struct Headroom {
 }
 
 impl Headroom {
-    fn take(&mut self, resources: Resources, in_flight: u32) {
+    fn take(&mut self, resources: Resources, in_flight: u32, now: Moment) {
         let limit = resources.open_files_limit;
         let left = limit.saturating_sub(resources.open_files);
-        self.files_scarce = if self.files_scarce {
-            left < limit / AMPLE_FROM
-        } else {
-            left < limit / SCARCE_BELOW
-        };
+        if left < limit / SCARCE_BELOW {
+            self.few_files_at = Some(now);
+        }
         let room = left.saturating_sub(RESERVE) / FILES_PER_OPERATION;
         let cap = u64::from(in_flight).saturating_add(room).max(1);
         self.cap = u32::try_from(cap).ok();
@@ -50,11 +51,11 @@ impl Headroom {
 
     /// What is scarce now: then nothing is done that need not be.
     pub fn scarce(&self, now: Moment) -> Option<Scarce> {
-        let no_port = self.no_port_at.is_some_and(|at| now.since(at) < PORTS_SCARCE_FOR);
-        if self.files_scarce {
+        let within = |at: Option<Moment>, span| at.is_some_and(|at| now.since(at) < span);
+        if within(self.few_files_at, FILES_SCARCE_FOR) {
             Some(Scarce::OpenFiles)
         } else {
-            no_port.then_some(Scarce::Ports)
+            within(self.no_port_at, PORTS_SCARCE_FOR).then_some(Scarce::Ports)
         }
     }
 
@@ -69,7 +70,7 @@ impl Headroom {
 
 impl Engine {
     pub(super) fn resources_changed(&mut self, resources: Resources, now: Now, out: &mut Vec<Output>) {
-        self.headroom.take(resources, self.in_flight);
+        self.headroom.take(resources, self.in_flight, now.moment);
         self.tell_headroom(now, out);
         self.use_new_room(now, out);
         // Those that wait for a place among all wait on no host.
@@ -80,7 +81,7 @@ impl Engine {
     pub(super) fn note_want(&mut self, cause: Cause, now: Now, out: &mut Vec<Output>) {
         match cause {
             Cause::LocalPortExhausted => self.headroom.no_port_at = Some(now.moment),
-            Cause::LocalFdExhaustedProcess => self.headroom.files_scarce = true,
+            Cause::LocalFdExhaustedProcess => self.headroom.few_files_at = Some(now.moment),
             _ => return,
         }
         self.tell_headroom(now, out);
@@ -116,28 +117,37 @@ mod tests {
     #[test]
     fn fewer_descriptors_allow_fewer_operations_and_never_none() {
         let mut headroom = Headroom::default();
-        assert_eq!(headroom.cap(2000), 2000, "nothing is known yet");
-        headroom.take(files(100, 1024), 0);
-        assert_eq!(headroom.cap(2000), 297);
-        assert_eq!(headroom.cap(100), 100);
-        headroom.take(files(700, 1024), 200);
-        assert_eq!(headroom.cap(2000), 297, "what is under way has its descriptors");
-        headroom.take(files(1024, 1024), 0);
-        assert_eq!(headroom.cap(2000), 1);
-        headroom.take(files(100, u64::MAX), 0);
-        assert_eq!(headroom.cap(2000), 2000);
+        let mut take = |resources, in_flight| {
+            headroom.take(resources, in_flight, Moment::ZERO);
+            headroom.cap(2000)
+        };
+        assert_eq!(take(files(100, 1024), 0), 297);
+        assert_eq!(
+            take(files(700, 1024), 200),
+            297,
+            "what is under way has its descriptors"
+        );
+        assert_eq!(take(files(1024, 1024), 0), 1);
+        assert_eq!(take(files(100, u64::MAX), 0), 2000);
+        assert_eq!(Headroom::default().cap(2000), 2000, "nothing is known yet");
     }
 
     #[test]
-    fn scarcity_has_two_thresholds_so_that_it_does_not_flicker() {
+    fn scarcity_lasts_for_a_while_so_that_it_does_not_flicker() {
         let mut headroom = Headroom::default();
-        let at = Moment::from_secs(1);
-        for (open, scarce) in [(800, false), (930, true), (900, true), (840, false), (900, false)] {
-            headroom.take(files(open, 1024), 0);
-            assert_eq!(headroom.scarce(at).is_some(), scarce, "{open} open");
-        }
-        headroom.no_port_at = Some(at);
-        assert_eq!(headroom.scarce(at), Some(Scarce::Ports));
-        assert_eq!(headroom.scarce(Moment::from_secs(61)), None);
+        let at = Moment::from_secs;
+        headroom.take(files(800, 1024), 0, at(10));
+        assert_eq!(headroom.scarce(at(10)), None);
+        headroom.take(files(930, 1024), 0, at(20));
+        headroom.take(files(300, 1024), 0, at(30));
+        assert_eq!(
+            headroom.scarce(at(30)),
+            Some(Scarce::OpenFiles),
+            "what was given up would take them again"
+        );
+        assert_eq!(headroom.scarce(at(320)), None);
+        headroom.no_port_at = Some(at(400));
+        assert_eq!(headroom.scarce(at(401)), Some(Scarce::Ports));
+        assert_eq!(headroom.scarce(at(460)), None);
     }
 }

@@ -4,15 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::attempt::Confirmation;
+use crate::model::attempt::{Confirmation, ConfirmationResult};
 use crate::model::cause::Cause;
 use crate::model::dependency::{Confirm, Dependency, DependencyIndex};
 use crate::model::failure::{ConfirmationRecord, Failure, State};
 use crate::model::order::{ConfirmationKind, ConfirmationOrder, OperationId};
-use crate::model::time::Now;
+use crate::model::time::{Now, Wall};
 
 use super::breaker::Admission;
 use super::classify::{self, Context};
+use super::names::NameHistory;
 use super::operation::Stage;
 use super::schedule;
 use super::slot::Slot;
@@ -108,10 +109,10 @@ impl Engine {
         if stopping || self.headroom.scarce(now.moment).is_some() || slot.dependency.confirm == Confirm::Off {
             return VecDeque::new();
         }
-        let deep = is_deep(&slot.dependency, one_round);
-        if !deep && (one_round || !is_due(slot, now)) {
-            return VecDeque::new();
-        }
+        let due = match one_round {
+            true => is_deep(&slot.dependency, one_round),
+            false => is_due(slot, now),
+        };
         let answered = slot
             .operation
             .as_ref()
@@ -119,7 +120,8 @@ impl Engine {
         let Some(last) = answered else {
             return VecDeque::new();
         };
-        classify::surveys(&last.attempt, &slot.dependency)
+        let is_news = |id| one_round || !slot.has_finding(id);
+        classify::surveys(&last.attempt, &slot.dependency, due, &is_news)
             .into_iter()
             .filter(|_| one_round || host.allows_look(per_minute, now.moment))
             .collect()
@@ -166,7 +168,7 @@ impl Engine {
         &mut self,
         index: DependencyIndex,
         id: OperationId,
-        confirmation: Confirmation,
+        mut confirmation: Confirmation,
         now: Now,
         out: &mut Vec<Output>,
     ) {
@@ -184,23 +186,41 @@ impl Engine {
                 current,
                 rest,
             } => {
+                let context = Context {
+                    dependency: &slot.dependency,
+                    known_hosts: &|_| None,
+                    now: now.wall,
+                };
+                classify::judge_look(&mut confirmation, &context);
+                compare_with_before(&mut confirmation, &mut slot.names, now.wall);
+                if let Some(differ) = classify::answers_differ(&confirmation) {
+                    slot.tally.dns_answers_differ = Some(differ);
+                }
                 let before = failure.as_deref().map(possible).unwrap_or_default();
                 let failure = match failure {
                     Some(failure) => Some(classify::confirmed(*failure, &current, &confirmation)),
                     None => {
-                        let context = Context {
-                            dependency: &slot.dependency,
-                            known_hosts: &|_| None,
-                            now: now.wall,
-                        };
-                        if let Some(last) = operation.attempts.last() {
+                        let settled = classify::settles(&confirmation);
+                        operation
+                            .findings
+                            .retain(|finding| !settled.contains(&finding.id));
+                        if let Some(last) = operation.attempts.last()
+                            && !matches!(confirmation.result, ConfirmationResult::NotDone(_))
+                        {
                             let found = classify::surveyed(&last.attempt, &current, &confirmation, &context);
-                            operation.surveyed.get_or_insert_default().extend(found);
+                            operation.surveyed.push((current.id(), found));
                         }
                         None
                     }
                 };
-                let after = failure.as_ref().map(possible).unwrap_or_default();
+                let mut after = failure.as_ref().map(possible).unwrap_or_default();
+                // What is explained by something behind it is not ruled out.
+                after.extend(
+                    failure
+                        .as_ref()
+                        .filter(|failure| explains_another(failure))
+                        .and(before.first().copied()),
+                );
                 operation.confirmations.push(ConfirmationRecord {
                     kind: current,
                     confirmation,
@@ -220,6 +240,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// Gives each source of a name what it gave before, and remembers what it gives now.
+fn compare_with_before(confirmation: &mut Confirmation, history: &mut Option<Box<NameHistory>>, now: Wall) {
+    let ConfirmationResult::NamesCompared(compared) = &mut confirmation.result else {
+        return;
+    };
+    let history = history.get_or_insert_default();
+    for source in &mut compared.sources {
+        source.before = history.of(source.source).to_vec();
+    }
+    history.learn(&compared.sources, now);
+}
+
+/// Whether the cause is one that lies behind the cause at hand.
+fn explains_another(failure: &Failure) -> bool {
+    failure.evidence.get("inner_cause").is_some()
 }
 
 /// What a failure may be, as far as is known: its cause, and what else is not ruled out.

@@ -12,6 +12,7 @@ mod headroom;
 mod history;
 mod host;
 mod looks;
+mod names;
 mod operation;
 mod persist;
 mod random;

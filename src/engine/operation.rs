@@ -27,8 +27,8 @@ pub struct Operation {
     pub uncounted: u32,
     pub confirmations: Vec<ConfirmationRecord>,
     pub findings: Vec<Finding>,
-    /// What its surveys found, where some were made.
-    pub surveyed: Option<Vec<Finding>>,
+    /// What each of its surveys found, by the kind of look.
+    pub surveyed: Vec<(&'static str, Vec<Finding>)>,
 }
 
 /// What the operation waits for.
@@ -73,7 +73,7 @@ impl Operation {
             uncounted: 0,
             confirmations: Vec::new(),
             findings: Vec::new(),
-            surveyed: None,
+            surveyed: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::cause::FindingId;
 use crate::model::dependency::{Dependency, DependencyIndex};
 use crate::model::failure::{Finding, OperationRecord, State};
 use crate::model::page::{DependencyView, Detail, HostView};
@@ -10,6 +11,7 @@ use crate::model::vantage::Gaps;
 
 use super::breaker::Breaker;
 use super::history::History;
+use super::names::NameHistory;
 use super::operation::Operation;
 use super::tally::Tally;
 
@@ -36,10 +38,12 @@ pub struct Slot {
     pub gaps: Gaps,
     /// Of the last conclusive operation's answer.
     pub findings: Vec<Finding>,
-    /// Of the last survey; they hold until the next one.
-    pub survey_findings: Vec<Finding>,
+    /// Of the last survey of each kind; they hold until the next one of that kind.
+    survey_findings: Vec<(&'static str, Finding)>,
     /// When the dependency is worth a survey again; `None` before its first answer.
     pub survey_due: Option<Moment>,
+    /// What its name's sources gave so far.
+    pub names: Option<Box<NameHistory>>,
     pub history: History,
     /// What to suggest for this name when it does not resolve; computed once per plan, on the first need.
     pub suggestion: Option<Option<String>>,
@@ -65,6 +69,7 @@ impl Slot {
             findings: Vec::new(),
             survey_findings: Vec::new(),
             survey_due: None,
+            names: None,
             history: History::default(),
             suggestion: None,
         }
@@ -116,6 +121,33 @@ impl Slot {
         }
     }
 
+    /// Those of the last answer, and of the last survey where the answer says nothing of the kind.
+    fn all_findings(&self) -> Vec<Finding> {
+        let news = |finding: &&Finding| !self.findings.iter().any(|known| known.id == finding.id);
+        let surveyed = self.survey_findings.iter().map(|(_, finding)| finding);
+        self.findings
+            .iter()
+            .chain(surveyed.filter(news))
+            .cloned()
+            .collect()
+    }
+
+    /// Takes what a survey of that kind found in place of what the last one did.
+    pub fn keep_survey(&mut self, kind: &'static str, found: Vec<Finding>) {
+        self.survey_findings.retain(|(known, _)| *known != kind);
+        self.survey_findings
+            .extend(found.into_iter().map(|finding| (kind, finding)));
+    }
+
+    /// Whether that is known from the last answer or a survey.
+    pub fn has_finding(&self, id: FindingId) -> bool {
+        let surveyed = self.survey_findings.iter().map(|(_, finding)| finding);
+        self.findings
+            .iter()
+            .chain(surveyed)
+            .any(|finding| finding.id == id)
+    }
+
     pub fn detail(&self, index: DependencyIndex, host: HostView) -> Detail {
         Detail {
             view: self.view(index),
@@ -123,12 +155,7 @@ impl Slot {
             last_success: self.history.last_success().cloned(),
             earlier_successes: self.history.earlier_successes().cloned().collect(),
             last_failures: self.history.failures().cloned().collect(),
-            findings: self
-                .findings
-                .iter()
-                .chain(&self.survey_findings)
-                .cloned()
-                .collect(),
+            findings: self.all_findings(),
             gaps: self.gaps.clone(),
         }
     }

@@ -44,6 +44,10 @@ pub enum Reply {
     AaaaSilent {
         a: Vec<Ipv4Addr>,
     },
+    /// As `AaaaSilent`, for the first few datagrams only; afterwards there is no AAAA.
+    AaaaLateOnce {
+        a: Vec<Ipv4Addr>,
+    },
     /// AAAA is denied at once, A does not answer.
     ASilent,
     /// The first datagram of each question is lost; the same one sent again is answered.
@@ -62,6 +66,8 @@ pub enum Reply {
     },
     /// Cut short over UDP, and over TCP the connection is closed without an answer.
     TruncatedAndClosed,
+    /// Cut short over UDP, and over TCP nothing comes.
+    TruncatedAndSilent,
     /// Bytes that are no DNS message behind the right id.
     Malformed,
     /// An answer with another id, and never the right one.
@@ -79,6 +85,25 @@ pub enum Reply {
     },
     /// As `NoEdns`, and what it answers is cut short over UDP.
     NoEdnsTruncated {
+        a: Vec<Ipv4Addr>,
+    },
+    /// Questions with EDNS are lost, as some firewalls have it; those without are answered.
+    EdnsDropped {
+        a: Vec<Ipv4Addr>,
+    },
+    /// As `NoEdns`, with another response code and no OPT record.
+    EdnsCode {
+        rcode: u16,
+        a: Vec<Ipv4Addr>,
+    },
+    /// One address of these to a question, the next one to the next.
+    Rotating {
+        a: Vec<Ipv4Addr>,
+    },
+    /// From a zone of its own, with that serial number: says AA, and has a SOA record.
+    Authoritative {
+        zone: String,
+        serial: u32,
         a: Vec<Ipv4Addr>,
     },
     /// An alias and the addresses behind it.
@@ -103,6 +128,8 @@ impl Reply {
 struct World {
     zones: HashMap<String, Reply>,
     questions: AtomicUsize,
+    /// Answers given from lists that rotate.
+    turns: AtomicUsize,
     /// Questions of which one datagram was lost.
     lost: Mutex<HashSet<(String, RecordType)>>,
 }
@@ -205,6 +232,10 @@ async fn serve_connection(mut stream: TcpStream, world: Arc<World>) -> io::Resul
     let length = stream.read_u16().await?;
     let mut question = vec![0; usize::from(length)];
     stream.read_exact(&mut question).await?;
+    if world.is_silent_over_tcp(&question) {
+        // Until the client has had enough.
+        stream.read_u8().await?;
+    }
     for answer in answers(&question, &world, true).unwrap_or_default() {
         let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
         stream.write_u16(length).await?;
@@ -213,11 +244,16 @@ async fn serve_connection(mut stream: TcpStream, world: Arc<World>) -> io::Resul
     Ok(())
 }
 
+/// In lower case, without the root's dot.
+fn plain_name(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
 /// The messages to send back; none is silence. `None` when the question cannot be understood.
 fn answers(bytes: &[u8], world: &World, over_tcp: bool) -> Option<Vec<Vec<u8>>> {
     let question = Message::from_vec(bytes).ok()?;
     let query = question.queries.first()?;
-    let name = query.name().to_ascii().trim_end_matches('.').to_ascii_lowercase();
+    let name = plain_name(query.name());
     let unknown = Reply::Nxdomain {
         zone: parent(&name).to_owned(),
     };
@@ -232,8 +268,10 @@ fn answers(bytes: &[u8], world: &World, over_tcp: bool) -> Option<Vec<Vec<u8>>> 
     match world.zones.get(&name).unwrap_or(&unknown) {
         Reply::Silent => Some(Vec::new()),
         Reply::AaaaSilent { .. } if asked.kind == RecordType::AAAA => Some(Vec::new()),
+        Reply::AaaaLateOnce { .. } if asked.kind == RecordType::AAAA && world.is_late() => Some(Vec::new()),
         Reply::ASilent if asked.kind == RecordType::A => Some(Vec::new()),
         Reply::TruncatedAndClosed if over_tcp => Some(Vec::new()),
+        Reply::EdnsDropped { .. } if asked.edns => Some(Vec::new()),
         Reply::LostOnce { .. } if !over_tcp && world.loses(&name, asked.kind) => Some(Vec::new()),
         Reply::Malformed => {
             let mut bytes = message.to_vec().ok()?;
@@ -242,11 +280,33 @@ fn answers(bytes: &[u8], world: &World, over_tcp: bool) -> Option<Vec<Vec<u8>>> 
             Some(vec![bytes])
         }
         Reply::Forged { forged, a } => asked.forged(message, *forged, a),
+        Reply::Rotating { a } => {
+            let turn = world.turns.fetch_add(1, Ordering::Relaxed);
+            let one = a.get(turn % a.len().max(1)).copied().into_iter().collect();
+            let reply = Reply::Addresses {
+                a: one,
+                aaaa: Vec::new(),
+            };
+            Some(vec![asked.fill(message, &reply)?.to_vec().ok()?])
+        }
         reply => Some(vec![asked.fill(message, reply)?.to_vec().ok()?]),
     }
 }
 
 impl World {
+    /// Whether this is one of the first questions that are not answered: as many as one lookup sends for one record.
+    fn is_late(&self) -> bool {
+        const DATAGRAMS: usize = 3;
+        self.turns.fetch_add(1, Ordering::Relaxed) < DATAGRAMS
+    }
+
+    fn is_silent_over_tcp(&self, question: &[u8]) -> bool {
+        let message = Message::from_vec(question).ok();
+        let name = message.and_then(|message| Some(plain_name(message.queries.first()?.name())));
+        let reply = name.and_then(|name| self.zones.get(&name));
+        reply == Some(&Reply::TruncatedAndSilent)
+    }
+
     /// Whether this is the first datagram of that question.
     fn loses(&self, name: &str, kind: RecordType) -> bool {
         // The set is whole whatever happened to another holder of the lock.
@@ -298,7 +358,7 @@ impl Asked<'_> {
     fn fill(&self, mut message: Message, reply: &Reply) -> Option<Message> {
         match reply {
             Reply::Addresses { a, aaaa } => add_addresses(&mut message, self.owner, self.kind, (a, aaaa)),
-            Reply::AaaaSilent { a } | Reply::LostOnce { a } => {
+            Reply::AaaaSilent { a } | Reply::AaaaLateOnce { a } | Reply::LostOnce { a } => {
                 add_addresses(&mut message, self.owner, self.kind, (a, &[]));
             }
             Reply::Text(text) if self.kind == RecordType::TXT => {
@@ -330,7 +390,22 @@ impl Asked<'_> {
                 message.edns = None;
                 message.metadata.response_code = ResponseCode::FormErr;
             }
-            Reply::NoEdns { a } => add_addresses(&mut message, self.owner, self.kind, (a, &[])),
+            Reply::EdnsCode { rcode, .. } if self.edns => {
+                message.edns = None;
+                message.metadata.response_code = (*rcode).into();
+            }
+            Reply::Authoritative { zone, serial, a } => {
+                message.metadata.authoritative = true;
+                add_addresses(&mut message, self.owner, self.kind, (a, &[]));
+                if self.kind == RecordType::SOA && self.name == zone {
+                    message.add_answer(soa(zone, *serial)?);
+                } else if message.answers.is_empty() {
+                    message.add_authority(soa(zone, *serial)?);
+                }
+            }
+            Reply::NoEdns { a } | Reply::EdnsCode { a, .. } | Reply::EdnsDropped { a } => {
+                add_addresses(&mut message, self.owner, self.kind, (a, &[]))
+            }
             Reply::Truncated { a } | Reply::NoEdnsTruncated { a } => {
                 message.metadata.truncation = !self.over_tcp;
                 if self.over_tcp {
@@ -347,9 +422,9 @@ impl Asked<'_> {
                 message.add_answer(Record::from_rdata(self.owner.clone(), TTL, alias));
                 add_addresses(&mut message, &target, self.kind, (a, &[]));
             }
-            Reply::TruncatedAndClosed => message.metadata.truncation = true,
+            Reply::TruncatedAndClosed | Reply::TruncatedAndSilent => message.metadata.truncation = true,
             // These are not made of one message, and are made by the caller.
-            Reply::Silent | Reply::Malformed | Reply::Forged { .. } => return None,
+            Reply::Silent | Reply::Malformed | Reply::Forged { .. } | Reply::Rotating { .. } => return None,
         }
         Some(message)
     }
@@ -372,11 +447,15 @@ fn add_addresses(
 }
 
 fn add_soa(message: &mut Message, zone: &str) {
-    let Ok(owner) = Name::from_str(&format!("{zone}.")) else {
-        return;
-    };
-    let soa = SOA::new(owner.clone(), owner.clone(), 1, 3600, 600, 86_400, 30);
-    message.add_authority(Record::from_rdata(owner, TTL, RData::SOA(soa)));
+    if let Some(soa) = soa(zone, 1) {
+        message.add_authority(soa);
+    }
+}
+
+fn soa(zone: &str, serial: u32) -> Option<Record> {
+    let owner = Name::from_str(&format!("{zone}.")).ok()?;
+    let soa = SOA::new(owner.clone(), owner.clone(), serial, 3600, 600, 86_400, 30);
+    Some(Record::from_rdata(owner, TTL, RData::SOA(soa)))
 }
 
 /// Where the zone of an unknown name begins: its last two labels.

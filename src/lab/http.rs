@@ -56,10 +56,23 @@ impl HttpServer {
     /// # Errors
     /// The port could not be bound.
     pub async fn start(behaviour: Behaviour, options: HttpOptions) -> io::Result<HttpServer> {
+        HttpServer::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), behaviour, options).await
+    }
+
+    /// The same at that address.
+    ///
+    /// # Errors
+    /// It could not be bound.
+    pub async fn start_at(
+        at: SocketAddr,
+        behaviour: Behaviour,
+        options: HttpOptions,
+    ) -> io::Result<HttpServer> {
         let behaviour = watch::Sender::new(Arc::new(behaviour));
         let current = behaviour.subscribe();
         let options = Arc::new(options);
-        let server = Server::start(move |accepted| serve(accepted, options.clone(), current.clone())).await?;
+        let serve = move |accepted| serve(accepted, options.clone(), current.clone());
+        let server = Server::start_at(at, serve).await?;
         Ok(HttpServer { server, behaviour })
     }
 

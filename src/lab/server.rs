@@ -31,7 +31,19 @@ impl Server {
         S: Fn(Accepted) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Server::start_at((Ipv4Addr::LOCALHOST, 0).into(), serve).await
+    }
+
+    /// The same at that address.
+    ///
+    /// # Errors
+    /// It could not be bound.
+    pub(super) async fn start_at<S, F>(at: SocketAddr, serve: S) -> io::Result<Server>
+    where
+        S: Fn(Accepted) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(at).await?;
         let address = listener.local_addr()?;
         let counts = Arc::new(Counts::default());
         let accepting = tokio::spawn(accept_loop(listener, counts.clone(), serve)).abort_handle();

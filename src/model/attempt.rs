@@ -1,11 +1,11 @@
 //! The facts of one attempt, as a probe observed them. Facts only: no cause, no verdict, no decision.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dependency::RecordType;
 use super::evidence::Evidence;
+use super::looks::{AddressesAsked, NamesCompared};
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
@@ -13,6 +13,9 @@ pub use super::dialogue::{
     DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
 };
 pub use super::http_trouble::{H2Frame, H2Trouble, HttpTrouble, RedirectTrouble};
+pub use super::resolution::{
+    AddressSource, Asked, DnsReply, Resolution, ServerAnswer, SystemAnswer, SystemError,
+};
 pub use super::tls::{
     CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts, RevocationSource, Standing,
     TlsFacts,
@@ -375,98 +378,6 @@ pub struct TcpFacts {
     pub not_sent: Option<u32>,
 }
 
-/// How the name became addresses, or did not.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolution {
-    pub name: Arc<str>,
-    pub source: AddressSource,
-    pub addresses: Vec<IpAddr>,
-    /// The smallest of the answers.
-    pub ttl: Option<Duration>,
-    /// What each nameserver said to each question.
-    pub answers: Vec<ServerAnswer>,
-    /// What the system's own resolver said, where it was asked.
-    pub system: Option<SystemAnswer>,
-}
-
-/// Who spoke for the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressSource {
-    /// The host is an address.
-    Literal,
-    /// The configuration gives the addresses.
-    Configured,
-    HostsFile,
-    Nameserver,
-    /// getaddrinfo(3).
-    System,
-}
-
-impl AddressSource {
-    pub const fn id(self) -> &'static str {
-        match self {
-            AddressSource::Literal => "literal",
-            AddressSource::Configured => "configured",
-            AddressSource::HostsFile => "hosts_file",
-            AddressSource::Nameserver => "nameserver",
-            AddressSource::System => "system",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServerAnswer {
-    pub server: SocketAddr,
-    pub over_tcp: bool,
-    /// The name as asked, search domain included.
-    pub name: Box<str>,
-    pub record: RecordType,
-    pub elapsed: Duration,
-    pub reply: DnsReply,
-    /// Extended DNS Errors (RFC 8914): code and text.
-    pub extended: Vec<(u16, Box<str>)>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum DnsReply {
-    /// Records of the type asked for, as they print, and the smallest TTL in seconds.
-    Records {
-        values: Vec<Box<str>>,
-        ttl: u32,
-    },
-    /// NOERROR without such a record; the owner of the SOA in the authority section.
-    NoData {
-        soa: Option<Box<str>>,
-    },
-    /// Another response code (RFC 1035, RFC 6895); the owner of the SOA tells which label is missing.
-    Code {
-        rcode: u16,
-        soa: Option<Box<str>>,
-    },
-    TimedOut,
-    Io {
-        call: Call,
-        errno: i32,
-    },
-    /// Truncated over TCP, does not decode, answers another question.
-    Malformed(Box<str>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct SystemAnswer {
-    pub elapsed: Duration,
-    pub result: Result<Vec<IpAddr>, SystemError>,
-}
-
-/// getaddrinfo's error: its code (`EAI_*`), and errno where the code is EAI_SYSTEM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SystemError {
-    pub code: i32,
-    pub errno: Option<i32>,
-    /// The budget ended before it answered.
-    pub timed_out: bool,
-}
-
 /// Headers of the response that explain something; sanitised, never cookies or credentials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResponseFacts {
@@ -509,6 +420,10 @@ pub enum ConfirmationResult {
     ClientHello { spoke_tls: bool },
     /// The same request on a fresh connection to the same address.
     FreshConnection { worked: bool },
+    /// Every address of the dependency, asked on its own.
+    EveryAddress(Box<AddressesAsked>),
+    /// Every source of the dependency's name, asked beside the others.
+    NamesCompared(Box<NamesCompared>),
     /// It could not be done; why.
     NotDone(Box<str>),
 }

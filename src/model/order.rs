@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::Budget;
-use super::dependency::{Dependency, DependencyIndex};
+use super::dependency::{Dependency, DependencyIndex, Family};
 
 /// Identifies one operation of one dependency; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +54,10 @@ pub enum ConfirmationKind {
     ClientHello(SocketAddr),
     /// Ask again on a fresh connection to the address whose parked connection failed.
     FreshConnection(SocketAddr),
+    /// Ask every address of these families on its own.
+    EveryAddress(Family),
+    /// Ask every source of the name: the hosts file, the system's resolver, each nameserver.
+    CompareNames,
 }
 
 impl ConfirmationKind {
@@ -62,6 +66,8 @@ impl ConfirmationKind {
             ConfirmationKind::NotFoundVariants => "not_found_variants",
             ConfirmationKind::ClientHello(_) => "client_hello",
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
+            ConfirmationKind::EveryAddress(_) => "every_address",
+            ConfirmationKind::CompareNames => "compare_names",
         }
     }
 }

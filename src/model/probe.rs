@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dependency::{
-    CertExpect, DnsProbe, Endpoint, HttpProbe, Proxy, ResolveSettings, Scheme, TlsSettings,
+    CertExpect, DnsProbe, Endpoint, Family, HttpProbe, Proxy, ResolveSettings, Scheme, TlsSettings,
 };
 use super::secret::{SecretRef, Text};
 
@@ -92,6 +92,23 @@ impl Probe {
             Probe::Dialogue(dialogue) => dialogue.proxy.as_ref(),
             Probe::Dns(_) | Probe::Icmp(_) => None,
         }
+    }
+
+    /// How its own name is resolved. A nameserver's is resolved by the system.
+    pub fn resolve(&self) -> Option<&ResolveSettings> {
+        match self {
+            Probe::Http(_) | Probe::Grpc(_) | Probe::WebSocket(_) => self.http().map(|http| &http.resolve),
+            Probe::Tcp(tcp) => Some(&tcp.resolve),
+            Probe::Tls(tls) => Some(&tls.resolve),
+            Probe::Icmp(icmp) => Some(&icmp.resolve),
+            Probe::Dialogue(dialogue) => Some(&dialogue.resolve),
+            Probe::Dns(_) => None,
+        }
+    }
+
+    /// The address family that it keeps to.
+    pub fn family(&self) -> Family {
+        self.resolve().map_or(Family::Any, |resolve| resolve.family)
     }
 
     /// Whether each fresh connection costs a TLS handshake.

@@ -186,6 +186,7 @@ impl Asking<'_> {
             name,
             record: self.probe.record,
             over_tcp: self.probe.transport == DnsTransport::Tcp,
+            without_edns: false,
             times: Times {
                 deadline: turn.answer.at,
                 connect_by: turn.connect.at.min(turn.answer.at),

@@ -252,3 +252,211 @@ async fn a_question_of_ones_own() {
         .await
         .failed("dns.unreachable first_byte fast local no");
 }
+
+/// `whyd check` of `http://it.lab.test:PORT/` by these nameservers.
+async fn by_both(servers: [&DnsLab; 2], port: u16, options: &[&str]) -> crate::binary::Said {
+    let [one, other] = servers.map(|lab| lab.address().to_string());
+    let url = format!("http://it.lab.test:{port}/");
+    let mut arguments = vec!["--retries", "0", "--resolver", &one, "--resolver", &other, &url];
+    arguments.extend_from_slice(options);
+    check(&arguments).await
+}
+
+fn a(last: &[u8]) -> Reply {
+    Reply::Addresses {
+        a: last.iter().map(|n| Ipv4Addr::new(127, 0, 0, *n)).collect(),
+        aaaa: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn one_nameserver_denies_what_the_other_has() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
+    let port = server.address().port();
+    let denies = lab([]).await;
+    let knows = lab([("it.lab.test", a(&[1]))]).await;
+    let said = by_both([&denies, &knows], port, &[]).await;
+    said.one(1)
+        .failed("dns.answer_mismatch.split_horizon resolve fast config no")
+        .confidence("confirmed")
+        .evidence("inner_cause", "dns.name_not_resolved.nxdomain")
+        .evidence("differs", denies.address().to_string())
+        .says("sources", "127.0.0.1");
+    // The other way round it answers, and is found by who looks.
+    let said = by_both([&knows, &denies], port, &[]).await;
+    said.one(0).healthy();
+    let said = by_both([&knows, &denies], port, &["--deep"]).await;
+    let evidence = said.one(0).finding("dns.answer_mismatch.split_horizon").clone();
+    assert_eq!(evidence["differs"], denies.address().to_string());
+}
+
+#[tokio::test]
+async fn one_nameserver_leads_to_an_address_that_fails() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
+    let port = server.address().port();
+    let wrong = lab([("it.lab.test", a(&[7]))]).await;
+    let right = lab([("it.lab.test", a(&[1]))]).await;
+    let said = by_both([&wrong, &right], port, &[]).await;
+    said.one(1)
+        .failed("dns.answer_mismatch.split_horizon connect fast config no")
+        .confidence("likely")
+        .alternative("dns.answer_mismatch.stale")
+        .evidence("inner_cause", "tcp.refused.rst")
+        .says("addresses_asked", "127.0.0.7");
+    let said = by_both([&right, &wrong], port, &["--deep"]).await;
+    let evidence = said.one(0).finding("dns.answer_mismatch.split_horizon").clone();
+    assert_eq!(evidence["differs"], wrong.address().to_string());
+}
+
+#[tokio::test]
+async fn one_nameserver_serves_an_older_zone() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
+    let port = server.address().port();
+    let zone = |serial: u32, last: u8| Reply::Authoritative {
+        zone: "lab.test".to_owned(),
+        serial,
+        a: vec![Ipv4Addr::new(127, 0, 0, last)],
+    };
+    let of = |serial, last| {
+        vec![
+            ("it.lab.test", zone(serial, last)),
+            ("lab.test", zone(serial, last)),
+        ]
+    };
+    let old = lab(of(20_261_101, 7)).await;
+    let new = lab(of(20_261_124, 1)).await;
+    let said = by_both([&new, &old], port, &["--deep"]).await;
+    let evidence = said.one(0).finding("dns.answer_mismatch.stale").clone();
+    assert_eq!(evidence["differs"], old.address().to_string());
+    assert_eq!(evidence["confidence"], "confirmed");
+    let said = by_both([&old, &new], port, &[]).await;
+    said.one(1)
+        .failed("dns.answer_mismatch.stale connect fast config no")
+        .says("sources", "20261101");
+}
+
+#[tokio::test]
+async fn nameservers_that_differ_and_are_well() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
+    let port = server.address().port();
+    let second = SocketAddr::from(([127, 0, 0, 2], port));
+    let second = HttpServer::start_at(second, Behaviour::ok(), Default::default()).await;
+    let _second = second.expect("the same port");
+    let zone = "lab.test".to_owned();
+    let pairs = [
+        ("subsets", a(&[1]), a(&[2])),
+        ("another order", a(&[1, 2]), a(&[2, 1])),
+        ("a part of it", a(&[1, 2]), a(&[2])),
+        ("rotating", rotating(&[1, 2]), rotating(&[2, 1])),
+        ("the second refuses", a(&[1]), Reply::Refused),
+        ("the first fails", Reply::Servfail { extended: None }, a(&[1])),
+        (
+            "an alias",
+            a(&[1]),
+            Reply::Cname {
+                to: "o.lab.test".to_owned(),
+                a: vec![Ipv4Addr::LOCALHOST],
+            },
+        ),
+        (
+            "another serial, the same answer",
+            a(&[1]),
+            Reply::Authoritative {
+                zone,
+                serial: 9,
+                a: vec![Ipv4Addr::LOCALHOST],
+            },
+        ),
+    ];
+    for (what, one, other) in pairs {
+        let one = lab([("it.lab.test", one)]).await;
+        let other = lab([("it.lab.test", other)]).await;
+        let said = by_both([&one, &other], port, &["--deep"]).await;
+        assert_eq!(said.status, Some(0), "{what}: {:?}", said.diagnoses);
+        said.one(0).healthy();
+    }
+}
+
+fn rotating(last: &[u8]) -> Reply {
+    Reply::Rotating {
+        a: last.iter().map(|n| Ipv4Addr::new(127, 0, 0, *n)).collect(),
+    }
+}
+
+#[tokio::test]
+async fn aaaa_is_dropped_and_nothing_else_was_asked_for() {
+    let a = vec![[127, 0, 0, 1].into()];
+    let lab = lab([("it.lab.test", Reply::AaaaSilent { a })]).await;
+    let resolver = lab.address().to_string();
+    let said = check(&[
+        "-6",
+        "--retries",
+        "0",
+        "--resolve-timeout",
+        "400ms",
+        "--resolver",
+        &resolver,
+        "http://it.lab.test/",
+    ])
+    .await;
+    said.one(1)
+        .failed("dns.aaaa_stalled resolve slow network yes")
+        .confidence("confirmed")
+        .evidence("inner_cause", "dns.timed_out");
+}
+
+#[tokio::test]
+async fn aaaa_was_late_only_once() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
+    let lab = lab([(
+        "it.lab.test",
+        Reply::AaaaLateOnce {
+            a: vec![Ipv4Addr::LOCALHOST],
+        },
+    )])
+    .await;
+    let url = format!("http://it.lab.test:{}/", server.address().port());
+    let resolver = lab.address().to_string();
+    let said = check(&["--resolve-timeout", "400ms", "--resolver", &resolver, &url]).await;
+    said.one(0).healthy();
+}
+
+#[tokio::test]
+async fn a_server_whose_tcp_does_not_get_through() {
+    resolving(Reply::TruncatedAndSilent)
+        .await
+        .failed("dns.timed_out resolve slow network yes")
+        .evidence("transport", "tcp")
+        .evidence("truncated_over_udp", true)
+        .fix("TCP port 53");
+    resolving(Reply::TruncatedAndClosed)
+        .await
+        .failed("dns.failed resolve fast network with_backoff")
+        .fix("TCP port 53");
+}
+
+#[tokio::test]
+async fn a_server_that_blocks_the_name_says_so() {
+    let extended = Some((15, "blocked by policy".to_owned()));
+    resolving(Reply::Servfail { extended })
+        .await
+        .failed("dns.server.servfail resolve fast remote with_backoff")
+        .evidence("extended_error", "Blocked")
+        .fix("Blocked");
+}
+
+#[tokio::test]
+async fn servers_that_do_not_know_edns_are_well() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("a port");
+    let a = vec![Ipv4Addr::LOCALHOST];
+    let lab = lab([
+        ("dropped.lab.test", Reply::EdnsDropped { a: a.clone() }),
+        ("notimp.lab.test", Reply::EdnsCode { rcode: 4, a }),
+    ])
+    .await;
+    for name in ["dropped", "notimp"] {
+        let url = format!("http://{name}.lab.test:{}/", server.address().port());
+        let said = check(&["--deep", "--resolver", &lab.address().to_string(), &url]).await;
+        said.one(0).healthy();
+    }
+}

@@ -10,5 +10,7 @@ mod net;
 #[allow(dead_code, reason = "every scenario uses its own part of the lab")]
 mod run;
 
+mod addresses;
 mod harness;
+mod names;
 mod vantage;

@@ -36,3 +36,4 @@ mod schemes;
 mod stalls;
 mod start;
 mod transport;
+mod views;

@@ -68,11 +68,52 @@ fn entry(scene: &Scene<'_>, found: &Found) -> Value {
     Value::Map(map)
 }
 
+/// How much of a name's addresses is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
+pub enum Extent {
     Ipv6,
     Ipv4,
     Partial,
+}
+
+impl Extent {
+    /// Of addresses that were all asked: a family is broken when all of it failed and the other one works.
+    pub fn between(failed: &[SocketAddr], working: &[SocketAddr]) -> Extent {
+        let are = |addresses: &[SocketAddr], v6: bool| addresses.iter().all(|at| at.is_ipv6() == v6);
+        if are(failed, true) && are(working, false) {
+            Extent::Ipv6
+        } else if are(failed, false) && are(working, true) {
+            Extent::Ipv4
+        } else {
+            Extent::Partial
+        }
+    }
+
+    pub fn cause(self) -> Cause {
+        match self {
+            Extent::Ipv6 => Cause::AddressIpv6Broken,
+            Extent::Ipv4 => Cause::AddressIpv4Broken,
+            Extent::Partial => Cause::AddressPartial,
+        }
+    }
+
+    pub fn finding(self) -> FindingId {
+        match self {
+            Extent::Ipv6 => FindingId::AddressIpv6Broken,
+            Extent::Ipv4 => FindingId::AddressIpv4Broken,
+            Extent::Partial => FindingId::AddressPartial,
+        }
+    }
+
+    pub fn fix(self, host: &str, failed: &[SocketAddr]) -> String {
+        let list: Vec<String> = failed.iter().map(|address| address.ip().to_string()).collect();
+        let list = list.join(", ");
+        match self {
+            Extent::Ipv6 => format!("repair IPv6 to {host} ({list}), or remove its AAAA record"),
+            Extent::Ipv4 => format!("repair IPv4 to {host} ({list}), or remove its A record"),
+            Extent::Partial => format!("repair {list}, or take it out of the DNS records of {host}"),
+        }
+    }
 }
 
 /// Addresses that failed although another one of the same name could be connected to.
@@ -138,19 +179,11 @@ fn extent(failed: &[&Hop], working: SocketAddr, all: &[IpAddr]) -> Extent {
 
 impl<'a> Broken<'a> {
     pub fn cause(&self) -> Cause {
-        match self.extent {
-            Extent::Ipv6 => Cause::AddressIpv6Broken,
-            Extent::Ipv4 => Cause::AddressIpv4Broken,
-            Extent::Partial => Cause::AddressPartial,
-        }
+        self.extent.cause()
     }
 
     pub fn finding(&self) -> FindingId {
-        match self.extent {
-            Extent::Ipv6 => FindingId::AddressIpv6Broken,
-            Extent::Ipv4 => FindingId::AddressIpv4Broken,
-            Extent::Partial => FindingId::AddressPartial,
-        }
+        self.extent.finding()
     }
 
     /// Whether the failures are only that this host has no route to that family: then nothing was sent, and nothing is
@@ -196,18 +229,8 @@ impl<'a> Broken<'a> {
     }
 
     pub fn fix(&self, context: &Context<'_>) -> String {
-        let host = context.dependency.probe.endpoint().host.clone();
-        let list: Vec<String> = self
-            .failed
-            .iter()
-            .filter_map(|hop| hop.address)
-            .map(|address| address.ip().to_string())
-            .collect();
-        let list = list.join(", ");
-        match self.extent {
-            Extent::Ipv6 => format!("repair IPv6 to {host} ({list}), or remove its AAAA record"),
-            Extent::Ipv4 => format!("repair IPv4 to {host} ({list}), or remove its A record"),
-            Extent::Partial => format!("repair {list}, or take it out of the DNS records of {host}"),
-        }
+        let failed: Vec<SocketAddr> = self.failed.iter().filter_map(|hop| hop.address).collect();
+        self.extent
+            .fix(&context.dependency.probe.endpoint().host, &failed)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::attempt::{AddressSource, Attempt, CertificateFacts, DnsReply, Hop, Resolution, TlsFacts};
+use crate::model::attempt::{Attempt, CertificateFacts, Hop, Resolution, TlsFacts};
 use crate::model::cause::FindingId;
 use crate::model::dependency::RecordType;
 use crate::model::evidence::{Evidence, Value};
@@ -12,6 +12,7 @@ use super::Context;
 use super::address;
 use super::fix;
 use super::resolve;
+use super::scene::is_localhost;
 
 /// A certificate is reported from this long before its end, or from the last third of its life where it lives shorter
 /// than 63 days: one that is made for a week is not about to be forgotten.
@@ -21,6 +22,7 @@ pub fn of(attempt: &Attempt, context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(broken) = address::broken(attempt)
         && !broken.is_only_our_routing(context)
+        && !is_localhost(&context.dependency.probe.endpoint().host)
     {
         findings.push(Finding {
             id: broken.finding(),
@@ -51,25 +53,6 @@ fn names(resolution: &Resolution, findings: &mut Vec<Finding>) {
     if resolve::stalled(resolution, RecordType::AAAA) {
         push(findings, stalled(resolution));
     }
-    if resolve::contradicts(resolution) {
-        push(
-            findings,
-            Finding {
-                id: FindingId::DnsMismatchSplitHorizon,
-                evidence: Evidence::new()
-                    .with("name", &*resolution.name)
-                    .with("servers", resolve::servers(resolution)),
-                fix: format!(
-                    "make every nameserver here know {}, or list only those that do",
-                    resolution.name
-                )
-                .into(),
-            },
-        );
-    }
-    if let Some(finding) = hosts_file(resolution) {
-        push(findings, finding);
-    }
 }
 
 fn stalled(resolution: &Resolution) -> Finding {
@@ -92,45 +75,6 @@ fn stalled(resolution: &Resolution) -> Finding {
         )
         .into(),
     }
-}
-
-/// The hosts file has addresses that no nameserver has. Only where nameservers were asked as well.
-fn hosts_file(resolution: &Resolution) -> Option<Finding> {
-    if resolution.source != AddressSource::HostsFile {
-        return None;
-    }
-    let values: Vec<&str> = resolution
-        .answers
-        .iter()
-        .filter_map(|answer| match &answer.reply {
-            DnsReply::Records { values, .. } => Some(values),
-            _ => None,
-        })
-        .flatten()
-        .map(|value| &**value)
-        .collect();
-    if values.is_empty() {
-        return None;
-    }
-    let only_here: Vec<String> = resolution
-        .addresses
-        .iter()
-        .map(ToString::to_string)
-        .filter(|address| !values.contains(&address.as_str()))
-        .collect();
-    (!only_here.is_empty()).then(|| Finding {
-        id: FindingId::DnsMismatchHostsFile,
-        fix: format!(
-            "remove {} from /etc/hosts, or keep it at {}",
-            resolution.name,
-            values.join(", ")
-        )
-        .into(),
-        evidence: Evidence::new()
-            .with("name", &*resolution.name)
-            .with("hosts_file", only_here)
-            .with("servers", resolve::servers(resolution)),
-    })
 }
 
 fn certificates(hop: &Hop, tls: &TlsFacts, context: &Context<'_>, findings: &mut Vec<Finding>) {

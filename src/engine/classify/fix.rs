@@ -9,6 +9,7 @@ use crate::model::dependency::Probe;
 use crate::model::evidence::Value;
 use crate::model::phase::Phase;
 
+use super::names::{extended_dns_error, is_about_dnssec, is_policy};
 use super::resolve::RESOLVED_STUB;
 use super::scene::{Found, Scene};
 
@@ -34,7 +35,21 @@ fn text<'f>(found: &'f Found, key: &str) -> Option<&'f str> {
 fn names(found: &Found, scene: &Scene<'_>) -> Option<String> {
     let name = text(found, "name").map_or_else(|| scene.host(), str::to_owned);
     let server = text(found, "server");
+    let extended = match found.evidence.get("extended_error_code") {
+        Some(Value::Integer(code)) => u16::try_from(*code).ok(),
+        _ => None,
+    };
+    let policy = extended.filter(|code| is_policy(*code));
+    let cut = matches!(found.evidence.get("truncated_over_udp"), Some(Value::Bool(true)));
     Some(match found.cause {
+        Cause::DnsNxdomain | Cause::DnsNodata | Cause::DnsServfail | Cause::DnsRefused
+            if let (Some(code), Some(server)) = (policy, server) =>
+        {
+            format!("allow {name} at the nameserver {server}: it will not answer ({})", extended_dns_error(code))
+        }
+        Cause::DnsTimedOut | Cause::DnsFailed if cut && let Some(server) = server => {
+            format!("open TCP port 53 to {server}: its answer for {name} does not fit into a datagram, and TCP does not get through")
+        }
         Cause::ConfigUrlInvalid => format!("correct the URL: {}", text(found, "reason")?),
         Cause::DnsNxdomain => match (text(found, "did_you_mean"), text(found, "missing"), text(found, "zone")) {
             (Some(known), _, _) => format!("correct the name {name}: did you mean {known}?"),
@@ -48,7 +63,10 @@ fn names(found: &Found, scene: &Scene<'_>) -> Option<String> {
         },
         Cause::DnsNodata => format!("add an A or AAAA record to {name}, or ask for the family that it has"),
         Cause::DnsServfail => match text(found, "extended_error") {
-            Some(error) => format!("repair the zone of {name}: its resolver says {error}"),
+            Some(error) if extended.is_some_and(is_about_dnssec) => {
+                format!("repair DNSSEC in the zone of {name}: its resolver says {error}")
+            }
+            Some(error) => format!("repair the zone of {name}, or the way to its authorities: the resolver says {error}"),
             None => format!("repair the zone of {name}: DNSSEC is broken or its authorities do not answer"),
         },
         Cause::DnsRefused => format!("let {} answer this host (its access list refuses it)", server?),

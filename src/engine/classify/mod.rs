@@ -15,6 +15,7 @@ mod fix;
 mod grpc;
 mod http;
 mod icmp;
+mod mismatch;
 mod names;
 mod ours;
 mod precedence;
@@ -32,7 +33,7 @@ mod websocket;
 mod tests;
 
 use crate::model::attempt::{Attempt, Confirmation};
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, FindingId};
 use crate::model::dependency::Dependency;
 use crate::model::failure::{Failure, Finding};
 use crate::model::order::ConfirmationKind;
@@ -95,9 +96,30 @@ pub fn second_looks(question: &Question<'_>) -> Vec<ConfirmationKind> {
     second_look::wanted(question)
 }
 
-/// The looks that are worth making now and then at a dependency that answers.
-pub fn surveys(attempt: &Attempt, dependency: &Dependency) -> Vec<ConfirmationKind> {
-    second_look::surveys(attempt, dependency)
+/// The looks that are worth making now and then at a dependency that answers: those that are `due`, and those that its
+/// answer suggests while what they would find is news.
+pub fn surveys(
+    attempt: &Attempt,
+    dependency: &Dependency,
+    due: bool,
+    is_news: &dyn Fn(FindingId) -> bool,
+) -> Vec<ConfirmationKind> {
+    second_look::surveys(attempt, dependency, due, is_news)
+}
+
+/// Makes of a look's facts what its results rest upon.
+pub fn judge_look(confirmation: &mut Confirmation, context: &Context<'_>) {
+    second_look::judge(confirmation, context);
+}
+
+/// The findings of an attempt that a look settles, one way or the other.
+pub fn settles(confirmation: &Confirmation) -> &'static [FindingId] {
+    second_look::settles(confirmation)
+}
+
+/// Whether the sources of a name contradict each other, where a look compared them.
+pub fn answers_differ(confirmation: &Confirmation) -> Option<bool> {
+    second_look::answers_differ(confirmation)
 }
 
 /// What a survey found.

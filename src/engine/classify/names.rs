@@ -101,6 +101,16 @@ pub fn extended_dns_error(code: u16) -> &'static str {
     }
 }
 
+/// Whether that extended error is about the zone's signatures.
+pub fn is_about_dnssec(code: u16) -> bool {
+    matches!(code, 1 | 2 | 5..=12 | 25 | 27)
+}
+
+/// Whether that extended error says that the resolver will not answer, by its own or another's policy.
+pub fn is_policy(code: u16) -> bool {
+    matches!(code, 4 | 15..=18 | 28)
+}
+
 /// HTTP/2 error codes (RFC 9113, section 7).
 pub fn h2_reason(code: u32) -> &'static str {
     match code {

@@ -35,7 +35,15 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             Found::observed(Cause::DnsTimedOut)
         }
         Trouble::Io { call, errno } if resolving || (over_udp && scene.dns_transport().is_some()) => {
-            io(*call, *errno)
+            let cut = resolution.is_some_and(|resolution| resolution.answers.iter().any(|a| a.how.truncated));
+            let found = io(*call, *errno);
+            match found.cause {
+                Cause::DnsUnreachable if cut => Found {
+                    cause: Cause::DnsFailed,
+                    ..found
+                },
+                _ => found,
+            }
         }
         Trouble::Io { .. } | Trouble::Closed
             if scene.dns_transport().is_some() && waits_for_answer(scene) =>
@@ -58,9 +66,15 @@ fn waits_for_answer(scene: &Scene<'_>) -> bool {
     )
 }
 
-/// A system call on a connected UDP socket: its errors are the resolver's host or the way to it.
-fn io(_call: Call, errno: i32) -> Found {
+/// A system call on a connected UDP socket: its errors are our own limits, the resolver's host, or the way to it.
+fn io(call: Call, errno: i32) -> Found {
     let cause = match errno {
+        errno::EMFILE => Cause::LocalFdExhaustedProcess,
+        errno::ENFILE | errno::ENOBUFS | errno::ENOMEM => Cause::LocalFdExhaustedSystem,
+        // UDP takes its port when the socket is bound or connected; a port is never in another's way otherwise.
+        errno::EADDRINUSE => Cause::LocalPortExhausted,
+        // Over IPv6 an administrative prohibition by a router arrives as EACCES, and only on the way back.
+        errno::EACCES if call == Call::Receive => Cause::DnsUnreachable,
         errno::EPERM | errno::EACCES => Cause::LocalPolicyDenied,
         errno::ETIMEDOUT => return Found::observed(Cause::DnsTimedOut).slow(),
         errno if errno == errno::ECONNREFUSED || no_way_there(errno) => Cause::DnsUnreachable,
@@ -167,14 +181,9 @@ fn contradiction(resolution: &Resolution) -> Option<Found> {
     Some(Found::observed(Cause::DnsMismatchSplitHorizon))
 }
 
-/// Whether any two nameservers contradict each other, for the finding.
-pub fn contradicts(resolution: &Resolution) -> bool {
-    contradiction(resolution).is_some()
-}
-
-/// What one reply says, if it is not the record asked for.
-pub fn cause_of(reply: &DnsReply) -> Option<Cause> {
-    Some(match reply {
+/// What one answer says, if it is not the record asked for.
+fn cause_of(answer: &ServerAnswer) -> Option<Cause> {
+    Some(match &answer.reply {
         DnsReply::Records { .. } => return None,
         DnsReply::NoData { .. } => Cause::DnsNodata,
         DnsReply::Code { rcode: 2, .. } => Cause::DnsServfail,
@@ -182,7 +191,11 @@ pub fn cause_of(reply: &DnsReply) -> Option<Cause> {
         DnsReply::Code { rcode: 5, .. } => Cause::DnsRefused,
         DnsReply::Code { .. } | DnsReply::Malformed(_) => Cause::DnsFailed,
         DnsReply::TimedOut => Cause::DnsTimedOut,
-        DnsReply::Io { call, errno } => io(*call, *errno).cause,
+        DnsReply::Io { call, errno } => match io(*call, *errno).cause {
+            // It did answer, over UDP. Only what did not fit there could not be had.
+            Cause::DnsUnreachable if answer.how.truncated => Cause::DnsFailed,
+            cause => cause,
+        },
     })
 }
 
@@ -197,7 +210,7 @@ fn judge(resolution: &Resolution) -> Vec<Cause> {
         if asked_itself && !is_itself(&answer) {
             continue;
         }
-        let Some(cause) = cause_of(&answer.reply) else {
+        let Some(cause) = cause_of(answer) else {
             continue;
         };
         match verdicts.iter_mut().find(|(server, _)| *server == answer.server) {
@@ -268,31 +281,9 @@ fn describe(mut found: Found, scene: &Scene<'_>, resolution: &Resolution) -> Fou
         .answers
         .iter()
         .rev()
-        .find(|answer| cause_of(&answer.reply) == Some(found.cause));
+        .find(|answer| cause_of(answer) == Some(found.cause));
     if let Some(answer) = deciding {
-        found.evidence.set("server", answer.server);
-        if let DnsReply::Code { rcode, .. } = answer.reply {
-            found.evidence.set("rcode", names::rcode(rcode));
-        }
-        if let Some((code, text)) = answer.extended.first() {
-            found.evidence.set("extended_error_code", *code);
-            found
-                .evidence
-                .set("extended_error", names::extended_dns_error(*code));
-            if !text.is_empty() {
-                found.evidence.set("extended_error_text", &**text);
-            }
-        }
-        if let DnsReply::Code {
-            rcode: 3,
-            soa: Some(zone),
-        } = &answer.reply
-        {
-            found.evidence.set("zone", &**zone);
-            found
-                .evidence
-                .set_some("missing", missing_labels(&answer.name, zone));
-        }
+        describe_answer(&mut found, answer);
     }
     if found.cause == Cause::DnsNxdomain {
         let suggestion = (scene.context.known_hosts)(&resolution.name);
@@ -302,6 +293,58 @@ fn describe(mut found: Found, scene: &Scene<'_>, resolution: &Resolution) -> Fou
         found.evidence.set("servers", servers(resolution));
     }
     found
+}
+
+/// What the answer that decides has to say.
+fn describe_answer(found: &mut Found, answer: &ServerAnswer) {
+    let evidence = &mut found.evidence;
+    evidence.set("server", answer.server);
+    evidence.set("transport", transport(answer));
+    if answer.how.truncated {
+        evidence.set("truncated_over_udp", true);
+    }
+    match &answer.reply {
+        DnsReply::Code { rcode, .. } => evidence.set("rcode", names::rcode(*rcode)),
+        DnsReply::Malformed(how) => evidence.set("malformed", &**how),
+        DnsReply::Io { errno, .. } => evidence.set_some("errno", errno::name(*errno)),
+        DnsReply::TimedOut if answer.how.unanswered > 0 => {
+            evidence.set("datagrams_unanswered", answer.how.unanswered);
+        }
+        _ => {}
+    }
+    if let Some((code, text)) = most_telling(&answer.extended) {
+        evidence.set("extended_error_code", code);
+        evidence.set("extended_error", names::extended_dns_error(code));
+        if !text.is_empty() {
+            evidence.set("extended_error_text", text);
+        }
+    }
+    if let DnsReply::Code {
+        rcode: 3,
+        soa: Some(zone),
+    } = &answer.reply
+    {
+        evidence.set("zone", &**zone);
+        evidence.set_some("missing", missing_labels(&answer.name, zone));
+    }
+}
+
+/// Of several extended errors (a resolver may send one for each thing that it tried) the one that says most: what is
+/// wrong with the zone, before whom it could not reach, before "Other".
+fn most_telling(extended: &[(u16, Box<str>)]) -> Option<(u16, &str)> {
+    let rank = |code: u16| match code {
+        _ if names::is_about_dnssec(code) || names::is_policy(code) => 0,
+        0 | 13 => 2,
+        _ => 1,
+    };
+    extended
+        .iter()
+        .min_by_key(|(code, _)| rank(*code))
+        .map(|(code, text)| (*code, &**text))
+}
+
+fn transport(answer: &ServerAnswer) -> &'static str {
+    if answer.over_tcp { "tcp" } else { "udp" }
 }
 
 /// The part of `name` that the zone, whose SOA denied it, does not have.
@@ -332,7 +375,13 @@ fn server(resolution: &Resolution, answer: &ServerAnswer) -> Value {
         ("elapsed", answer.elapsed.into()),
     ];
     if answer.over_tcp {
-        map.push(("over_tcp", true.into()));
+        map.push(("transport", transport(answer).into()));
+    }
+    if answer.how.truncated {
+        map.push(("truncated_over_udp", true.into()));
+    }
+    if answer.how.without_edns {
+        map.push(("without_edns", true.into()));
     }
     if !answer.name.eq_ignore_ascii_case(&resolution.name) {
         map.push(("name", (&*answer.name).into()));
@@ -343,8 +392,8 @@ fn server(resolution: &Resolution, answer: &ServerAnswer) -> Value {
             Value::List(values.iter().map(|v| (&**v).into()).collect()),
         ));
     }
-    if let Some((code, _)) = answer.extended.first() {
-        map.push(("extended_error", names::extended_dns_error(*code).into()));
+    if let Some((code, _)) = most_telling(&answer.extended) {
+        map.push(("extended_error", names::extended_dns_error(code).into()));
     }
     Value::Map(map)
 }

@@ -167,6 +167,14 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// `localhost` and names below it (RFC 6761, section 6.3): both loopback addresses stand for it, and a service listens
+/// on one of them as a rule.
+pub fn is_localhost(name: &str) -> bool {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let last = bare.rsplit('.').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("localhost")
+}
+
 /// The authority of a URL.
 pub fn authority(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;

@@ -260,7 +260,7 @@ pub const METRICS: [Metric; 33] = [
         kind: Kind::Gauge,
         scope: Scope::Dependency,
         attributes: &[],
-        help: "Whether the sources of the last resolution disagreed (1) or agreed (0).",
+        help: "Whether the sources of its name (hosts file, system, each nameserver) contradict each other (1) or not (0), as of the last comparison. Answers that rotate do not.",
         absent: "where sources were not compared",
     },
     Metric {

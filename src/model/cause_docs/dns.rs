@@ -90,7 +90,7 @@ pub const UNREACHABLE: CauseDoc = CauseDoc {
 pub const AAAA_STALLED: CauseDoc = CauseDoc {
     title: "questions for IPv6 addresses go unanswered",
     meaning: "The A question is answered and the AAAA question is dropped, so that every lookup of both waits for the resolver's timeout. Usually a firewall or an old load balancer does it.",
-    told_by: "An answer for A and none for AAAA from the same nameserver.",
+    told_by: "An answer for A and none for AAAA from the same nameserver, whenever it is asked.",
     mistaken_for: "A slow dependency: five seconds are added to every new connection.",
     fix: "find what drops AAAA questions; until then ask for IPv4 only",
     wording: &[
@@ -102,7 +102,7 @@ pub const AAAA_STALLED: CauseDoc = CauseDoc {
 pub const MISMATCH_HOSTS_FILE: CauseDoc = CauseDoc {
     title: "the hosts file disagrees with DNS",
     meaning: "This host's /etc/hosts gives an address that no nameserver gives. A leftover of an old test sends this host, and no other, elsewhere.",
-    told_by: "The system's answer held against each nameserver's own.",
+    told_by: "The hosts file and the system's answer held against each nameserver's own, asked several times. It is the cause of a failure when its address fails and a nameserver's works; what rotates or was given formerly does not count.",
     mistaken_for: "The dependency being down, on this machine only.",
     fix: "remove the entry from /etc/hosts, or correct it",
     wording: &[],
@@ -110,8 +110,8 @@ pub const MISMATCH_HOSTS_FILE: CauseDoc = CauseDoc {
 
 pub const MISMATCH_SPLIT_HORIZON: CauseDoc = CauseDoc {
     title: "nameservers contradict each other",
-    meaning: "One configured nameserver has the name and another one denies it. Which answer a client gets depends on whom it asks first.",
-    told_by: "Answers of each nameserver to the same question, compared: records from one, NXDOMAIN or no data from another.",
+    meaning: "One configured nameserver has the name and another one denies it, or sends its clients elsewhere: to private addresses, or to addresses that fail. Which answer a client gets depends on whom it asks first.",
+    told_by: "Every nameserver and the system's resolver asked several times, and the addresses on which they differ asked one by one. That answers differ is not enough: lists rotate, and a CDN gives each nameserver its own.",
     mistaken_for: "A dependency that comes and goes.",
     fix: "list only nameservers that know the same names",
     wording: &[
@@ -123,7 +123,7 @@ pub const MISMATCH_SPLIT_HORIZON: CauseDoc = CauseDoc {
 pub const MISMATCH_STALE: CauseDoc = CauseDoc {
     title: "a nameserver still gives an old answer",
     meaning: "One nameserver keeps giving addresses that the others have replaced, for longer than the record's time to live allows.",
-    told_by: "Answers of each nameserver compared over time.",
+    told_by: "What each source gave at earlier looks; or, of authorities of the same zone, an older serial number; or the source's own word (extended errors 3 and 19).",
     mistaken_for: "A dependency that works for some clients only.",
     fix: "flush that nameserver's cache, or find why its zone transfer stopped",
     wording: &[],
@@ -170,7 +170,7 @@ pub const IPV4_BROKEN: CauseDoc = CauseDoc {
 pub const PARTIAL: CauseDoc = CauseDoc {
     title: "some of its addresses fail",
     meaning: "The name has several addresses, and some of them fail while others work. Which clients notice depends on the address they pick.",
-    told_by: "Each address tried on its own, where addresses of the same family differ; the evidence has the cause of each.",
+    told_by: "Each address asked on its own, as far as the request may be repeated, and those that fail once more: one refuses, answers 503 or shows another certificate, and others are well. The evidence has the cause of each.",
     mistaken_for: "A flaky dependency.",
     fix: "repair the failing address, or take it out of the DNS records",
     wording: &[

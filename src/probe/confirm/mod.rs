@@ -1,8 +1,11 @@
 //! Second looks: what the engine asks for to tell apart what one attempt cannot. One file each.
 
 mod client_hello;
+mod compare_names;
+mod every_address;
 mod fresh_connection;
 mod not_found;
+mod trial;
 
 use tokio::time::Instant;
 
@@ -31,6 +34,10 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
         ConfirmationKind::FreshConnection(address) => {
             fresh_connection::fresh_connection(world, attempt, *address, &mut evidence).await
         }
+        ConfirmationKind::EveryAddress(family) => {
+            every_address::every_address(world, &attempt, *family).await
+        }
+        ConfirmationKind::CompareNames => compare_names::compare_names(world, &attempt).await,
     };
     Confirmation {
         elapsed: began.elapsed(),

@@ -1,6 +1,7 @@
 //! HTTP probes: a request with its redirects, and the answer held against what the user expects.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,8 +167,11 @@ fn follow<'a>(
             ..probe.resolve.clone()
         })
     };
+    // One address was asked for: it is asked for the other port of the same host as well.
+    let only = last.only.filter(|_| same_host);
+    let only = only.map(|address| SocketAddr::new(address.ip(), target.url.endpoint.port));
     Ask {
-        only: if own { last.only } else { None },
+        only,
         reuse: own && run.order.dependency.keepalive.reuse && last.only.is_none(),
         target,
         method,

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
-use crate::model::attempt::{Call, DnsReply, ServerAnswer};
+use crate::model::attempt::{Asked, Call, DnsReply, ServerAnswer};
 use crate::model::dependency::RecordType;
 use crate::model::phase::{Phase, Phases};
 use crate::net::sanitize::foreign_text;
@@ -28,6 +28,8 @@ const BUFFER: usize = 4096;
 const HEADER: usize = 12;
 const RESPONSE_BIT: u8 = 0x80;
 const TRUNCATED_BIT: u8 = 0x02;
+/// How much longer an answer to the question with EDNS is waited for when the one without was answered first.
+const EDNS_GRACE: Duration = Duration::from_millis(50);
 
 /// What is asked of whom.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,8 @@ pub struct Question<'a> {
     pub record: RecordType,
     /// Ask over TCP from the start.
     pub over_tcp: bool,
+    /// Ask without EDNS from the start: the server is known to answer nothing else.
+    pub without_edns: bool,
     pub times: Times,
 }
 
@@ -84,25 +88,32 @@ enum Heard {
 }
 
 /// Asks, over UDP first and over TCP when the answer was cut short. A server that does not know EDNS is asked without it
-/// (RFC 6891, section 7). Datagrams that do not answer this question are skipped and not believed.
+/// (RFC 6891, section 7), whether it says so or is silent. Datagrams that do not answer this question are skipped and not
+/// believed.
 pub async fn ask(question: Question<'_>) -> Answered {
     let started = Instant::now();
     let mut talk = Talk {
         question,
         over_tcp: question.over_tcp,
-        edns: true,
+        edns: !question.without_edns,
+        how: Asked::default(),
         wire: Wire::default(),
     };
     let said = match talk.hear().await {
-        Ok(message) => answer::read(&message, question.name, question.record),
+        Ok(message) => {
+            talk.how.authoritative = message.metadata.authoritative;
+            answer::read(&message, question.name, question.record)
+        }
         Err(Trouble::TimedOut) => DnsReply::TimedOut.into(),
         Err(Trouble::Io { call, errno }) => DnsReply::Io { call, errno }.into(),
         Err(Trouble::Malformed(why)) => DnsReply::Malformed(why).into(),
     };
+    talk.how.without_edns = !talk.edns;
     Answered {
         answer: ServerAnswer {
             server: question.server,
             over_tcp: talk.over_tcp,
+            how: talk.how,
             name: printed(question.name),
             record: question.record,
             elapsed: started.elapsed(),
@@ -118,29 +129,27 @@ struct Talk<'a> {
     question: Question<'a>,
     over_tcp: bool,
     edns: bool,
+    how: Asked,
     wire: Wire,
 }
 
 impl Talk<'_> {
     async fn hear(&mut self) -> Result<Box<Message>, Trouble> {
         loop {
-            let id = random_id();
-            let request = encode(id, &self.question, self.edns)?;
             let heard = if self.over_tcp {
-                self.tcp(id, &request).await?
+                self.tcp().await?
             } else {
-                self.udp(id, &request).await?
+                self.udp().await?
             };
             match heard {
                 Heard::CutShort if self.over_tcp => {
                     return Err(Trouble::Malformed("the answer is truncated over TCP".into()));
                 }
-                Heard::CutShort => self.over_tcp = true,
-                Heard::Whole(message)
-                    if self.edns && message.metadata.response_code == ResponseCode::FormErr =>
-                {
-                    self.edns = false;
+                Heard::CutShort => {
+                    self.over_tcp = true;
+                    self.how.truncated = true;
                 }
+                Heard::Whole(message) if self.edns && may_not_know_edns(&message) => self.edns = false,
                 Heard::Whole(message) => return Ok(message),
             }
         }
@@ -164,8 +173,62 @@ impl Talk<'_> {
         }
     }
 
-    async fn udp(&mut self, id: u16, request: &[u8]) -> Result<Heard, Trouble> {
+    /// A question that is sent again goes out without EDNS as well: some servers, and more firewalls, drop the option in
+    /// silence.
+    async fn udp(&mut self) -> Result<Heard, Trouble> {
         let times = self.question.times;
+        let socket = self.connected().await?;
+        let mut buffer = vec![0; BUFFER];
+        let mut asked = [Some(Request::new(&self.question, self.edns)?), None];
+        let mut patience = times.resend;
+        let mut plain = None;
+        loop {
+            for request in asked.iter().flatten() {
+                let sending = socket.send(&request.bytes);
+                let sent = self
+                    .step((Phase::Request, Call::Send), times.deadline, sending)
+                    .await?;
+                self.wire.sent += sent as u64;
+            }
+            let mut until = (Instant::now() + patience).min(times.deadline);
+            patience *= 2;
+            while Instant::now() < until {
+                let receiving = socket.recv(&mut buffer);
+                let received = self
+                    .step((Phase::FirstByte, Call::Receive), until, receiving)
+                    .await;
+                let length = match received {
+                    Ok(length) => length,
+                    Err(Trouble::TimedOut) => break,
+                    Err(other) => return Err(other),
+                };
+                self.wire.received += length as u64;
+                let Some((edns, heard)) = answer_to_any(&buffer[..length], &asked, &self.question) else {
+                    continue;
+                };
+                if edns == self.edns {
+                    return heard;
+                }
+                // Only the question without EDNS was answered so far.
+                until = until.min(Instant::now() + EDNS_GRACE);
+                plain = Some(heard);
+            }
+            if let Some(heard) = plain {
+                self.edns = false;
+                return heard;
+            }
+            self.how.unanswered = self.how.unanswered.saturating_add(1);
+            if Instant::now() >= times.deadline {
+                return Err(Trouble::TimedOut);
+            }
+            if self.edns && asked[1].is_none() {
+                asked[1] = Some(Request::new(&self.question, false)?);
+            }
+        }
+    }
+
+    async fn connected(&mut self) -> Result<UdpSocket, Trouble> {
+        let deadline = self.question.times.deadline;
         let server = self.question.server;
         let any: IpAddr = match server {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -173,45 +236,19 @@ impl Talk<'_> {
         };
         let making = UdpSocket::bind((any, 0));
         let socket = self
-            .step((Phase::Connect, Call::Socket), times.deadline, making)
+            .step((Phase::Connect, Call::Socket), deadline, making)
             .await?;
         let connecting = socket.connect(server);
-        self.step((Phase::Connect, Call::Connect), times.deadline, connecting)
+        self.step((Phase::Connect, Call::Connect), deadline, connecting)
             .await?;
-        let mut buffer = vec![0; BUFFER];
-        let mut patience = times.resend;
-        loop {
-            let sending = socket.send(request);
-            let sent = self
-                .step((Phase::Request, Call::Send), times.deadline, sending)
-                .await?;
-            self.wire.sent += sent as u64;
-            let until = (Instant::now() + patience).min(times.deadline);
-            patience *= 2;
-            while Instant::now() < until {
-                let receiving = socket.recv(&mut buffer);
-                match self
-                    .step((Phase::FirstByte, Call::Receive), until, receiving)
-                    .await
-                {
-                    Ok(length) => {
-                        self.wire.received += length as u64;
-                        if let Some(heard) = answer_to(&buffer[..length], id, &self.question) {
-                            return heard;
-                        }
-                    }
-                    Err(Trouble::TimedOut) => break,
-                    Err(other) => return Err(other),
-                }
-            }
-            if Instant::now() >= times.deadline {
-                return Err(Trouble::TimedOut);
-            }
-        }
+        Ok(socket)
     }
 
-    async fn tcp(&mut self, id: u16, request: &[u8]) -> Result<Heard, Trouble> {
+    async fn tcp(&mut self) -> Result<Heard, Trouble> {
         let times = self.question.times;
+        let Request {
+            id, bytes: request, ..
+        } = Request::new(&self.question, self.edns)?;
         let connecting = TcpStream::connect(self.question.server);
         let mut stream = self
             .step((Phase::Connect, Call::Connect), times.connect_by, connecting)
@@ -220,7 +257,7 @@ impl Talk<'_> {
             .map_err(|_| Trouble::Malformed("the question is too long".into()))?;
         // One segment: a length that comes alone is more than some servers take (RFC 7766, section 8).
         let mut framed = length.to_be_bytes().to_vec();
-        framed.extend_from_slice(request);
+        framed.extend_from_slice(&request);
         let sending = stream.write_all(&framed);
         self.step((Phase::Request, Call::Send), times.deadline, sending)
             .await?;
@@ -238,6 +275,43 @@ impl Talk<'_> {
         answer_to(&message, id, &self.question)
             .unwrap_or_else(|| Err(Trouble::Malformed("the answer is to another question".into())))
     }
+}
+
+/// One question as it goes out.
+struct Request {
+    id: u16,
+    edns: bool,
+    bytes: Vec<u8>,
+}
+
+impl Request {
+    fn new(question: &Question<'_>, edns: bool) -> Result<Request, Trouble> {
+        let id = random_id();
+        let bytes = encode(id, question, edns)?;
+        Ok(Request { id, edns, bytes })
+    }
+}
+
+/// Whether a server answered like one that does not know EDNS. FORMERR is what it should say; some say NOTIMP, and some
+/// fail; these two count only without an OPT record of their own, which shows that they do know it.
+fn may_not_know_edns(message: &Message) -> bool {
+    match message.metadata.response_code {
+        ResponseCode::FormErr => true,
+        ResponseCode::NotImp | ResponseCode::ServFail => message.edns.is_none(),
+        _ => false,
+    }
+}
+
+/// What the bytes say to one of these questions, and whether that one had EDNS.
+fn answer_to_any(
+    bytes: &[u8],
+    asked: &[Option<Request>],
+    question: &Question<'_>,
+) -> Option<(bool, Result<Heard, Trouble>)> {
+    asked
+        .iter()
+        .flatten()
+        .find_map(|request| Some((request.edns, answer_to(bytes, request.id, question)?)))
 }
 
 fn encode(id: u16, question: &Question<'_>, edns: bool) -> Result<Vec<u8>, Trouble> {

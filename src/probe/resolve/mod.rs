@@ -4,6 +4,8 @@ mod answer;
 mod conf;
 pub(crate) mod exchange;
 pub(crate) mod names;
+mod plain;
+mod sources;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -18,12 +20,13 @@ use hickory_resolver::proto::rr::Name;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::model::attempt::{AddressSource, DnsReply, Resolution, ServerAnswer};
+use crate::model::attempt::{AddressSource, Asked, DnsReply, Resolution, ServerAnswer};
 use crate::model::dependency::{Family, RecordType, ResolveSettings};
 
 use conf::{ResolvConf, SystemFiles};
 use exchange::{Answered, Question, Times, Wire, ask};
 use names::{absolute, candidates, printed};
+use plain::PlainServers;
 
 /// The least time that one nameserver gets before the next is asked.
 const LEAST_SHARE: Duration = Duration::from_millis(200);
@@ -48,6 +51,7 @@ pub(crate) struct Resolver {
     system_places: Arc<Semaphore>,
     /// Counts lookups, for `options rotate`.
     turn: AtomicUsize,
+    plain_servers: PlainServers,
 }
 
 /// Whom to ask, and how.
@@ -60,6 +64,7 @@ struct Inquiry<'a> {
     /// The most that one server gets.
     patience: Duration,
     deadline: Instant,
+    plain_servers: &'a PlainServers,
 }
 
 impl Resolver {
@@ -72,6 +77,7 @@ impl Resolver {
             files: SystemFiles::new(resolv_conf, hosts),
             system_places: Arc::new(Semaphore::new(SYSTEM_PLACES)),
             turn: AtomicUsize::new(0),
+            plain_servers: PlainServers::default(),
         }
     }
 
@@ -100,7 +106,7 @@ impl Resolver {
         }
         if !settings.servers.is_empty() {
             let defaults = ResolvConf::default();
-            let mut inquiry = Inquiry::new(&defaults, settings.family, deadline);
+            let mut inquiry = self.inquiry(&defaults, settings.family, deadline);
             inquiry.servers = &settings.servers;
             let names: Vec<Name> = absolute(host).into_iter().collect();
             inquiry.ask(&names, &mut resolution).await;
@@ -115,7 +121,7 @@ impl Resolver {
                 return resolution;
             }
         }
-        let mut inquiry = Inquiry::new(&conf.resolv, settings.family, deadline);
+        let mut inquiry = self.inquiry(&conf.resolv, settings.family, deadline);
         if conf.resolv.rotate {
             inquiry.first = self.turn.fetch_add(1, Ordering::Relaxed);
         }
@@ -148,8 +154,8 @@ impl Resolver {
     }
 }
 
-impl<'a> Inquiry<'a> {
-    fn new(conf: &'a ResolvConf, family: Family, deadline: Instant) -> Self {
+impl Resolver {
+    fn inquiry<'a>(&'a self, conf: &'a ResolvConf, family: Family, deadline: Instant) -> Inquiry<'a> {
         Inquiry {
             servers: &conf.servers,
             first: 0,
@@ -162,9 +168,12 @@ impl<'a> Inquiry<'a> {
             over_tcp: conf.use_vc,
             patience: conf.timeout * conf.attempts,
             deadline,
+            plain_servers: &self.plain_servers,
         }
     }
+}
 
+impl Inquiry<'_> {
     /// Tries the names in turn until one has addresses.
     async fn ask(&self, names: &[Name], resolution: &mut Resolution) {
         resolution.source = AddressSource::Nameserver;
@@ -235,13 +244,18 @@ impl<'a> Inquiry<'a> {
             name,
             record,
             over_tcp: self.over_tcp,
+            without_edns: self.plain_servers.contains(server),
             times,
         };
-        match records {
+        let answered = match records {
             [] => Vec::new(),
             [record] => vec![ask(question(*record)).await],
             [one, other, ..] => ask_both(question(*one), question(*other)).await,
+        };
+        for answered in &answered {
+            self.plain_servers.learn(&answered.answer);
         }
+        answered
     }
 
     /// The answer, in place of a server's, to a name that DNS cannot carry.
@@ -249,6 +263,7 @@ impl<'a> Inquiry<'a> {
         Some(ServerAnswer {
             server: *self.servers.first()?,
             over_tcp: self.over_tcp,
+            how: Asked::default(),
             name: host.into(),
             record: *self.records.first()?,
             elapsed: Duration::ZERO,
@@ -297,6 +312,7 @@ fn silent(question: &Question<'_>, elapsed: Duration) -> Answered {
         answer: ServerAnswer {
             server: question.server,
             over_tcp: question.over_tcp,
+            how: Asked::default(),
             name: printed(question.name),
             record: question.record,
             elapsed,

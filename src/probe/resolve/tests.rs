@@ -313,6 +313,56 @@ async fn a_server_without_edns_is_asked_without_it_over_tcp_too() {
 }
 
 #[tokio::test]
+async fn a_server_that_drops_edns_is_asked_without_it_and_remembered() {
+    let lab = lab(Reply::EdnsDropped {
+        a: vec![[192, 0, 2, 1].into()],
+    })
+    .await;
+    let resolver = Resolver::new();
+    let settings = settings(lab.address());
+    let by = || Instant::now() + Duration::from_secs(2);
+    let found = resolver.resolve("name.lab.test", &settings, by()).await;
+    assert_eq!(found.addresses, [one()], "{found:?}");
+    assert!(found.answers.iter().all(|answer| answer.how.without_edns));
+    assert_eq!(found.answers[0].how.unanswered, 1);
+    let began = Instant::now();
+    let again = resolver.resolve("name.lab.test", &settings, by()).await;
+    assert_eq!(again.addresses, [one()]);
+    assert!(
+        again.answers.iter().all(|answer| answer.how.unanswered == 0),
+        "the second time it is asked without EDNS at once: {again:?}"
+    );
+    assert!(began.elapsed() < Duration::from_millis(600));
+}
+
+#[tokio::test]
+async fn other_refusals_of_edns_are_understood_too() {
+    for rcode in [2, 4] {
+        let a = vec![[192, 0, 2, 1].into()];
+        let found = resolve(Reply::EdnsCode { rcode, a }).await;
+        assert_eq!(found.addresses, [one()], "{found:?}");
+    }
+    // One that does know EDNS means what it says.
+    let found = resolve(Reply::Servfail { extended: None }).await;
+    assert!(found.answers.iter().all(|answer| !answer.how.without_edns));
+}
+
+#[tokio::test]
+async fn a_server_whose_tcp_is_silent_times_out_over_tcp() {
+    let lab = lab(Reply::TruncatedAndSilent).await;
+    let limit = Duration::from_millis(300);
+    let found = resolve_within("name.lab.test", &settings(lab.address()), limit).await;
+    assert_eq!(replies(&found, RecordType::A), [&DnsReply::TimedOut]);
+    assert!(
+        found
+            .answers
+            .iter()
+            .all(|answer| answer.over_tcp && answer.how.truncated),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_connection_closed_without_an_answer_is_said() {
     let found = resolve(Reply::TruncatedAndClosed).await;
     let replies = replies(&found, RecordType::A);

@@ -3,6 +3,7 @@
 use crate::model::attempt::ConfirmationResult;
 use crate::model::cause::Cause;
 use crate::model::failure::{AttemptRecord, ConfirmationRecord, Failure, Finding};
+use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Said, Trial};
 
 use super::evidence::{self, Entry};
 use crate::report::style::{Style, Tone};
@@ -296,6 +297,54 @@ fn second_look(result: &ConfirmationResult) -> String {
         ConfirmationResult::FreshConnection { worked: false } => {
             "the same request fails on a fresh connection, too".to_owned()
         }
+        ConfirmationResult::EveryAddress(asked) => every_address(&asked.trials),
+        ConfirmationResult::NamesCompared(compared) => names_compared(compared),
         ConfirmationResult::NotDone(why) => format!("not made: {why}"),
     }
+}
+
+fn every_address(trials: &[AddressTrial]) -> String {
+    if trials.is_empty() {
+        return "it has no other address".to_owned();
+    }
+    let each: Vec<String> = trials
+        .iter()
+        .map(|trial| {
+            let ip = trial.address.ip();
+            match trial.verdict {
+                Trial::Works => format!("{ip} works"),
+                Trial::Fails(cause) => format!("{ip} fails ({})", cause.id()),
+                Trial::Unsettled => format!("{ip} is not settled"),
+            }
+        })
+        .collect();
+    format!("each address on its own: {}", each.join(", "))
+}
+
+fn names_compared(compared: &NamesCompared) -> String {
+    let each: Vec<String> = compared
+        .sources
+        .iter()
+        .map(|source| {
+            let who = match source.source {
+                NameSource::HostsFile => "/etc/hosts".to_owned(),
+                NameSource::System => "the system".to_owned(),
+                NameSource::Nameserver(server) => server.to_string(),
+            };
+            let addresses: Vec<String> = source.addresses.iter().map(ToString::to_string).collect();
+            match source.said {
+                Said::Addresses => format!("{who} says {}", addresses.join(" and ")),
+                said => format!("{who}: {}", said.id()),
+            }
+        })
+        .collect();
+    let asked = match compared.trials.is_empty() {
+        true => String::new(),
+        false => format!("; {}", every_address(&compared.trials)),
+    };
+    format!(
+        "sources of {} compared: {}{asked}",
+        compared.name,
+        each.join(", ")
+    )
 }

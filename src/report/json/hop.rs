@@ -189,6 +189,9 @@ fn answer(answer: &ServerAnswer) -> Json {
     json!({
         "server": answer.server.to_string(),
         "transport": if answer.over_tcp { "tcp" } else { "udp" },
+        "truncated": answer.how.truncated,
+        "edns": !answer.how.without_edns,
+        "authoritative": answer.how.authoritative,
         "name": answer.name,
         "type": answer.record.to_string(),
         "elapsed": seconds(answer.elapsed),

@@ -124,7 +124,9 @@ fn retry(decision: &RetryDecision) -> Json {
 
 fn confirmation(record: &ConfirmationRecord) -> Json {
     let address = match &record.kind {
-        ConfirmationKind::NotFoundVariants => None,
+        ConfirmationKind::NotFoundVariants
+        | ConfirmationKind::EveryAddress(_)
+        | ConfirmationKind::CompareNames => None,
         ConfirmationKind::ClientHello(address) | ConfirmationKind::FreshConnection(address) => Some(address),
     };
     json!({

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::attempt::ConfirmationResult;
 use crate::model::evidence::{Evidence, Value};
+use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Trial};
 use crate::model::phase::Phases;
 
 /// Seconds as a number.
@@ -69,6 +70,71 @@ pub fn confirmation_result(result: &ConfirmationResult) -> Json {
         }
         ConfirmationResult::ClientHello { spoke_tls } => json!({"done": true, "spoke_tls": spoke_tls}),
         ConfirmationResult::FreshConnection { worked } => json!({"done": true, "worked": worked}),
+        ConfirmationResult::EveryAddress(asked) => json!({
+            "done": true,
+            "asked_as": asked.depth.id(),
+            "addresses": trials(&asked.trials),
+            "addresses_not_asked": asked.left_out,
+        }),
+        ConfirmationResult::NamesCompared(compared) => names_compared(compared),
         ConfirmationResult::NotDone(why) => json!({"done": false, "why": &**why}),
     }
+}
+
+/// Addresses that were asked one by one. `works` is `null` where neither can be said.
+fn trials(trials: &[AddressTrial]) -> Json {
+    let trials = trials.iter().map(|trial| {
+        let (works, cause) = match trial.verdict {
+            Trial::Works => (Some(true), None),
+            Trial::Fails(cause) => (Some(false), Some(cause.id())),
+            Trial::Unsettled => (None, None),
+        };
+        json!({
+            "address": trial.address.to_string(),
+            "works": works,
+            "cause": cause,
+            "asked": trial.asked,
+            "answered": trial.answered,
+            "status": trial.status,
+            "elapsed": seconds(trial.elapsed),
+            "certificate_sha256": trial.certificate.as_deref(),
+        })
+    });
+    trials.collect()
+}
+
+fn names_compared(compared: &NamesCompared) -> Json {
+    let sources: Json = compared
+        .sources
+        .iter()
+        .map(|source| {
+            let kind = match source.source {
+                NameSource::HostsFile => "hosts_file",
+                NameSource::System => "system",
+                NameSource::Nameserver(_) => "nameserver",
+            };
+            let server = match source.source {
+                NameSource::Nameserver(server) => Some(server.to_string()),
+                _ => None,
+            };
+            let addresses: Vec<String> = source.addresses.iter().map(ToString::to_string).collect();
+            json!({
+                "source": kind,
+                "server": server,
+                "said": source.said.id(),
+                "addresses": addresses,
+                "varies": source.varies,
+                "ttl": source.ttl.map(seconds),
+                "serial": source.serial,
+                "aaaa_stalled": source.aaaa_stalled,
+            })
+        })
+        .collect();
+    json!({
+        "done": true,
+        "name": &*compared.name,
+        "system_resolver": compared.system_resolver,
+        "sources": sources,
+        "addresses": trials(&compared.trials),
+    })
 }

@@ -5,12 +5,16 @@
 //! are the order in which they are made.
 
 mod client_hello;
+mod compare_names;
+mod every_address;
 mod fresh_connection;
 mod not_found;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Hop, Role};
+use crate::model::cause::FindingId;
 use crate::model::dependency::{Confirm, Dependency, HttpProbe, Probe};
 use crate::model::evidence::Value;
 use crate::model::failure::{Failure, Finding};
@@ -49,11 +53,37 @@ impl<'a> Question<'a> {
 }
 
 /// The looks that could settle a failure.
-const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] =
-    &[not_found::wanted, client_hello::wanted, fresh_connection::wanted];
+const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] = &[
+    not_found::wanted,
+    client_hello::wanted,
+    fresh_connection::wanted,
+    compare_names::wanted,
+    every_address::wanted,
+];
 
 /// The looks that are worth making now and then although the dependency answers.
-const SURVEYS: &[fn(&Attempt, &Dependency) -> Option<ConfirmationKind>] = &[];
+const SURVEYS: &[Survey] = &[
+    Survey {
+        wanted: compare_names::survey,
+        suspects: compare_names::suspects,
+        settles: &compare_names::SETTLES,
+    },
+    Survey {
+        wanted: every_address::survey,
+        suspects: every_address::suspects,
+        settles: &every_address::SETTLES,
+    },
+];
+
+/// One of them.
+struct Survey {
+    wanted: fn(&Attempt, &Dependency) -> Option<ConfirmationKind>,
+    /// Whether the answer itself shows what the survey would find, so that it is asked for a second time at once and not
+    /// only when its time has come.
+    suspects: fn(&Attempt) -> bool,
+    /// What it can find.
+    settles: &'static [FindingId],
+}
 
 /// None when the user switched them off, and none that would ask for something that a user may not want asked twice.
 pub fn wanted(question: &Question<'_>) -> Vec<ConfirmationKind> {
@@ -63,15 +93,49 @@ pub fn wanted(question: &Question<'_>) -> Vec<ConfirmationKind> {
     LOOKS.iter().filter_map(|wanted| wanted(question)).collect()
 }
 
-/// As [`wanted`], after an attempt that answered.
-pub fn surveys(attempt: &Attempt, dependency: &Dependency) -> Vec<ConfirmationKind> {
+/// As [`wanted`], after an attempt that answered. Those that are not `due` are made only on a suspicion
+/// that is news.
+pub fn surveys(
+    attempt: &Attempt,
+    dependency: &Dependency,
+    due: bool,
+    is_news: &dyn Fn(FindingId) -> bool,
+) -> Vec<ConfirmationKind> {
     if dependency.confirm == Confirm::Off {
         return Vec::new();
     }
     SURVEYS
         .iter()
-        .filter_map(|wanted| wanted(attempt, dependency))
+        .filter(|survey| {
+            let news = || survey.settles.iter().all(|id| is_news(*id));
+            due || ((survey.suspects)(attempt) && news())
+        })
+        .filter_map(|survey| (survey.wanted)(attempt, dependency))
         .collect()
+}
+
+/// Makes of a look's facts what the functions below rest upon: verdicts over the addresses that were asked.
+pub fn judge(confirmation: &mut Confirmation, context: &Context<'_>) {
+    trial::judge(confirmation, context);
+}
+
+/// The findings of an attempt that a look settles, one way or the other: what it did not find again does not hold.
+pub fn settles(confirmation: &Confirmation) -> &'static [FindingId] {
+    match &confirmation.result {
+        ConfirmationResult::EveryAddress(asked) if every_address::is_conclusive(asked) => {
+            &every_address::SETTLES
+        }
+        ConfirmationResult::NamesCompared(_) => &compare_names::SETTLES,
+        _ => &[],
+    }
+}
+
+/// Whether the sources of a name contradict each other, where a look compared them.
+pub fn answers_differ(confirmation: &Confirmation) -> Option<bool> {
+    match &confirmation.result {
+        ConfirmationResult::NamesCompared(compared) => Some(super::mismatch::judge(compared).is_some()),
+        _ => None,
+    }
 }
 
 /// The failure with what a second look adds to it, proves or disproves.
@@ -83,6 +147,8 @@ pub fn confirmed(mut failure: Failure, kind: &ConfirmationKind, confirmation: &C
         ConfirmationResult::NotFoundVariants(variants) => not_found::found(&mut failure, variants),
         ConfirmationResult::ClientHello { spoke_tls } => client_hello::answered(&mut failure, *spoke_tls),
         ConfirmationResult::FreshConnection { worked } => fresh_connection::made(&mut failure, *worked),
+        ConfirmationResult::EveryAddress(asked) => every_address::asked(&mut failure, asked),
+        ConfirmationResult::NamesCompared(compared) => compare_names::compared(&mut failure, compared),
         ConfirmationResult::NotDone(why) => {
             let not_done = vec![("look", kind.id().into()), ("why", (&**why).into())];
             failure.evidence.set("second_look_not_done", Value::Map(not_done));
@@ -96,9 +162,11 @@ pub fn surveyed(
     _attempt: &Attempt,
     _kind: &ConfirmationKind,
     confirmation: &Confirmation,
-    _context: &Context<'_>,
+    context: &Context<'_>,
 ) -> Vec<Finding> {
     match &confirmation.result {
+        ConfirmationResult::EveryAddress(asked) => every_address::surveyed(asked).into_iter().collect(),
+        ConfirmationResult::NamesCompared(compared) => compare_names::surveyed(compared, context.dependency),
         // These are made after failures only.
         ConfirmationResult::NotFoundVariants(_)
         | ConfirmationResult::ClientHello { .. }

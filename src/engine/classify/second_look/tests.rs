@@ -122,3 +122,217 @@ fn a_look_that_could_not_be_made_says_why() {
     assert_eq!((after.cause, &after.fix), (before.cause, &before.fix));
     assert!(after.evidence.get("second_look_not_done").is_some());
 }
+
+mod addresses {
+    use super::*;
+    use crate::model::looks::{AddressTrial, AddressesAsked, Depth, Trial};
+
+    const OLD: Cause = Cause::Http503;
+
+    fn asked(trials: &[(&str, Trial)]) -> Confirmation {
+        let trials = trials.iter().map(|(address, verdict)| AddressTrial {
+            address: address.parse().expect("an address"),
+            asked: 2,
+            answered: if *verdict == Trial::Works { 2 } else { 0 },
+            elapsed: Duration::from_millis(1),
+            status: None,
+            certificate: None,
+            attempts: vec![],
+            verdict: *verdict,
+        });
+        look(ConfirmationResult::EveryAddress(Box::new(AddressesAsked {
+            name: "shop.example".into(),
+            depth: Depth::Probe,
+            trials: trials.collect(),
+            left_out: 0,
+        })))
+    }
+
+    fn at(address: &str) -> Failure {
+        let mut failure = failure(OLD, &[]);
+        failure.evidence.set("address", address);
+        failure
+    }
+
+    fn after(address: &str, trials: &[(&str, Trial)]) -> Failure {
+        confirmed(at(address), &HELLO, &asked(trials))
+    }
+
+    const V4: [&str; 2] = ["192.0.2.1:80", "192.0.2.2:80"];
+    const V6: [&str; 2] = ["[2001:db8::1]:80", "[2001:db8::2]:80"];
+    const FAILS: Trial = Trial::Fails(OLD);
+
+    #[test]
+    fn a_part_that_fails_is_the_cause() {
+        let one = after(V4[0], &[(V4[0], FAILS), (V4[1], Trial::Works)]);
+        assert_eq!(
+            (one.cause, one.confidence),
+            (Cause::AddressPartial, Confidence::Confirmed)
+        );
+        assert_eq!(one.evidence.get("inner_cause"), Some(&"http.error.503".into()));
+        assert!(
+            one.fix.contains("192.0.2.1") && !one.fix.contains("192.0.2.2"),
+            "{}",
+            one.fix
+        );
+        let family = [(V6[0], FAILS), (V6[1], FAILS), (V4[0], Trial::Works)];
+        assert_eq!(after(V6[0], &family).cause, Cause::AddressIpv6Broken);
+        let family = [(V4[0], FAILS), (V6[1], Trial::Works)];
+        assert_eq!(after(V4[0], &family).cause, Cause::AddressIpv4Broken);
+        let mixed = [(V4[0], FAILS), (V6[0], FAILS), (V4[1], Trial::Works)];
+        assert_eq!(after(V4[0], &mixed).cause, Cause::AddressPartial);
+    }
+
+    #[test]
+    fn what_else_an_address_may_show_changes_nothing() {
+        let no_route = Trial::Fails(Cause::TcpNoRoute);
+        let rows: &[(&str, &[(&str, Trial)])] = &[
+            ("all fail", &[(V4[0], FAILS), (V4[1], FAILS)]),
+            ("it works by now", &[(V4[0], Trial::Works), (V4[1], Trial::Works)]),
+            (
+                "once this, once that",
+                &[(V4[0], Trial::Unsettled), (V4[1], Trial::Works)],
+            ),
+            ("another one fails", &[(V4[0], Trial::Works), (V4[1], FAILS)]),
+            ("no route of ours", &[(V4[0], no_route), (V6[0], Trial::Works)]),
+        ];
+        for (what, trials) in rows {
+            let after = after(V4[0], trials);
+            assert_eq!(after.cause, OLD, "{what}");
+            assert_eq!(&*after.fix, "before", "{what}");
+            assert!(after.evidence.get("addresses_asked").is_some(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_survey_finds_the_part_and_not_our_own_routing() {
+        let of = |trials: &[(&str, Trial)]| {
+            let ConfirmationResult::EveryAddress(asked) = asked(trials).result else {
+                panic!("not what was made");
+            };
+            every_address::surveyed(&asked).map(|finding| finding.id)
+        };
+        let some = [(V4[0], FAILS), (V4[1], Trial::Works)];
+        assert_eq!(of(&some), Some(FindingId::AddressPartial));
+        let v6 = [(V6[0], FAILS), (V4[1], Trial::Works)];
+        assert_eq!(of(&v6), Some(FindingId::AddressIpv6Broken));
+        let ours = [(V6[0], Trial::Fails(Cause::TcpNoRoute)), (V4[1], Trial::Works)];
+        assert_eq!(of(&ours), None);
+        assert_eq!(of(&[(V4[0], Trial::Works), (V4[1], Trial::Works)]), None);
+    }
+}
+
+mod names {
+    use super::*;
+    use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Said, SourceAnswers, Trial};
+    use crate::model::time::Wall;
+
+    fn source(source: NameSource, addresses: &[&str]) -> SourceAnswers {
+        SourceAnswers {
+            source,
+            said: match addresses {
+                [] => Said::Denied,
+                _ => Said::Addresses,
+            },
+            addresses: addresses
+                .iter()
+                .map(|ip| ip.parse().expect("an address"))
+                .collect(),
+            varies: false,
+            ttl: None,
+            serial: None,
+            says_stale: false,
+            aaaa_stalled: false,
+            answers: vec![],
+            error: None,
+            before: vec![],
+        }
+    }
+
+    fn compared(sources: Vec<SourceAnswers>, trials: &[(&str, Trial)]) -> Confirmation {
+        let trials = trials.iter().map(|(address, verdict)| AddressTrial {
+            address: address.parse().expect("an address"),
+            asked: 2,
+            answered: if *verdict == Trial::Works { 2 } else { 0 },
+            elapsed: Duration::from_millis(1),
+            status: None,
+            certificate: None,
+            attempts: vec![],
+            verdict: *verdict,
+        });
+        look(ConfirmationResult::NamesCompared(Box::new(NamesCompared {
+            name: "shop.example".into(),
+            at: Wall::from_unix_secs(1_795_478_400),
+            own_name: false,
+            system_resolver: "getaddrinfo of a test",
+            sources,
+            trials: trials.collect(),
+        })))
+    }
+
+    const SERVERS: [NameSource; 2] = [
+        NameSource::Nameserver(std::net::SocketAddr::new(
+            std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)),
+            53,
+        )),
+        NameSource::Nameserver(std::net::SocketAddr::new(
+            std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)),
+            53,
+        )),
+    ];
+    const OLD: &str = "192.0.2.1";
+    const NEW: &str = "192.0.2.2";
+    const REFUSED: Trial = Trial::Fails(Cause::TcpRefusedRst);
+
+    #[test]
+    fn a_hosts_file_that_leads_to_nothing_is_the_cause() {
+        let mut before = failure(Cause::TcpRefusedRst, &[]);
+        before.evidence.set("address", "192.0.2.1:80");
+        let sources = || vec![source(NameSource::HostsFile, &[OLD]), source(SERVERS[0], &[NEW])];
+        let harm = compared(
+            sources(),
+            &[("192.0.2.1:80", REFUSED), ("192.0.2.2:80", Trial::Works)],
+        );
+        let after = confirmed(before.clone(), &HELLO, &harm);
+        assert_eq!(
+            (after.cause, after.confidence),
+            (Cause::DnsMismatchHostsFile, Confidence::Confirmed)
+        );
+        assert_eq!(after.evidence.get("inner_cause"), Some(&"tcp.refused.rst".into()));
+        assert!(after.fix.contains("/etc/hosts"), "{}", after.fix);
+        // Where the nameserver's address fails as well, the override is not why.
+        let both = compared(sources(), &[("192.0.2.1:80", REFUSED), ("192.0.2.2:80", REFUSED)]);
+        let after = confirmed(before, &HELLO, &both);
+        assert_eq!(after.cause, Cause::TcpRefusedRst);
+        assert_eq!(after.alternatives, [Cause::DnsMismatchHostsFile]);
+    }
+
+    #[test]
+    fn a_nameserver_that_denies_what_another_has_is_the_cause() {
+        let sources = vec![source(SERVERS[0], &[]), source(SERVERS[1], &[NEW])];
+        let after = confirmed(failure(Cause::DnsNxdomain, &[]), &HELLO, &compared(sources, &[]));
+        assert_eq!(after.cause, Cause::DnsMismatchSplitHorizon);
+        assert_eq!(after.evidence.get("differs"), Some(&"10.0.0.1:53".into()));
+        let sources = vec![source(SERVERS[0], &[]), source(SERVERS[1], &[])];
+        let after = confirmed(failure(Cause::DnsNxdomain, &[]), &HELLO, &compared(sources, &[]));
+        assert_eq!(after.cause, Cause::DnsNxdomain);
+        assert!(
+            after.evidence.get("sources").is_some(),
+            "what was ruled out is shown"
+        );
+    }
+
+    #[test]
+    fn silence_about_one_family_is_told_from_a_silent_nameserver() {
+        let mut stalls = source(SERVERS[0], &[NEW]);
+        stalls.aaaa_stalled = true;
+        let look = compared(vec![stalls], &[]);
+        let after = confirmed(failure(Cause::DnsTimedOut, &[]), &HELLO, &look);
+        assert_eq!(
+            (after.cause, after.confidence),
+            (Cause::DnsAaaaStalled, Confidence::Confirmed)
+        );
+        let other = confirmed(failure(Cause::TcpRefusedRst, &[]), &HELLO, &look);
+        assert_eq!(other.cause, Cause::TcpRefusedRst);
+    }
+}

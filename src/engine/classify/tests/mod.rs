@@ -180,6 +180,7 @@ fn answer(server: &str, record: RecordType, reply: DnsReply) -> ServerAnswer {
     ServerAnswer {
         server: address(server),
         over_tcp: false,
+        how: Asked::default(),
         name: "shop.example".into(),
         record,
         elapsed: Duration::from_millis(2),

@@ -286,6 +286,82 @@ fn names() {
 }
 
 #[test]
+fn how_a_nameserver_was_asked_tells_what_is_in_the_way() {
+    let server = "10.0.0.2:53";
+    let over_tcp = |reply: DnsReply| {
+        let mut answer = answer(server, A, reply);
+        answer.over_tcp = true;
+        answer.how.truncated = true;
+        resolve(Trouble::NoAddress, vec![answer])
+    };
+    let failed = |call, errno| {
+        let reply = DnsReply::Io { call, errno };
+        resolve(Trouble::NoAddress, vec![answer(server, A, reply)])
+    };
+    check(vec![
+        (
+            "cut short, and TCP is refused: it is there all the same",
+            over_tcp(DnsReply::Io {
+                call: Call::Connect,
+                errno: ECONNREFUSED,
+            }),
+            Cause::DnsFailed,
+            Observed,
+            Fast,
+        ),
+        (
+            "cut short, and TCP is silent",
+            over_tcp(DnsReply::TimedOut),
+            Cause::DnsTimedOut,
+            Observed,
+            Slow,
+        ),
+        (
+            "out of descriptors while resolving",
+            failed(Call::Socket, EMFILE),
+            Cause::LocalFdExhaustedProcess,
+            Observed,
+            Fast,
+        ),
+        (
+            "a local firewall drops what we send",
+            failed(Call::Send, EPERM),
+            Cause::LocalPolicyDenied,
+            Observed,
+            Fast,
+        ),
+        (
+            "a router prohibits it, over IPv6",
+            failed(Call::Receive, EACCES),
+            Cause::DnsUnreachable,
+            Observed,
+            Fast,
+        ),
+    ]);
+    let failure = over_tcp(DnsReply::TimedOut).classify();
+    assert_eq!(evidence(&failure, "transport"), "tcp");
+    assert!(failure.fix.contains("TCP port 53"), "{}", failure.fix);
+}
+
+#[test]
+fn the_extended_error_that_says_most_is_reported() {
+    let with = |reply: DnsReply, errors: &[u16]| {
+        let mut answer = answer("10.0.0.2:53", A, reply);
+        answer.extended = errors.iter().map(|code| (*code, "".into())).collect();
+        resolve(Trouble::NoAddress, vec![answer]).classify()
+    };
+    let bogus = with(rcode(2), &[0, 22, 7]);
+    assert_eq!(evidence(&bogus, "extended_error_code"), "7");
+    assert!(bogus.fix.contains("DNSSEC"), "{}", bogus.fix);
+    let unreachable = with(rcode(2), &[13, 22]);
+    assert_eq!(evidence(&unreachable, "extended_error"), "No Reachable Authority");
+    assert!(unreachable.fix.contains("authorities"), "{}", unreachable.fix);
+    let blocked = with(rcode(3), &[15]);
+    assert_eq!(blocked.cause, Cause::DnsNxdomain);
+    assert!(blocked.fix.contains("Blocked"), "{}", blocked.fix);
+}
+
+#[test]
 fn the_systems_resolver() {
     let failed = |code: i32, timed_out: bool| {
         resolve(Trouble::NoAddress, vec![]).hop(|hop| {

@@ -268,7 +268,7 @@ fn names_that_resolve_only_just_are_findings() {
         resolution.source = source;
         case.findings().iter().map(|f| f.id).collect::<Vec<_>>()
     };
-    let (s1, s2) = ("10.0.0.2:53", "10.0.0.3:53");
+    let s1 = "10.0.0.2:53";
     let asked = AddressSource::Nameserver;
     let here = || answer(s1, A, records(&["192.0.2.7"]));
     assert_eq!(
@@ -276,17 +276,24 @@ fn names_that_resolve_only_just_are_findings() {
         [FindingId::DnsAaaaStalled]
     );
     assert_eq!(with(vec![here(), answer(s1, AAAA, NO_DATA)], asked), []);
-    assert_eq!(
-        with(vec![here(), answer(s2, A, rcode(3))], asked),
-        [FindingId::DnsMismatchSplitHorizon]
-    );
-    assert_eq!(with(vec![here(), answer(s2, A, rcode(2))], asked), []);
-    let elsewhere = answer(s1, A, records(&["198.51.100.1"]));
-    assert_eq!(
-        with(vec![elsewhere], AddressSource::HostsFile),
-        [FindingId::DnsMismatchHostsFile]
-    );
     assert_eq!(with(vec![here()], AddressSource::HostsFile), []);
+}
+
+#[test]
+fn localhost_listens_on_one_of_its_addresses_as_a_rule() {
+    let refused = failed_hop("[::1]:80", connect_error(ECONNREFUSED), MS);
+    let named = |name: &str| {
+        let before = vec![refused.clone()];
+        answered(before, "127.0.0.1:80", &["::1", "127.0.0.1"]).dependency(|dependency| {
+            if let Probe::Http(http) = &mut dependency.probe {
+                http.url.endpoint.host = name.into();
+            }
+        })
+    };
+    assert_eq!(named("shop.example").findings().len(), 1);
+    for name in ["localhost", "api.LOCALHOST."] {
+        assert_eq!(named(name).findings(), [], "{name}");
+    }
 }
 
 #[test]

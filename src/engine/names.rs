@@ -1,0 +1,136 @@
+//! What was learned of a dependency's name: which source gave which addresses, and when. It tells an answer that rotates
+//! from one that is wrong, and one that is left behind from one that is new.
+
+use std::net::IpAddr;
+
+use crate::model::looks::{NameSource, Said, SeenAddress, SourceAnswers};
+use crate::model::time::Wall;
+
+/// Bounds: a host has at most three nameservers, its hosts file and its resolver; who changes nameservers leaves old ones
+/// behind. Of each source so many addresses, and none that was not seen for so long.
+const SOURCES: usize = 8;
+const ADDRESSES: usize = 32;
+const KEPT_SECONDS: i64 = 30 * 86_400;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NameHistory {
+    sources: Vec<(NameSource, Vec<SeenAddress>)>,
+}
+
+impl NameHistory {
+    /// What that source gave formerly.
+    pub fn of(&self, source: NameSource) -> &[SeenAddress] {
+        let found = self.sources.iter().find(|(known, _)| *known == source);
+        found.map_or(&[], |(_, seen)| seen)
+    }
+
+    /// Adds what sources gave at `now`.
+    pub fn learn(&mut self, sources: &[SourceAnswers], now: Wall) {
+        for source in sources.iter().filter(|source| source.said == Said::Addresses) {
+            let seen = self.entry(source.source);
+            for address in &source.addresses {
+                remember(seen, *address, now);
+            }
+        }
+        for (_, seen) in &mut self.sources {
+            seen.retain(|seen| now.seconds_since(seen.last) <= KEPT_SECONDS);
+        }
+        self.sources.retain(|(_, seen)| !seen.is_empty());
+    }
+
+    fn entry(&mut self, source: NameSource) -> &mut Vec<SeenAddress> {
+        let place = self.sources.iter().position(|(known, _)| *known == source);
+        let place = place.unwrap_or_else(|| {
+            if self.sources.len() >= SOURCES {
+                self.forget_the_oldest();
+            }
+            self.sources.push((source, Vec::new()));
+            self.sources.len() - 1
+        });
+        &mut self.sources[place].1
+    }
+
+    fn forget_the_oldest(&mut self) {
+        let last_seen = |seen: &[SeenAddress]| seen.iter().map(|seen| seen.last).max();
+        let oldest = (0..self.sources.len()).min_by_key(|place| last_seen(&self.sources[*place].1));
+        if let Some(place) = oldest {
+            self.sources.swap_remove(place);
+        }
+    }
+}
+
+fn remember(seen: &mut Vec<SeenAddress>, address: IpAddr, now: Wall) {
+    if let Some(known) = seen.iter_mut().find(|seen| seen.address == address) {
+        known.last = known.last.max(now);
+        return;
+    }
+    if seen.len() >= ADDRESSES
+        && let Some(oldest) = (0..seen.len()).min_by_key(|place| seen[*place].last)
+    {
+        seen.swap_remove(oldest);
+    }
+    seen.push(SeenAddress {
+        address,
+        first: now,
+        last: now,
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::looks::SourceAnswers;
+
+    fn gave(source: NameSource, last_bytes: &[u8]) -> SourceAnswers {
+        SourceAnswers {
+            source,
+            said: Said::Addresses,
+            addresses: last_bytes.iter().map(|n| [192, 0, 2, *n].into()).collect(),
+            varies: false,
+            ttl: None,
+            serial: None,
+            says_stale: false,
+            aaaa_stalled: false,
+            answers: Vec::new(),
+            error: None,
+            before: Vec::new(),
+        }
+    }
+
+    fn at(seconds: i64) -> Wall {
+        Wall::from_unix_secs(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn it_keeps_when_each_address_was_seen() {
+        let mut history = NameHistory::default();
+        let system = NameSource::System;
+        history.learn(&[gave(system, &[1, 2])], at(0));
+        history.learn(&[gave(system, &[2, 3])], at(60));
+        let times: Vec<(i64, i64)> = history
+            .of(system)
+            .iter()
+            .map(|seen| (seen.first.seconds_since(at(0)), seen.last.seconds_since(at(0))))
+            .collect();
+        assert_eq!(times, [(0, 0), (0, 60), (60, 60)]);
+        assert!(history.of(NameSource::HostsFile).is_empty());
+        history.learn(&[], at(KEPT_SECONDS + 61));
+        assert_eq!(history, NameHistory::default());
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut history = NameHistory::default();
+        for round in 0..=255_u8 {
+            let server = NameSource::Nameserver(([192, 0, 2, 53], u16::from(round)).into());
+            history.learn(
+                &[gave(server, &[1]), gave(NameSource::System, &[round])],
+                at(i64::from(round)),
+            );
+        }
+        assert_eq!(history.sources.len(), SOURCES);
+        assert_eq!(history.of(NameSource::System).len(), ADDRESSES);
+        let newest = history.of(NameSource::System).iter().map(|seen| seen.last).max();
+        assert_eq!(newest, Some(at(255)));
+    }
+}
