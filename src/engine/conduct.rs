@@ -47,7 +47,7 @@ impl Engine {
         if let Some(failure) = &failure {
             self.note_want(failure.cause, now, out);
         }
-        let excuse = self.consider(index, &attempt, failure.as_ref(), since, now, out);
+        let excuse = self.consider(index, &attempt, failure.as_ref(), now, out);
         let decision = match &failure {
             None => RetryDecision::NotNeeded,
             Some(_) if excuse.is_some() && self.vantage.is_offline() => RetryDecision::Offline,

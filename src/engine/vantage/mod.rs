@@ -66,7 +66,6 @@ impl Engine {
         index: DependencyIndex,
         attempt: &Attempt,
         failure: Option<&Failure>,
-        began: Moment,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Option<Failure> {
@@ -75,6 +74,10 @@ impl Engine {
             return None;
         };
         let address = judge::address_of(attempt);
+        let began = match self.operation_mut(index)?.stage {
+            Stage::Attempting { since, .. } => since,
+            _ => now.moment,
+        };
         if let Some(because) = self.vantage.excuse(address, began) {
             return Some(offline(failure, because, &self.vantage));
         }
@@ -316,7 +319,8 @@ impl Engine {
         let last = operation.attempts.last()?;
         let own = last.failure.as_ref()?;
         let is_excused = own.cause == Cause::VantageOffline;
-        if !is_excused && !(judge::is_suspect(failure.cause) && is_suspect(&last.attempt, own)) {
+        let is_silent = judge::is_suspect(failure.cause) && is_suspect(&last.attempt, own);
+        if !is_excused && !is_silent {
             return None;
         }
         let because = self.vantage.excuse(judge::address_of(&last.attempt), last.at)?;
