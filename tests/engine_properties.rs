@@ -17,7 +17,8 @@ use whyd::model::dependency::*;
 use whyd::model::event::Event;
 use whyd::model::evidence::Evidence;
 use whyd::model::headroom::Resources;
-use whyd::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use whyd::model::idle::{ControlFacts, IdleEnd, IdleFacts, IdleRound, RungOutcome};
+use whyd::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, OperationId};
 use whyd::model::phase::Phase;
 use whyd::model::plan::{Limits, Plan};
 use whyd::model::time::{Moment, Now, Wall};
@@ -85,6 +86,7 @@ struct World {
     finished: HashSet<OperationId>,
     forgotten: HashSet<OperationId>,
     drained: bool,
+    idle: Vec<IdleOrder>,
 }
 
 impl World {
@@ -100,6 +102,7 @@ impl World {
             finished: HashSet::new(),
             forgotten: HashSet::new(),
             drained: false,
+            idle: Vec::new(),
         }
     }
 
@@ -182,6 +185,17 @@ impl World {
                 self.observations.push(*order);
             }
             Output::KeepConnections(_) => {}
+            Output::StartIdleRound(order) => {
+                let place = order.round.place;
+                assert!(
+                    self.idle.iter().all(|other| other.round.place != place),
+                    "two idle rounds of one host at once"
+                );
+                assert!((1..=5).contains(&order.rungs.len()), "{:?}", order.rungs);
+                assert!(order.rungs.is_sorted() && !order.control_every.is_zero());
+                self.idle.push(*order);
+            }
+            Output::CancelIdleRound(round) => self.idle.retain(|order| order.round != round),
             Output::Forget(_) => {}
             Output::Persist { changes, .. } => assert!(!changes.is_empty(), "nothing to keep"),
             Output::Observed(Event::OperationFinished(record)) => {
@@ -212,7 +226,46 @@ impl World {
         }
     }
 
+    /// Ends the oldest idle round in one way or another.
+    fn end_idle_round(&mut self, kind: u8) {
+        if self.idle.is_empty() {
+            return;
+        }
+        let order = self.idle.remove(0);
+        let after = order.rungs[0];
+        let first = match kind {
+            0 => RungOutcome::Survived { after },
+            1 => RungOutcome::Ended {
+                how: IdleEnd::Fin,
+                after: after / 2,
+            },
+            2 => RungOutcome::Lost {
+                how: IdleEnd::Silence,
+                after,
+            },
+            _ => RungOutcome::Unclear("property".into()),
+        };
+        let mut rungs = vec![RungOutcome::Unfinished; order.rungs.len()];
+        rungs[0] = first;
+        let control = ControlFacts {
+            uses: 1,
+            alive: kind != 3,
+            ..ControlFacts::default()
+        };
+        let announced = None;
+        let facts = IdleFacts {
+            rungs,
+            control,
+            announced,
+        };
+        self.apply(Input::IdleRoundFinished {
+            round: order.round,
+            result: Box::new(IdleRound::Done(facts)),
+        });
+    }
+
     fn answer(&mut self, newest: bool, kind: u8) {
+        self.end_idle_round(kind % 5);
         if self.under_way.is_empty() {
             return;
         }
@@ -256,6 +309,7 @@ impl World {
                 connection: whyd::model::order::Connection::Fresh,
                 budget: order.budget,
                 budget_of: Budget::Attempt,
+                leave_unheard: false,
             };
             Some(Box::new(attempt(if silent || i > 0 { 4 } else { 0 }, &order)))
         });
@@ -317,11 +371,15 @@ fn dependency(i: u8, variant: u8) -> Dependency {
     Dependency {
         name: format!("dependency-{i}").into(),
         labels: Arc::from([(Arc::from("team"), label)]),
-        probe: Probe::Tcp(TcpProbe {
-            endpoint,
-            resolve: ResolveSettings::default(),
-            proxy: None,
-        }),
+        probe: if i.is_multiple_of(3) {
+            Probe::Http(Box::new(http(endpoint)))
+        } else {
+            Probe::Tcp(TcpProbe {
+                endpoint,
+                resolve: ResolveSettings::default(),
+                proxy: None,
+            })
+        },
         host: HostKey {
             name: host,
             port: 80,
@@ -344,10 +402,33 @@ fn dependency(i: u8, variant: u8) -> Dependency {
         confirm: Confirm::Gentle,
         keepalive: Keepalive {
             reuse: i.is_multiple_of(2),
-            discover: false,
+            discover: i.is_multiple_of(3).then(Arc::default),
         },
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
+    }
+}
+
+fn http(endpoint: Endpoint) -> HttpProbe {
+    HttpProbe {
+        url: HttpUrl {
+            scheme: Scheme::Http,
+            endpoint,
+            path: "/".into(),
+            query: None,
+        },
+        method: "GET".into(),
+        headers: Arc::from([]),
+        body: None,
+        auth: Auth::None,
+        version: HttpVersion::Auto,
+        redirects: Redirects::default(),
+        proxy: None,
+        tls: TlsSettings::default(),
+        resolve: ResolveSettings::default(),
+        expect: Expect::default(),
+        max_body: 1 << 20,
+        user_agent: "property".into(),
     }
 }
 
@@ -416,8 +497,10 @@ proptest! {
                         operation: OperationId(u64::MAX),
                         number: 1,
                         connection: whyd::model::order::Connection::Fresh,
+                        leave_unheard: false,
                         budget: Duration::from_secs(1),
                         budget_of: Budget::Attempt,
+                leave_unheard: false,
                     };
                     let attempt = Box::new(attempt(0, &order));
                     world.apply(Input::AttemptFinished { index: order.index, operation: order.operation, attempt });
@@ -442,5 +525,6 @@ proptest! {
         prop_assert_eq!(view.in_flight, 0);
         prop_assert_eq!(view.waiting, 0);
         prop_assert!(world.drained);
+        prop_assert!(world.idle.is_empty(), "an idle round outlives the stop");
     }
 }

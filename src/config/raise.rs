@@ -190,7 +190,17 @@ fn http(probe: &HttpProbe, one: &Dependency, raw: RawDependency) -> RawDependenc
         auth: auth(&probe.auth),
         keepalive: Some(RawKeepalive {
             reuse: Some(one.keepalive.reuse),
-            discover: Some(one.keepalive.discover),
+            discover: Some(one.keepalive.discover.is_some()),
+            ladder: one
+                .keepalive
+                .discover
+                .as_ref()
+                .map(|search| OneOrMany(search.ladder.iter().map(|rung| DurationText(*rung)).collect())),
+            remeasure: one
+                .keepalive
+                .discover
+                .as_ref()
+                .map(|search| DurationText(search.remeasure)),
         }),
         http_version: Some(match probe.version {
             HttpVersion::Auto => VersionWord::Auto,

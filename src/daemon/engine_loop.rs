@@ -15,7 +15,8 @@ use crate::engine::{Engine, Input, Output};
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
 use crate::model::event::Event;
 use crate::model::evidence::Evidence;
-use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::idle::IdleRound;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::record::Record;
 use crate::model::time::Wall;
 use crate::model::vantage::VantageOrder;
@@ -48,6 +49,7 @@ pub struct EngineLoop {
     prober: Arc<Prober>,
     channels: Channels,
     under_way: HashMap<OperationId, AbortHandle>,
+    idle_rounds: HashMap<IdleRoundId, AbortHandle>,
     outputs: Vec<Output>,
 }
 
@@ -55,13 +57,14 @@ impl EngineLoop {
     /// `kept` is what another run left.
     pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels, kept: Vec<Record>) -> Self {
         let mut engine = Engine::new(seed, clock.now());
-        engine.restore(kept, clock.now());
+        engine.restore(kept);
         EngineLoop {
             engine,
             clock,
             prober,
             channels,
             under_way: HashMap::new(),
+            idle_rounds: HashMap::new(),
             outputs: Vec::new(),
         }
     }
@@ -108,6 +111,9 @@ impl EngineLoop {
         {
             self.under_way.remove(operation);
         }
+        if let Input::IdleRoundFinished { round, .. } = &input {
+            self.idle_rounds.remove(round);
+        }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.engine.apply(input, self.clock.now(), &mut outputs);
         for output in outputs.drain(..) {
@@ -122,6 +128,12 @@ impl EngineLoop {
             Output::StartConfirmation(order) => self.start_confirmation(order),
             Output::CheckVantage(order) => self.observe(order),
             Output::KeepConnections(keep) => self.prober.keep_connections(keep),
+            Output::StartIdleRound(order) => self.start_idle_round(order),
+            Output::CancelIdleRound(round) => {
+                if let Some(handle) = self.idle_rounds.remove(&round) {
+                    handle.abort();
+                }
+            }
             Output::Cancel(operation) => {
                 if let Some(handle) = self.under_way.remove(&operation) {
                     handle.abort();
@@ -192,6 +204,18 @@ impl EngineLoop {
             let facts = Box::new(observing.unwrap_or_default());
             let _ = answers.send(Input::VantageObserved { id: order.id, facts }).await;
         });
+    }
+
+    fn start_idle_round(&mut self, order: Box<IdleOrder>) {
+        let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
+        let round = order.round;
+        let task = tokio::spawn(async move {
+            let done = AssertUnwindSafe(prober.idle_round(&order)).catch_unwind().await;
+            let result = done.unwrap_or_else(|panic| IdleRound::NotMade(panic_text(&*panic).into()));
+            let result = Box::new(result);
+            let _ = answers.send(Input::IdleRoundFinished { round, result }).await;
+        });
+        self.idle_rounds.insert(round, task.abort_handle());
     }
 
     fn answer(&mut self, read: ReadRequest) {

@@ -140,7 +140,7 @@ impl Engine {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some(slot) = self.tables.slot_mut(index) else {
+        let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
         let Some(operation) = slot.operation.as_mut() else {
@@ -153,6 +153,12 @@ impl Engine {
         let (budget, budget_of): (Duration, Budget) =
             operation.attempt_budget(&slot.dependency.timeouts, now.moment);
         let reuse = number == 1 && slot.dependency.keepalive.reuse;
+        // Only where a fresh connection would be asked at once: otherwise what is unheard may still be heard in time.
+        let leave_unheard = reuse
+            && slot.dependency.retry.attempts > number
+            && slot.dependency.probe.is_idempotent()
+            && operation.admission == Admission::Full
+            && host.budget.allows();
         out.push(Output::StartAttempt(Box::new(AttemptOrder {
             index,
             dependency: Arc::clone(&slot.dependency),
@@ -163,6 +169,7 @@ impl Engine {
             } else {
                 Connection::Fresh
             },
+            leave_unheard,
             budget,
             budget_of,
         })));

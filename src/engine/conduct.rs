@@ -55,6 +55,7 @@ impl Engine {
         };
         let failure = excuse.or(failure);
         self.count_or_defer(index, &attempt, failure.as_ref(), out);
+        self.check_against_idle(index, &attempt, now);
         let findings = match &failure {
             None => self.findings(index, &attempt, now),
             Some(_) => Vec::new(),
@@ -63,12 +64,13 @@ impl Engine {
             return;
         };
         let answered = failure.is_none();
-        if let Some(previous) = operation
-            .attempts
-            .last_mut()
-            .and_then(|record| record.failure.as_mut())
+        if let Some(previous) = operation.attempts.last_mut()
+            && let Some(failure) = previous.failure.as_mut()
         {
-            classify::confirmed_by_next_attempt(previous, answered);
+            // Another address that answers proves nothing of this one.
+            let address = |attempt: &Attempt| attempt.decisive_hop().and_then(|hop| hop.address);
+            let same_address = address(&previous.attempt) == address(&attempt);
+            classify::confirmed_by_next_attempt(failure, answered && same_address);
         }
         operation.findings = findings;
         operation.answered = now.moment;
@@ -337,6 +339,11 @@ impl Engine {
         let verdict = verdict(&operation, failure.as_ref());
         let conclusive = verdict != Verdict::Inconclusive;
         let sample = sample(&operation, verdict);
+        if verdict == Verdict::RetriedOk {
+            let [_, _, hour] = host.windows.figures(now.moment);
+            let masked = classify::masked(&operation.attempts, hour.masked_ratio());
+            operation.findings.extend(masked);
+        }
         if conclusive {
             slot.findings = operation.findings.clone();
         }

@@ -74,6 +74,7 @@ impl Host {
             in_flight: self.in_flight,
             cap,
             idle_timeout: self.idle_timeout,
+            idle: None,
         }
     }
 }

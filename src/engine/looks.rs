@@ -192,7 +192,7 @@ impl Engine {
                     now: now.wall,
                 };
                 classify::judge_look(&mut confirmation, &context);
-                compare_with_before(&mut confirmation, &mut slot.names, now.wall);
+                let learned = compare_with_before(&mut confirmation, &mut slot.names, now.wall);
                 if let Some(differ) = classify::answers_differ(&confirmation) {
                     slot.tally.dns_answers_differ = Some(differ);
                 }
@@ -230,6 +230,9 @@ impl Engine {
                         .collect(),
                 });
                 let rest = if stopping { VecDeque::new() } else { rest };
+                if learned && !self.one_round {
+                    self.keep_names(index, out);
+                }
                 self.next_look(index, failure, rest, now, out);
             }
             other @ (Stage::Attempting { .. }
@@ -242,16 +245,20 @@ impl Engine {
     }
 }
 
-/// Gives each source of a name what it gave before, and remembers what it gives now.
-fn compare_with_before(confirmation: &mut Confirmation, history: &mut Option<Box<NameHistory>>, now: Wall) {
+/// Gives each source of a name what it gave before, and remembers what it gives now. Says whether that is worth keeping.
+fn compare_with_before(
+    confirmation: &mut Confirmation,
+    history: &mut Option<Box<NameHistory>>,
+    now: Wall,
+) -> bool {
     let ConfirmationResult::NamesCompared(compared) = &mut confirmation.result else {
-        return;
+        return false;
     };
     let history = history.get_or_insert_default();
     for source in &mut compared.sources {
         source.before = history.of(source.source).to_vec();
     }
-    history.learn(&compared.sources, now);
+    history.learn(&compared.sources, now)
 }
 
 /// Whether the cause is one that lies behind the cause at hand.

@@ -11,6 +11,7 @@ mod conduct;
 mod headroom;
 mod history;
 mod host;
+mod idle;
 mod looks;
 mod names;
 mod operation;
@@ -34,11 +35,14 @@ use crate::model::dependency::DependencyIndex;
 use crate::model::event::Event;
 use crate::model::headroom::Resources;
 use crate::model::histogram::Histogram;
-use crate::model::order::{AttemptOrder, ConfirmationOrder, OperationId};
+use crate::model::idle::IdleRound;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::plan::{Limits, Plan};
 use crate::model::record::{Change, PersistSeq};
 use crate::model::time::{Moment, Now, Wall};
 use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
+
+pub use idle::{AT_ONCE as IDLE_HOSTS, CONNECTIONS as IDLE_CONNECTIONS};
 
 use clock::Clock;
 use headroom::Headroom;
@@ -67,6 +71,10 @@ pub enum Input {
         id: ObservationId,
         facts: Box<VantageFacts>,
     },
+    IdleRoundFinished {
+        round: IdleRoundId,
+        result: Box<IdleRound>,
+    },
     /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
     Persisted { seq: PersistSeq, durable: bool },
     /// How much is left of what sockets are made of.
@@ -90,6 +98,9 @@ pub enum Output {
     KeepConnections(bool),
     /// The operation is of no more interest: end its attempt, its result will not be looked at.
     Cancel(OperationId),
+    StartIdleRound(Box<IdleOrder>),
+    /// The round is of no more interest: close its connections.
+    CancelIdleRound(IdleRoundId),
     /// The dependency left the plan, or asks something else now: what is kept for it can go.
     Forget(Arc<str>),
     /// This must survive a restart; [`Input::Persisted`] answers.
@@ -129,6 +140,8 @@ pub struct Engine {
     drained: bool,
     planned: bool,
     persist: persist::Persist,
+    idle: idle::Desk,
+    names_kept: names::NamesKept,
 }
 
 impl Engine {
@@ -157,6 +170,8 @@ impl Engine {
             drained: false,
             planned: false,
             persist: persist::Persist::default(),
+            idle: idle::Desk::default(),
+            names_kept: names::NamesKept::default(),
         }
     }
 
@@ -179,6 +194,9 @@ impl Engine {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
             Input::VantageObserved { id, facts } => self.vantage_observed(id, *facts, now, out),
+            Input::IdleRoundFinished { round, result } => {
+                self.idle_round_finished(round, &result, now, out);
+            }
             Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
             Input::ResourcesChanged(resources) => self.resources_changed(resources, now, out),
             Input::Woke => {}
@@ -194,6 +212,7 @@ impl Engine {
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
                 Alarm::Vantage => self.vantage_alarm(now, out),
                 Alarm::PatienceEnds { index, operation } => self.patience_ended(index, operation, now, out),
+                Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
             }
         }
         self.release_clock_waiting(now, out);
@@ -210,6 +229,7 @@ impl Engine {
         self.stopping = true;
         self.leave_queues();
         self.abandon_backoffs(now, out);
+        self.stop_idle(out);
     }
 
     fn report_when_drained(&mut self, out: &mut Vec<Output>) {

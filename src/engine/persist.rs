@@ -1,10 +1,6 @@
 //! What the engine hands out to be kept, and what it is given back at its start.
 
-// What hands records out comes next; the way for them is here.
-#![allow(dead_code)]
-
 use crate::model::record::{Change, PersistSeq, Record};
-use crate::model::time::Now;
 
 use super::{Engine, Output};
 
@@ -44,10 +40,15 @@ impl Engine {
     }
 
     /// Takes what was kept by another run, before the first plan comes.
-    pub fn restore(&mut self, records: Vec<Record>, _now: Now) {
+    pub fn restore(&mut self, records: Vec<Record>) {
         for record in records {
             match record {
-                Record::IdleTimeout { .. } => {}
+                Record::IdleTimeout { host, measurement } => self.restore_idle(host, measurement),
+                Record::Names {
+                    dependency,
+                    name,
+                    seen,
+                } => self.names_kept.add(dependency, name, seen),
             }
         }
     }

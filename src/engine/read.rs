@@ -1,7 +1,7 @@
 //! Pages of the read model.
 
 use crate::model::dependency::DependencyIndex;
-use crate::model::page::{Detail, EngineView, HostPage, Page};
+use crate::model::page::{Detail, EngineView, HostPage, HostView, Page};
 use crate::model::time::Now;
 
 use super::Engine;
@@ -28,7 +28,7 @@ impl Engine {
         let hosts = rest
             .by_ref()
             .take(max)
-            .map(|(_, host)| host.view(cap, now.moment))
+            .map(|(_, host)| self.complete(host.view(cap, now.moment)))
             .collect();
         HostPage {
             hosts,
@@ -56,6 +56,15 @@ impl Engine {
         let index = self.tables.index_of(name)?;
         let slot = self.tables.slot(index)?;
         let host = self.tables.hosts.get(slot.host)?;
-        Some(slot.detail(index, host.view(self.limits.concurrency_per_host, now.moment)))
+        let host = self.complete(host.view(self.limits.concurrency_per_host, now.moment));
+        let mut detail = slot.detail(index, host);
+        detail.findings.extend(self.idle.finding(&slot.dependency.host));
+        Some(detail)
+    }
+
+    /// The host's page with what was measured of it.
+    fn complete(&self, mut view: HostView) -> HostView {
+        self.idle.complete(&mut view, |seq| self.persist.is_durable(seq));
+        view
     }
 }

@@ -80,14 +80,19 @@ impl Engine {
             removed,
             unchanged,
         }));
+        self.forget_names_of_others(out);
         self.use_new_room(now, out);
         self.look_around(now, out);
+        self.replan_idle(plan, now, out);
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let index = self.tables.add(dependency, generation, now.wall);
+        if let Some(slot) = self.tables.slot_mut(index) {
+            slot.names = self.names_kept.take(dependency);
+        }
         self.not_begun += 1;
         self.schedule(index, now);
     }
@@ -149,6 +154,7 @@ impl Engine {
             if !slot.begun {
                 self.not_begun -= 1;
             }
+            self.forget_names(&slot, out);
             out.push(Output::Forget(Arc::clone(&slot.dependency.name)));
         }
     }

@@ -25,6 +25,8 @@ pub enum Alarm {
     },
     /// It is time to look at our own network again, or to give up an observation.
     Vantage,
+    /// A host's idle timeout is to be measured, or the pause between two rounds of that ends.
+    IdleDue { place: u32, serial: u64 },
 }
 
 /// All alarms, earliest first. Alarms are never removed early: whoever takes one checks that it still holds.

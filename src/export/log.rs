@@ -12,9 +12,11 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::model::cause::Cause;
+use crate::model::dependency::Dependency;
 use crate::model::event::{Event, VantageChange};
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
 use crate::model::headroom::{Resources, Scarce};
+use crate::model::idle::{IdleLimit, IdleMeasurement, IdleUnknown};
 
 use crate::net::wall::now as wall_now;
 use crate::report::units::dependencies;
@@ -193,6 +195,20 @@ pub fn log_event(event: &Event) {
             dependency.name,
             stale.kind.id(),
             Seconds(stale.idle),
+        ),
+        Event::IdleTimeoutMeasured {
+            dependency,
+            before,
+            measurement,
+        } => log_idle_timeout(dependency, before.as_ref(), measurement),
+        Event::IdleTimeoutUnknown { dependency, why } => info!(
+            dependency = &*dependency.name,
+            host = %dependency.host,
+            why = why.id(),
+            "{}: the idle timeout of {} could not be measured: {}",
+            dependency.name,
+            dependency.host,
+            idle_words(why),
         ),
         Event::BreakerChanged { dependency, from, to } => info!(
             dependency = &*dependency.name,
@@ -400,6 +416,48 @@ fn verdict_words(verdict: Verdict) -> &'static str {
         Verdict::RetriedOk => "ok, but only after a failed attempt",
         Verdict::Failed => "failed",
         Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+fn log_idle_timeout(dependency: &Dependency, before: Option<&IdleMeasurement>, now: &IdleMeasurement) {
+    let (name, host) = (&*dependency.name, &dependency.host);
+    let same = |before: &IdleMeasurement| match (before.limit, now.limit) {
+        (IdleLimit::NoneFound { .. }, IdleLimit::NoneFound { .. }) => true,
+        (IdleLimit::Ends { how: a, .. }, IdleLimit::Ends { how: b, .. }) => a == b,
+        _ => false,
+    };
+    let again = if before.is_some_and(same) { " (again)" } else { "" };
+    match now.limit {
+        IdleLimit::NoneFound { up_to } => info!(
+            dependency = name,
+            up_to = up_to.as_secs_f64(),
+            "{name}: {host} keeps idle connections for {} and longer{again}",
+            Seconds(up_to),
+        ),
+        IdleLimit::Ends { how, low, high } => info!(
+            dependency = name,
+            kind = how.kind().id(),
+            how = how.id(),
+            good_after = low.as_secs_f64(),
+            ended_after = high.as_secs_f64(),
+            samples = now.samples,
+            "{name}: idle connections to {host} end between {} and {} ({}){again}",
+            Seconds(low),
+            Seconds(high),
+            how.id(),
+        ),
+    }
+}
+
+fn idle_words(why: &IdleUnknown) -> String {
+    match why {
+        IdleUnknown::NotKept => "it closes every connection after its answer".into(),
+        IdleUnknown::EndsInUse { age } => format!(
+            "its connections end at an age of about {} also while they are in use",
+            Seconds(*age)
+        ),
+        IdleUnknown::Contradictory => "no two measurements agree".into(),
+        IdleUnknown::NotMade(why) => format!("no connection for it: {why}"),
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn dependency(name: &str) -> Dependency {
         confirm: Confirm::Gentle,
         keepalive: Keepalive {
             reuse: true,
-            discover: false,
+            discover: None,
         },
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
@@ -154,6 +154,7 @@ pub(crate) fn host(name: &str, port: u16) -> HostView {
         in_flight: 1,
         cap: 32,
         idle_timeout: Some((StaleKind::Closed, Duration::from_secs(60))),
+        idle: None,
     }
 }
 

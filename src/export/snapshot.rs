@@ -89,6 +89,8 @@ fn add_host(sum: &mut HostView, other: &HostView) {
         (Some(ours), Some(theirs)) if theirs.1 < ours.1 => Some(theirs),
         (ours, theirs) => ours.or(theirs),
     };
+    // A measurement is of one way to the host, and series tell no ways apart.
+    sum.idle = None;
 }
 
 fn add_window(sum: &mut WindowFigures, more: &WindowFigures) {

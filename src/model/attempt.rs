@@ -246,6 +246,9 @@ impl Call {
 pub enum Budget {
     /// The phase's own.
     Phase,
+    /// What a parked connection is given to have its request acknowledged: some retransmissions, after which nothing of it
+    /// had been.
+    Acknowledgement,
     Attempt,
     Total,
 }
@@ -254,6 +257,7 @@ impl Budget {
     pub const fn id(self) -> &'static str {
         match self {
             Budget::Phase => "phase",
+            Budget::Acknowledgement => "acknowledgement",
             Budget::Attempt => "attempt",
             Budget::Total => "total",
         }

@@ -459,12 +459,37 @@ pub enum Confirm {
     Full,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keepalive {
     /// Keep the connection between operations and use it again.
     pub reuse: bool,
-    /// Measure after how long an idle connection is closed.
-    pub discover: bool,
+    /// Measure after how long an idle connection is closed, and how.
+    pub discover: Option<Arc<IdleSearch>>,
+}
+
+/// How a host's idle timeout is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdleSearch {
+    /// Idle times to try, ascending.
+    pub ladder: Arc<[Duration]>,
+    /// How long a result is believed.
+    pub remeasure: Duration,
+}
+
+impl IdleSearch {
+    /// Around the limits that are known: 60 s (AWS ALB), 75 s (nginx), 240 s (Azure load balancer), 350 s (AWS NLB and NAT
+    /// gateway), 600 s (Google Cloud), 900 s (many firewalls).
+    pub const LADDER: [u64; 9] = [55, 65, 230, 250, 340, 360, 590, 620, 910];
+    pub const REMEASURE: Duration = Duration::from_secs(86_400);
+}
+
+impl Default for IdleSearch {
+    fn default() -> Self {
+        IdleSearch {
+            ladder: Self::LADDER.into_iter().map(Duration::from_secs).collect(),
+            remeasure: Self::REMEASURE,
+        }
+    }
 }
 
 #[cfg(test)]

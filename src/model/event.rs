@@ -6,6 +6,7 @@ use super::attempt::StaleConnection;
 use super::dependency::Dependency;
 use super::failure::{OperationRecord, State};
 use super::headroom::{Resources, Scarce};
+use super::idle::{IdleMeasurement, IdleUnknown};
 use super::time::Wall;
 use super::vantage::{Gap, OfflineBecause};
 
@@ -22,6 +23,17 @@ pub enum Event {
     KeepaliveReset {
         dependency: Arc<Dependency>,
         stale: StaleConnection,
+    },
+    /// The idle timeout of the dependency's host was measured.
+    IdleTimeoutMeasured {
+        dependency: Arc<Dependency>,
+        before: Option<IdleMeasurement>,
+        measurement: IdleMeasurement,
+    },
+    /// It was looked for and not found.
+    IdleTimeoutUnknown {
+        dependency: Arc<Dependency>,
+        why: IdleUnknown,
     },
     BreakerChanged {
         dependency: Arc<Dependency>,

@@ -137,6 +137,9 @@ impl Said {
     }
 }
 
+/// What the sources of a name gave so far, each on its own.
+pub type NamesSeen = Vec<(NameSource, Vec<SeenAddress>)>;
+
 /// An address that a source gave, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenAddress {

@@ -30,6 +30,9 @@ pub struct AttemptOrder {
     /// 1 for the first.
     pub number: u8,
     pub connection: Connection,
+    /// Whether a parked connection is left as soon as the request on it goes unheard for some round trips, and not only
+    /// when its time is up: another attempt is to follow at once.
+    pub leave_unheard: bool,
     /// The attempt ends by then, whatever its phases allow.
     pub budget: Duration,
     /// Whose budget that is: the attempt's own, or what is left of the operation's total.
@@ -70,4 +73,25 @@ impl ConfirmationKind {
             ConfirmationKind::CompareNames => "compare_names",
         }
     }
+}
+
+/// Identifies one round of an idle measurement. The place is the engine's, the serial is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdleRoundId {
+    pub place: u32,
+    pub serial: u64,
+}
+
+/// One round of an idle measurement: connections that lie idle, each for its time and then used once, beside one that is
+/// kept busy. It is over as soon as one of them is found to have ended, or all were used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdleOrder {
+    pub round: IdleRoundId,
+    pub index: DependencyIndex,
+    /// Asked with its own request, which is one that only reads.
+    pub dependency: Arc<Dependency>,
+    /// How long each connection lies idle, the shortest first.
+    pub rungs: Vec<Duration>,
+    /// How often the busy connection is used at least.
+    pub control_every: Duration,
 }

@@ -11,6 +11,7 @@ use super::event::BreakerState;
 use super::failure::{Finding, OperationRecord, State};
 use super::headroom::HeadroomView;
 use super::histogram::Histogram;
+use super::idle::IdleView;
 use super::phase::Phase;
 use super::time::Wall;
 use super::vantage::{Gaps, VantageView};
@@ -122,8 +123,10 @@ pub struct HostView {
     pub retry_budget: f64,
     pub in_flight: u32,
     pub cap: u32,
-    /// The idle timeout seen on this host, how it ends and after how long.
+    /// The idle timeout measured or seen on this host, how it ends and after how long.
     pub idle_timeout: Option<(StaleKind, Duration)>,
+    /// How far its measurement has come, where a dependency asks for one.
+    pub idle: Option<IdleView>,
 }
 
 impl HostView {

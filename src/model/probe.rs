@@ -55,6 +55,14 @@ impl Probe {
         }
     }
 
+    /// Whether it is an HTTP request that only reads (RFC 9110, section 9.2.1), so that asking more often changes nothing.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Probe::Http(http) => matches!(&*http.method, "GET" | "HEAD" | "OPTIONS"),
+            _ => false,
+        }
+    }
+
     /// Whether a request that may have been carried out can be sent again (RFC 9110, section 9.2.2).
     pub fn is_idempotent(&self) -> bool {
         match self {

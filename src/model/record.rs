@@ -4,9 +4,11 @@
 //! written down, and in which version, is the store's affair.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::dependency::HostKey;
 use super::idle::IdleMeasurement;
+use super::looks::NamesSeen;
 
 /// Counts what was handed out to be kept, so that it is known what has been.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,21 +22,30 @@ pub enum Record {
         host: HostKey,
         measurement: IdleMeasurement,
     },
+    /// What the sources of a dependency's name gave so far.
+    Names {
+        dependency: Arc<str>,
+        /// The name. A dependency that is asked for another one begins anew.
+        name: Arc<str>,
+        seen: NamesSeen,
+    },
 }
 
 /// The kinds of records. Each has a table of its own in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     IdleTimeout,
+    Names,
 }
 
 impl RecordKind {
-    pub const ALL: [RecordKind; 1] = [RecordKind::IdleTimeout];
+    pub const ALL: [RecordKind; 2] = [RecordKind::IdleTimeout, RecordKind::Names];
 
     /// Stable: it names the table.
     pub const fn id(self) -> &'static str {
         match self {
             RecordKind::IdleTimeout => "idle_timeout",
+            RecordKind::Names => "names",
         }
     }
 }
@@ -54,6 +65,14 @@ impl RecordKey {
             key: host.to_string().into(),
         }
     }
+
+    /// Of what a dependency's name gave.
+    pub fn names(dependency: &str) -> RecordKey {
+        RecordKey {
+            kind: RecordKind::Names,
+            key: dependency.into(),
+        }
+    }
 }
 
 impl fmt::Display for RecordKey {
@@ -66,6 +85,7 @@ impl Record {
     pub fn key(&self) -> RecordKey {
         match self {
             Record::IdleTimeout { host, .. } => RecordKey::idle_timeout(host),
+            Record::Names { dependency, .. } => RecordKey::names(dependency),
         }
     }
 }

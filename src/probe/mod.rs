@@ -13,6 +13,7 @@ mod expect;
 mod grpc;
 mod http;
 mod icmp;
+mod idle;
 mod pool;
 mod proxy;
 mod resolve;
@@ -38,7 +39,8 @@ use tokio::time::Instant;
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble, Unexpected};
 use crate::model::dependency::{CertExpect, Expect, Probe};
 use crate::model::evidence::Evidence;
-use crate::model::order::{AttemptOrder, ConfirmationOrder};
+use crate::model::idle::IdleRound;
+use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder};
 use crate::model::phase::Phase;
 use crate::model::vantage::{VantageFacts, VantageOrder};
 use crate::net::sanitize::foreign_text;
@@ -112,6 +114,14 @@ impl Prober {
     /// Whether connections are kept between operations at all; closes those that are when not.
     pub fn keep_connections(&self, keep: bool) {
         self.0.pool.keep(keep);
+    }
+
+    /// Makes one round of an idle measurement, which takes as long as its longest rung.
+    pub async fn idle_round(&self, order: &IdleOrder) -> IdleRound {
+        let round = AssertUnwindSafe(idle::round(&self.0, order)).catch_unwind();
+        round
+            .await
+            .unwrap_or_else(|panic| IdleRound::NotMade(panic_text(&*panic)))
     }
 
     /// Forgets what is kept for a dependency that was removed or changed: its parked connection above all.

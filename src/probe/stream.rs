@@ -17,11 +17,29 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::model::attempt::{Call, CertificateFacts, StaleKind, TcpFacts};
+use crate::model::idle::IdleEnd;
 
 use super::tcp_info;
 
 /// How many of the first bytes are kept.
 const FIRST_BYTES: usize = 128;
+
+/// After so many retransmission timeouts in a row a request counts as unheard: two mean that it was sent three times, and
+/// with the kernel's tail loss probe four (RFC 8985, section 7).
+const UNHEARD_RETRANSMITS: u8 = 2;
+
+/// Whether those bytes, the first that came over HTTP/2 while the connection lay idle, hold a GOAWAY (RFC 9113, sections
+/// 4.1 and 6.8).
+fn says_goaway(mut frames: &[u8]) -> bool {
+    while let [l0, l1, l2, kind, _flags, _, _, _, _, rest @ ..] = frames {
+        if *kind == 7 {
+            return true;
+        }
+        let length = usize::from(*l0) << 16 | usize::from(*l1) << 8 | usize::from(*l2);
+        frames = rest.get(length..).unwrap_or_default();
+    }
+    false
+}
 
 /// What passed over a socket during one use of it (from [`Wire::begin_use`] on).
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +61,8 @@ pub(crate) struct Traffic {
     pub error: Option<(Call, i32)>,
     /// When the peer's end of stream (or the error) was seen on the socket.
     pub ended: Option<Instant>,
+    /// TLS ended in an orderly way, before the socket did.
+    pub close_notify: bool,
     /// The end was found by looking for it, at a time that says nothing.
     looked_for: bool,
     first: FirstBytes,
@@ -143,9 +163,11 @@ impl Wire {
         let mut traffic = self.lock();
         let ended = traffic.ended;
         let error = traffic.error;
+        let close_notify = traffic.close_notify;
         *traffic = Traffic {
             ended,
             error,
+            close_notify,
             ..Traffic::default()
         };
     }
@@ -199,6 +221,35 @@ impl Wire {
             Some(_) => StaleKind::Reset,
             None => StaleKind::Closed,
         }
+    }
+
+    /// How the connection ended, as exactly as it was seen.
+    pub fn end(&self, over_h2: bool) -> IdleEnd {
+        let traffic = self.lock();
+        match traffic.error {
+            Some((_, libc::ETIMEDOUT)) => IdleEnd::Silence,
+            Some(_) => IdleEnd::Rst,
+            None if over_h2 && says_goaway(traffic.app_first.bytes()) => IdleEnd::GoAway,
+            None if traffic.close_notify => IdleEnd::CloseNotify,
+            None => IdleEnd::Fin,
+        }
+    }
+
+    /// Whether the request of this use, all of it handed to the kernel and small enough for one segment, was sent again and
+    /// again and nothing of it was acknowledged. A larger one may be too large for the path, which is another story.
+    pub fn is_unheard(&self) -> bool {
+        let traffic = self.traffic();
+        if traffic.sent == 0 || traffic.received > 0 || traffic.write_waits {
+            return false;
+        }
+        let Some(tcp) = self.tcp_facts() else {
+            return false;
+        };
+        let waits_alone = tcp_info::unacknowledged(&self.tcp).is_some_and(|bytes| bytes >= traffic.sent);
+        tcp.unacked > 0
+            && tcp.retransmits >= UNHEARD_RETRANSMITS
+            && traffic.sent <= u64::from(tcp.send_mss)
+            && waits_alone
     }
 
     fn failed(&self, call: Call, err: &io::Error) {
@@ -321,6 +372,16 @@ pub(crate) enum Layers {
     Ahead(Bytes, Box<Layers>),
 }
 
+impl Layers {
+    fn is_tls(&self) -> bool {
+        match self {
+            Layers::Plain(_) => false,
+            Layers::Tls(_) => true,
+            Layers::Ahead(_, rest) => rest.is_tls(),
+        }
+    }
+}
+
 impl AsyncRead for Layers {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
@@ -410,6 +471,7 @@ impl AsyncRead for Io {
         if new.is_empty() {
             // The end of a TLS stream (close_notify) comes before the socket's own.
             traffic.ended.get_or_insert_with(Instant::now);
+            traffic.close_notify |= this.layers.is_tls();
         } else {
             traffic.app_first.add(new);
         }

@@ -15,6 +15,21 @@ pub(crate) fn read(_: &impl AsFd) -> Option<TcpFacts> {
     None
 }
 
+/// Bytes in the send queue that the peer has not acknowledged, sent or not (SIOCOUTQ, tcp(7)).
+#[cfg(target_os = "linux")]
+pub(crate) fn unacknowledged(socket: &impl AsFd) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as it is borrowed, and the call writes one int.
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &mut bytes) };
+    (result == 0).then(|| u64::try_from(bytes).ok()).flatten()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn unacknowledged(_: &impl AsFd) -> Option<u64> {
+    None
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::mem::{offset_of, size_of};

@@ -3,6 +3,7 @@
 use crate::model::cause::Cause;
 use crate::model::similar;
 
+use super::examples;
 use super::style::{Style, Tone};
 use super::units::count;
 use super::words;
@@ -71,6 +72,9 @@ fn section(cause: Cause) -> String {
         cause.fault().id(),
         cause.retryable().id()
     ));
+    if examples::of(cause).is_some() {
+        text.push_str(&format!("\n[An example](examples.md#{})\n", cause.anchor()));
+    }
     if !doc.wording.is_empty() {
         text.push_str("\nClients word it as:\n\n");
         for wording in doc.wording {
@@ -174,6 +178,16 @@ pub fn explain(cause: Cause, style: &Style) -> String {
         paragraph(0, Some(Tone::Heading), "How clients word it");
         for wording in doc.wording {
             paragraph(2, None, wording);
+        }
+    }
+    if let Some(example) = examples::of(cause) {
+        text.push_str(&format!(
+            "\n{}\n",
+            style.paint(Tone::Heading, "What check shows, for example")
+        ));
+        for line in example.lines() {
+            text.push_str(line);
+            text.push('\n');
         }
     }
     text

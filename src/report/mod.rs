@@ -3,6 +3,7 @@
 //! Everything here is a pure function of the record: no clock, no terminal, no socket.
 
 pub mod causes;
+pub mod examples;
 pub mod human;
 pub mod json;
 pub mod style;

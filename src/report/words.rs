@@ -56,6 +56,9 @@ pub fn trouble(trouble: &Trouble) -> String {
             None => format!("{} failed with errno {errno}", call.id()),
         },
         Trouble::TimedOut(Budget::Phase) => "the phase's time was used up".to_owned(),
+        Trouble::TimedOut(Budget::Acknowledgement) => {
+            "the request was sent again and again, and nothing of it was acknowledged".to_owned()
+        }
         Trouble::TimedOut(Budget::Attempt) => "the attempt's time was used up".to_owned(),
         Trouble::TimedOut(Budget::Total) => "the total time was used up".to_owned(),
         Trouble::Closed => "the peer closed the connection".to_owned(),

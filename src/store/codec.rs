@@ -5,10 +5,12 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::model::dependency::HostKey;
 use crate::model::idle::{IdleEnd, IdleLimit, IdleMeasurement};
+use crate::model::looks::{NameSource, NamesSeen, SeenAddress};
 use crate::model::record::{Record, RecordKind};
 use crate::model::time::{Wall, nanos};
 
@@ -35,6 +37,11 @@ struct VersionOnly {
 pub fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
     match record {
         Record::IdleTimeout { host, measurement } => versioned(1, IdleTimeoutV1::new(host, measurement)),
+        Record::Names {
+            dependency,
+            name,
+            seen,
+        } => versioned(1, NamesV1::new(dependency, name, seen)),
     }
 }
 
@@ -46,7 +53,8 @@ pub fn decode(kind: RecordKind, bytes: &[u8]) -> Result<Record, Unreadable> {
     let version = from_json::<VersionOnly>(bytes)?.version;
     match (kind, version) {
         (RecordKind::IdleTimeout, 1) => body::<IdleTimeoutV1>(bytes)?.read(),
-        (RecordKind::IdleTimeout, other) => Err(Unreadable::Version(other)),
+        (RecordKind::Names, 1) => body::<NamesV1>(bytes)?.read(),
+        (RecordKind::IdleTimeout | RecordKind::Names, other) => Err(Unreadable::Version(other)),
     }
 }
 
@@ -70,6 +78,7 @@ struct IdleTimeoutV1 {
     low: u64,
     high: u64,
     samples: u8,
+    control_uses: u32,
     announced: Option<u64>,
 }
 
@@ -88,6 +97,7 @@ impl IdleTimeoutV1 {
             low: nanos(low),
             high: nanos(high),
             samples: measurement.samples,
+            control_uses: measurement.control_uses,
             announced: measurement.announced.map(nanos),
         }
     }
@@ -115,9 +125,88 @@ impl IdleTimeoutV1 {
             measurement: IdleMeasurement {
                 limit,
                 samples: self.samples,
+                control_uses: self.control_uses,
                 announced: self.announced.map(Duration::from_nanos),
                 at: Wall::from_unix_nanos(self.at),
             },
         })
+    }
+}
+
+/// Sources as `hosts_file`, `system`, or a nameserver's address.
+#[derive(Serialize, Deserialize)]
+struct NamesV1 {
+    dependency: String,
+    name: String,
+    sources: Vec<SourceV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SourceV1 {
+    source: String,
+    seen: Vec<SeenV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SeenV1 {
+    address: IpAddr,
+    first: i64,
+    last: i64,
+}
+
+const HOSTS_FILE: &str = "hosts_file";
+const SYSTEM: &str = "system";
+
+impl NamesV1 {
+    fn new(dependency: &str, name: &str, seen: &NamesSeen) -> Self {
+        let sources = seen.iter().map(|(source, seen)| SourceV1 {
+            source: match source {
+                NameSource::HostsFile => HOSTS_FILE.to_owned(),
+                NameSource::System => SYSTEM.to_owned(),
+                NameSource::Nameserver(server) => server.to_string(),
+            },
+            seen: seen
+                .iter()
+                .map(|seen| SeenV1 {
+                    address: seen.address,
+                    first: seen.first.unix_nanos(),
+                    last: seen.last.unix_nanos(),
+                })
+                .collect(),
+        });
+        NamesV1 {
+            dependency: dependency.to_owned(),
+            name: name.to_owned(),
+            sources: sources.collect(),
+        }
+    }
+
+    fn read(self) -> Result<Record, Unreadable> {
+        let seen: Result<NamesSeen, Unreadable> = self.sources.into_iter().map(SourceV1::read).collect();
+        Ok(Record::Names {
+            dependency: self.dependency.into(),
+            name: self.name.into(),
+            seen: seen?,
+        })
+    }
+}
+
+impl SourceV1 {
+    fn read(self) -> Result<(NameSource, Vec<SeenAddress>), Unreadable> {
+        let source = match &*self.source {
+            HOSTS_FILE => NameSource::HostsFile,
+            SYSTEM => NameSource::System,
+            server => NameSource::Nameserver(
+                server
+                    .parse()
+                    .map_err(|_| Unreadable::Malformed(format!("no source is called {server:?}")))?,
+            ),
+        };
+        let seen = self.seen.into_iter().map(|seen| SeenAddress {
+            address: seen.address,
+            first: Wall::from_unix_nanos(seen.first),
+            last: Wall::from_unix_nanos(seen.last),
+        });
+        Ok((source, seen.collect()))
     }
 }

@@ -34,6 +34,7 @@ fn record(name: &str, seconds: u64) -> Record {
                 high: after * 2,
             },
             samples: 2,
+            control_uses: 31,
             announced: Some(Duration::from_secs(5)),
             at: Wall::from_unix_nanos(1_795_478_400_123_456_789),
         },
@@ -81,6 +82,7 @@ fn what_is_kept_is_there_the_next_time() {
                 up_to: Duration::from_secs(910),
             },
             samples: 1,
+            control_uses: 60,
             announced: None,
             at: Wall::from_unix_secs(5),
         },
@@ -293,9 +295,38 @@ fn a_writer_that_is_killed_leaves_whole_batches() {
 }
 
 fn round_of(record: &Record) -> u64 {
-    let Record::IdleTimeout { measurement, .. } = record;
+    let Record::IdleTimeout { measurement, .. } = record else {
+        panic!("not what was kept");
+    };
     match measurement.limit {
         IdleLimit::Ends { low, .. } => low.as_secs(),
         IdleLimit::NoneFound { .. } => panic!("written by somebody else"),
     }
+}
+
+#[test]
+fn what_names_gave_comes_back_as_it_was() {
+    use crate::model::looks::{NameSource, SeenAddress};
+    let at = |nanos: i64| Wall::from_unix_nanos(1_795_478_400_123_456_789 + nanos);
+    let seen = |ip: &str| SeenAddress {
+        address: ip.parse().unwrap(),
+        first: at(0),
+        last: at(5),
+    };
+    let record = Record::Names {
+        dependency: "shop".into(),
+        name: "shop.example".into(),
+        seen: vec![
+            (NameSource::HostsFile, vec![seen("192.0.2.1")]),
+            (NameSource::System, vec![]),
+            (
+                NameSource::Nameserver("[2001:db8::53]:53".parse().unwrap()),
+                vec![seen("2001:db8::1"), seen("192.0.2.2")],
+            ),
+        ],
+    };
+    let path = directory("names");
+    keep(&path, vec![record.clone()]);
+    assert_eq!(Store::open(&path).unwrap().records, [record]);
+    std::fs::remove_dir_all(&path).unwrap();
 }

@@ -7,6 +7,7 @@ mod harness;
 mod figures;
 mod listener;
 mod log;
+mod names;
 mod otlp;
 mod reload;
 mod secrets;

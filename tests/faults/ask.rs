@@ -9,8 +9,14 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use whyd::config;
 use whyd::daemon::run_once;
+use whyd::model::cause::Speed;
+use whyd::model::failure::{Failure, OperationRecord};
 use whyd::model::plan::Plan;
-use whyd::report::json;
+use whyd::report::style::Style;
+use whyd::report::{human, json};
+
+#[path = "../harness/examples.rs"]
+pub mod examples;
 
 /// Limit of everything that is waited for.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -100,6 +106,7 @@ pub async fn ask_all(asks: &[Ask]) -> Vec<Diagnosis> {
 pub async fn conclude(plan: Plan) -> HashMap<String, Diagnosis> {
     let mut found = HashMap::new();
     let round = run_once(plan, pending(), |record| {
+        keep_example(&record);
         found.insert(
             record.dependency.name.to_string(),
             Diagnosis(json::operation(&record)),
@@ -108,6 +115,22 @@ pub async fn conclude(plan: Plan) -> HashMap<String, Diagnosis> {
     let ended = tokio::time::timeout(LIMIT, round).await;
     ended.expect("a round ends").expect("the daemon starts");
     found
+}
+
+/// What `check` would have printed of this operation, as an example of its cause.
+pub fn keep_example(record: &OperationRecord) {
+    let mut masked = record
+        .attempts
+        .iter()
+        .rev()
+        .filter_map(|attempt| attempt.failure.as_ref());
+    // The tests draw the line of "fast" wide; where that shows, the example would mislead.
+    let shows = |failure: &Failure| failure.speed == Speed::Fast && record.elapsed > Duration::from_secs(1);
+    if let Some(failure) = record.failure.as_ref().or_else(|| masked.next())
+        && !shows(failure)
+    {
+        examples::keep(failure.cause.id(), &human::operation(record, &Style::default()));
+    }
 }
 
 /// A directory for a scenario's files. It goes away with its handle.

@@ -1,10 +1,10 @@
 //! The real binary: `whyd check --output json`, its lines and its exit status.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
-use crate::ask::Diagnosis;
+use crate::ask::{Diagnosis, examples};
 
 /// What the program said.
 pub struct Said {
@@ -16,34 +16,57 @@ pub struct Said {
 
 /// Runs `whyd check --output json` with these arguments while this task's servers go on.
 pub async fn check(arguments: &[&str]) -> Said {
-    run(Command::new(env!("CARGO_BIN_EXE_whyd")), arguments).await
+    run(|| Command::new(env!("CARGO_BIN_EXE_whyd")), arguments).await
 }
 
 /// The same with at most so many descriptors.
 pub async fn check_with_descriptors(limit: u32, arguments: &[&str]) -> Said {
-    let mut shell = Command::new("sh");
     let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-    shell.args(["-c", &script, env!("CARGO_BIN_EXE_whyd")]);
-    run(shell, arguments).await
+    let limited = || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_whyd")]);
+        shell
+    };
+    run(limited, arguments).await
 }
 
-async fn run(mut command: Command, arguments: &[&str]) -> Said {
+async fn run(command: impl Fn() -> Command, arguments: &[&str]) -> Said {
+    let output = output(command(), "json", arguments).await;
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let line =
+        |line: &str| -> Json { serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")) };
+    let said = Said {
+        status: output.status.code(),
+        diagnoses: text.lines().map(line).map(Diagnosis).collect(),
+        errors: String::from_utf8(output.stderr).expect("UTF-8"),
+    };
+    keep_examples(&said, command, arguments).await;
+    said
+}
+
+async fn output(mut command: Command, format: &str, arguments: &[&str]) -> Output {
     command
-        .args(["check", "--output", "json"])
+        .args(["check", "--output", format])
         .args(arguments)
         .env_remove("RUST_LOG")
         .env_remove("HTTP_PROXY")
         .env_remove("HTTPS_PROXY")
         .stdin(Stdio::null());
     let ended = tokio::task::spawn_blocking(move || command.output()).await;
-    let output = ended.expect("the waiting thread ends").expect("the binary runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let line =
-        |line: &str| -> Json { serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")) };
-    Said {
-        status: output.status.code(),
-        diagnoses: text.lines().map(line).map(Diagnosis).collect(),
-        errors: String::from_utf8(output.stderr).expect("UTF-8"),
+    ended.expect("the waiting thread ends").expect("the binary runs")
+}
+
+/// Asks again as people do, where examples are kept and one is missing.
+async fn keep_examples(said: &Said, command: impl Fn() -> Command, arguments: &[&str]) {
+    let causes = said
+        .diagnoses
+        .iter()
+        .filter_map(|found| found.0["cause"].as_str());
+    for cause in causes {
+        if examples::wanted(cause) {
+            let again = output(command(), "human", arguments).await;
+            examples::keep_among(cause, &String::from_utf8_lossy(&again.stdout));
+        }
     }
 }
 

@@ -180,6 +180,7 @@ async fn a_connection_is_kept_and_used_again() {
         dependency: plan.dependencies[0].clone(),
         operation: whyd::model::order::OperationId(1),
         number: 1,
+        leave_unheard: false,
         connection: whyd::model::order::Connection::Reuse,
         budget: Duration::from_secs(5),
         budget_of: whyd::model::attempt::Budget::Attempt,

@@ -11,7 +11,7 @@ use whyd::model::event::Event;
 use whyd::model::page::DependencyView;
 use whyd::report::json;
 
-use crate::ask::{Ask, Diagnosis, LIMIT, plan};
+use crate::ask::{Ask, Diagnosis, LIMIT, keep_example, plan};
 
 /// A daemon that asks one dependency each second over a kept connection.
 struct Watching {
@@ -30,6 +30,7 @@ impl Watching {
         let (tell, concluded) = mpsc::unbounded_channel();
         let listener = move |event: &Event| {
             if let Event::OperationFinished(record) = event {
+                keep_example(record);
                 // Whoever does not look any more wants to know nothing more.
                 let _ = tell.send(Diagnosis(json::operation(record)));
             }

@@ -12,5 +12,6 @@ mod run;
 
 mod addresses;
 mod harness;
+mod keepalive;
 mod names;
 mod vantage;

@@ -8,6 +8,9 @@ use serde_json::Value as Json;
 
 use crate::net::{Host, Net};
 
+#[path = "../harness/examples.rs"]
+mod examples;
+
 /// What `whyd check --output json` printed for one target.
 #[derive(Clone, Debug)]
 pub struct Diagnosis(pub Json);
@@ -29,7 +32,20 @@ impl Net {
                 String::from_utf8_lossy(&output.stderr)
             )
         });
-        Diagnosis(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        let found = Diagnosis(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+        self.keep_example(&found, target, options);
+        found
+    }
+
+    /// Asks again as people do, where examples are kept and this one is missing.
+    fn keep_example(&self, found: &Diagnosis, target: &str, options: &[&str]) {
+        let Some(cause) = found.0["cause"].as_str().filter(|cause| examples::wanted(cause)) else {
+            return;
+        };
+        let mut command = self.command(Host::Client, env!("CARGO_BIN_EXE_whyd"));
+        command.args(["check", target, "--retries", "0"]).args(options);
+        let output = command.output().expect("whyd starts");
+        examples::keep_among(cause, &String::from_utf8_lossy(&output.stdout));
     }
 
     /// An HTTP server on a host that answers every request with 200 and `ok`, once it has read it whole (it honours

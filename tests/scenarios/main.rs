@@ -3,6 +3,7 @@
 //! Each `tests/scenarios/NAME.scenario` is run and its transcript compared with `NAME.expected`.
 //! `UPDATE_EXPECT=1 cargo test --test scenarios` writes the transcripts anew.
 
+mod idle;
 mod script;
 mod world;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! limits concurrency=10 per_host=2
-//! dependency NAME host=HOST interval=10s attempts=3 total=9s reuse=true refuse=true labels=a:b
+//! dependency NAME host=HOST interval=10s discover=true remeasure=24h attempts=3 total=9s reuse=true refuse=true labels=a:b
 //! answers NAME: 503@5ms ok@2ms …        what its attempts meet, one after the other; the last one for ever
 //! cycle NAME: 503@5ms ok@2ms            the same, over and over
 //! apply                                 the dependencies above come into force (a plan)
@@ -10,6 +10,8 @@
 //! run 60s                               virtual time passes
 //! suspend 60s                           time passes without the engine being woken (a suspended machine)
 //! figures NAME                          prints its counters and its host's windows
+//! idle HOST closes=7s forgets=5s max_age=30s not_kept=true   what becomes of idle connections to it
+//! restart                               another engine begins with what was kept, and the same plan
 //! history NAME                          prints which of its operations are kept, newest first
 //! stop
 //! abandon                               what is under way ends now
@@ -18,6 +20,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+use crate::idle::IdleHost;
 
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -39,6 +43,11 @@ pub enum Step {
     Run(Duration),
     Suspend(Duration),
     Figures(String),
+    Idle {
+        host: String,
+        becomes: IdleHost,
+    },
+    Restart,
     History(String),
     Stop,
     Abandon,
@@ -97,6 +106,21 @@ fn step(line: &str) -> Option<Step> {
         "run" => Step::Run(duration(rest)?),
         "suspend" => Step::Suspend(duration(rest)?),
         "figures" => Step::Figures(rest.into()),
+        "idle" => {
+            let (host, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            let options = options(rest)?;
+            let span = |key: &str| options.get(key).map(|text| duration(text).expect("a duration"));
+            Step::Idle {
+                host: host.into(),
+                becomes: IdleHost {
+                    closes: span("closes"),
+                    forgets: span("forgets"),
+                    max_age: span("max_age"),
+                    not_kept: options.contains_key("not_kept"),
+                },
+            }
+        }
+        "restart" => Step::Restart,
         "history" => Step::History(rest.into()),
         "stop" => Step::Stop,
         "abandon" => Step::Abandon,

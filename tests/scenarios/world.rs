@@ -1,7 +1,7 @@
 //! A world of scripted answers around the engine, in virtual time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,12 +13,15 @@ use whyd::model::dependency::*;
 use whyd::model::event::Event;
 use whyd::model::evidence::Evidence;
 use whyd::model::failure::{OperationRecord, RetryDecision, State};
-use whyd::model::order::{AttemptOrder, Connection};
+use whyd::model::idle::{IdleLimit, IdleMeasurement};
+use whyd::model::order::{AttemptOrder, Connection, IdleOrder, IdleRoundId};
 use whyd::model::page::FailureKey;
 use whyd::model::phase::Phase;
 use whyd::model::plan::{Limits, Plan};
+use whyd::model::record::{Change, Record, RecordKey};
 use whyd::model::time::{Moment, Now, Wall};
 
+use crate::idle::IdleHost;
 use crate::script::{Answer, Step, duration};
 
 /// 2026-11-24T00:00:00Z.
@@ -41,6 +44,9 @@ struct World {
     /// Answers on their way, by the moment of their arrival.
     coming: BinaryHeap<Reverse<(Moment, u64)>>,
     bodies: BTreeMap<u64, Input>,
+    idle_hosts: BTreeMap<String, IdleHost>,
+    idle_rounds: BTreeSet<IdleRoundId>,
+    kept: BTreeMap<RecordKey, Record>,
     serial: u64,
     transcript: String,
 }
@@ -59,6 +65,9 @@ impl World {
             answers: BTreeMap::new(),
             coming: BinaryHeap::new(),
             bodies: BTreeMap::new(),
+            idle_hosts: BTreeMap::new(),
+            idle_rounds: BTreeSet::new(),
+            kept: BTreeMap::new(),
             serial: 0,
             transcript: String::new(),
         }
@@ -95,24 +104,37 @@ impl World {
             Step::Drop(name) => {
                 self.dependencies.remove(name).expect("a dependency of that name");
             }
-            Step::Apply => {
-                let plan = Plan {
-                    dependencies: self.dependencies.values().cloned().collect(),
-                    limits: self.limits,
-                    one_round: false,
-                    vantage: Default::default(),
-                    otlp: None,
-                    listen: None,
-                };
-                self.apply(Input::PlanChanged(Arc::new(plan)));
-            }
+            Step::Apply => self.apply_plan(),
             Step::Run(span) => self.run(*span),
             Step::Suspend(span) => self.now = self.now + *span,
             Step::Figures(name) => self.figures(name),
+            Step::Idle { host, becomes } => {
+                self.idle_hosts.insert(host.clone(), *becomes);
+            }
+            Step::Restart => {
+                self.say("restart");
+                self.engine = Engine::new(42, self.clock());
+                self.engine.restore(self.kept.values().cloned().collect());
+                self.coming.clear();
+                self.idle_rounds.clear();
+                self.apply_plan();
+            }
             Step::History(name) => self.history(name),
             Step::Stop => self.apply(Input::Stop),
             Step::Abandon => self.apply(Input::Abandon),
         }
+    }
+
+    fn apply_plan(&mut self) {
+        let plan = Plan {
+            dependencies: self.dependencies.values().cloned().collect(),
+            limits: self.limits,
+            one_round: false,
+            vantage: Default::default(),
+            otlp: None,
+            listen: None,
+        };
+        self.apply(Input::PlanChanged(Arc::new(plan)));
     }
 
     fn run(&mut self, span: Duration) {
@@ -132,6 +154,9 @@ impl World {
             if arrival == Some(next) {
                 let Reverse((_, serial)) = self.coming.pop().expect("just peeked");
                 if let Some(input) = self.bodies.remove(&serial) {
+                    if let Input::IdleRoundFinished { round, .. } = &input {
+                        self.idle_rounds.remove(round);
+                    }
                     self.apply(input);
                 }
             } else {
@@ -177,10 +202,21 @@ impl World {
             }
             Output::Cancel(operation) => self.say(format!("operation {} is cancelled", operation.0)),
             Output::Forget(name) => self.say(format!("{name} is forgotten")),
-            Output::Persist { changes, .. } => {
-                for change in &changes {
-                    self.say(format!("kept: {}", change.key()));
+            Output::StartIdleRound(order) => self.idle_round(&order),
+            Output::CancelIdleRound(round) => {
+                self.say("an idle round is cancelled");
+                self.idle_rounds.remove(&round);
+            }
+            Output::Persist { seq, changes } => {
+                for change in changes {
+                    let key = change.key();
+                    self.say(format!("kept: {key}"));
+                    match change {
+                        Change::Put(record) => self.kept.insert(key, record),
+                        Change::Remove(key) => self.kept.remove(&key),
+                    };
                 }
+                self.arrive(Duration::from_millis(1), Input::Persisted { seq, durable: true });
             }
             Output::Observed(event) => self.observed(&event),
         }
@@ -190,6 +226,20 @@ impl World {
         self.serial += 1;
         self.coming.push(Reverse((self.now + after, self.serial)));
         self.bodies.insert(self.serial, input);
+    }
+
+    fn idle_round(&mut self, order: &IdleOrder) {
+        let name = &order.dependency.name;
+        let rungs: Vec<String> = order.rungs.iter().map(|rung| format!("{rung:.1?}")).collect();
+        self.say(format!("{name} parks for {}", rungs.join(", ")));
+        let host = self.idle_hosts.get(&*order.dependency.host.name);
+        let (result, took) = host.copied().unwrap_or_default().round(order);
+        let round = order.round;
+        self.idle_rounds.insert(round);
+        let under_way = self.idle_rounds.iter().filter(|other| other.place == round.place);
+        assert_eq!(under_way.count(), 1, "one round of a host at a time");
+        let result = Box::new(result);
+        self.arrive(took, Input::IdleRoundFinished { round, result });
     }
 
     fn attempt(&mut self, order: &AttemptOrder) {
@@ -268,6 +318,14 @@ impl World {
                 self.say(format!("scarce: {}", scarce.map_or("nothing", |what| what.id())));
             }
             Event::VantageChanged(change) => self.say(format!("{change:?}")),
+            Event::IdleTimeoutMeasured {
+                dependency,
+                measurement,
+                ..
+            } => self.say(format!("{}: {}", dependency.name, measured(measurement))),
+            Event::IdleTimeoutUnknown { dependency, why } => {
+                self.say(format!("{}: idle timeout unknown: {why:?}", dependency.name));
+            }
             Event::Drained => self.say("drained"),
         }
     }
@@ -322,6 +380,19 @@ impl World {
             view.breaker.id(),
         );
         self.say(line);
+        if let Some(idle) = &detail.host.idle {
+            let known = idle.known.map(|known| measured(&known));
+            self.say(format!(
+                "idle timeout: {} known={known:?} kept={} unknown={:?} metric={:?}",
+                idle.stage.id(),
+                idle.kept,
+                idle.unknown.as_ref().map(|(why, _)| why.id()),
+                detail.host.idle_timeout,
+            ));
+            for finding in &detail.findings {
+                self.say(format!("{}: {}", finding.id.id(), finding.fix));
+            }
+        }
         let engine = self.engine.view();
         let line = format!(
             "engine: in_flight={} waiting={} skipped={:?} lag_max<={:?}",
@@ -359,6 +430,17 @@ fn operation(record: &OperationRecord) -> String {
         write!(line, " | {cause}").expect("writing to a string");
     }
     line
+}
+
+fn measured(measurement: &IdleMeasurement) -> String {
+    let samples = measurement.samples;
+    match measurement.limit {
+        IdleLimit::Ends { how, low, high } => format!(
+            "idle connections end by {} between {low:.1?} and {high:.1?} ({samples} samples)",
+            how.id()
+        ),
+        IdleLimit::NoneFound { up_to } => format!("no idle timeout up to {up_to:?}"),
+    }
 }
 
 fn state(state: &State) -> String {
@@ -431,10 +513,18 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
             refuse: get("refuse") == Some("true"),
             ..BreakerPolicy::default()
         },
-        confirm: Confirm::Gentle,
+        confirm: match get("confirm") {
+            Some("off") => Confirm::Off,
+            _ => Confirm::Gentle,
+        },
         keepalive: Keepalive {
             reuse: get("reuse") == Some("true"),
-            discover: false,
+            discover: (get("discover") == Some("true")).then(|| {
+                Arc::new(IdleSearch {
+                    remeasure: span("remeasure", 86_400),
+                    ..IdleSearch::default()
+                })
+            }),
         },
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
@@ -447,6 +537,7 @@ fn facts(answer: &Answer, order: &AttemptOrder, taken: Duration, started: Wall) 
     let mut hop = Hop::new("http://scenario/".into(), Role::Target);
     hop.address = Some(address);
     hop.reused = order.connection == Connection::Reuse && order.number == 1;
+    hop.idle_before = hop.reused.then_some(order.dependency.interval);
     let mut stale_found = None;
     let (phase, trouble) = match answer.kind.as_str() {
         "ok" => (Phase::Body, None),
@@ -459,6 +550,10 @@ fn facts(answer: &Answer, order: &AttemptOrder, taken: Duration, started: Wall) 
                 idle,
                 measured: true,
             });
+            (Phase::Body, None)
+        }
+        "200" => {
+            hop.status = Some(200);
             (Phase::Body, None)
         }
         "refused" => (

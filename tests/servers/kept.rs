@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{Daemon, Files};
+use crate::ask::examples;
+use crate::harness::{Daemon, Files, Process, eventually, whyd};
 use crate::need;
 use crate::recipes::{haproxy, nginx};
 use crate::serve::Server;
@@ -85,6 +86,10 @@ async fn ended_on_the_next_request() {
             figures.sum("whyd_operations_total", &[("outcome", "retried_ok")]) == 1.0,
             "{option}"
         );
+        let one = daemon.dependency("it").await;
+        let masked = &one["last_failures"][0]["findings"][0];
+        assert_eq!(masked["id"], "retry.masked", "{one:#}");
+        assert_eq!(masked["evidence"]["causes"][0], cause, "{one:#}");
         assert!(
             figures.sum(
                 "whyd_attempts_total",
@@ -145,28 +150,34 @@ async fn asking_is_refused_while_it_keeps_failing() {
     assert_eq!(one["last_failures"][0]["cause"], "http.error.503", "{one:#}");
 }
 
+/// Runs `check` on a server that is frozen and interrupts it; its exit status and what it wrote.
+async fn interrupted(server: &Server, output: &str) -> (Option<i32>, String) {
+    let url = server.url("/");
+    let mut process = Process::start(whyd(&["check", "--output", output, &url]));
+    // The kernel takes the connection for the frozen server.
+    eventually("the check is connected", async || connected_to(server.port(0))).await;
+    process.signal(libc::SIGINT);
+    let status = process.exit_within(Duration::from_secs(10)).await;
+    (status.code(), format!("{}\n", process.written().text()))
+}
+
 #[tokio::test]
 #[ignore = "needs nginx; run by .ci/run"]
 async fn an_interrupted_check() {
-    use crate::harness::{Process, whyd};
-
     let server = need!(nginx("server { listen 127.0.0.1:{0}; return 200 ok; }"));
     server.signal_all(libc::SIGSTOP);
-    let url = server.url("/");
-    let mut process = Process::start(whyd(&["check", "--output", "json", &url]));
-    // The kernel has taken the connection for the frozen server.
-    crate::harness::eventually("the check is connected", async || connected_to(server.port(0))).await;
-    process.signal(libc::SIGINT);
-    let status = process.exit_within(Duration::from_secs(10)).await;
-    let text = process.written().text();
+    let (status, text) = interrupted(&server, "json").await;
     let line = text
         .lines()
         .find(|line| line.starts_with('{'))
         .expect("a diagnosis");
     let found: serde_json::Value = serde_json::from_str(line).expect("JSON");
-    assert_eq!(status.code(), Some(3), "{found:#}");
+    assert_eq!(status, Some(3), "{found:#}");
     assert_eq!(found["verdict"], "inconclusive", "{found:#}");
     assert_eq!(found["cause"], "abandoned", "{found:#}");
+    let (status, text) = interrupted(&server, "human").await;
+    assert_eq!(status, Some(3), "{text}");
+    examples::keep_among("abandoned", &text);
 }
 
 /// Whether somebody of this machine has a connection to that port (proc(5), `/proc/net/tcp`: 01 is ESTABLISHED).

@@ -26,9 +26,11 @@ mod serve;
 
 mod answers;
 mod broken;
+mod certs;
 mod expectations;
 mod h2;
 mod healthy;
+mod keepalive;
 mod kept;
 mod names;
 mod revocation;

@@ -212,3 +212,15 @@ async fn a_dns_probe_reads_what_bind_says() {
         .await
         .failed("dns.server.refused first_byte fast config no");
 }
+
+#[tokio::test]
+#[ignore = "needs unbound; run by .ci/run"]
+async fn a_resolver_that_was_stopped() {
+    let server = need!(unbound("  local-data: \"www.lab.example. A 127.0.0.1\"", ""));
+    let resolve = by(&server);
+    drop(server);
+    ask(Ask::new("http://www.lab.example/").with(resolve))
+        .await
+        .failed("dns.unreachable resolve fast local no")
+        .says("servers", "ECONNREFUSED");
+}

@@ -106,10 +106,15 @@ async fn one_version_of_http_to_the_other() {
         ask(Ask::new(server.url("/")).with("http_version: \"2\""))
             .await
             .healthy();
-        ask_url(server.url("/"))
-            .await
-            .failed("http.protocol.error.version first_byte fast config no");
     }
+    ask_url(nginx_2.url("/"))
+        .await
+        .failed("http.protocol.error.version first_byte fast config no")
+        .evidence("peer_speaks", "HTTP/2");
+    // Told to speak nothing else, haproxy closes without a word, so that it looks like any server that does.
+    ask_url(haproxy_2.url("/"))
+        .await
+        .failed("http.response.invalid.empty first_byte fast remote idempotent_only");
 }
 
 #[tokio::test]

@@ -132,6 +132,7 @@ fn detail(name: &str, state: State) -> Detail {
             in_flight: 0,
             cap: 0,
             idle_timeout: None,
+            idle: None,
         },
         last_success: None,
         earlier_successes: Vec::new(),

@@ -5,6 +5,7 @@ mod budgets;
 mod expect;
 mod graph;
 mod http;
+mod keepalive;
 mod labels;
 mod layers;
 mod listen;
@@ -24,9 +25,7 @@ use super::raw::choices::ConfirmWord;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
-use crate::model::dependency::{
-    Confirm, Dependency, DnsProbe, HostKey, Keepalive, Probe, Security, TcpProbe, TlsProbe,
-};
+use crate::model::dependency::{Confirm, Dependency, DnsProbe, HostKey, Probe, Security, TcpProbe, TlsProbe};
 use crate::model::plan::{Limits, Plan};
 use layers::Layers;
 
@@ -145,6 +144,7 @@ fn check_defaults(context: &mut Context<'_>, defaults: &RawDefaults, place: &Pla
     http::headers(context, &layers);
     network::tls(context, &layers);
     network::resolve(&layers);
+    keepalive::settings(context, &layers);
 }
 
 /// Longest name, in characters: names are labels of every series.
@@ -205,6 +205,7 @@ fn lower_dependency(
     let retry = budgets::retry(context, layers);
     let breaker = budgets::breaker(context, layers);
     let probe = probe?;
+    let keepalive = keepalive::lower(context, layers, &probe);
     let endpoint = probe.endpoint();
     let proxy = probe.proxy();
     let host = HostKey {
@@ -226,12 +227,7 @@ fn lower_dependency(
             Some(ConfirmWord::Full) => Confirm::Full,
             None => Confirm::default(),
         },
-        keepalive: Keepalive {
-            reuse: layers
-                .value(|shared| shared.keepalive.as_ref()?.reuse)
-                .unwrap_or_default(),
-            discover: discover(context, layers),
-        },
+        keepalive,
         fast_below: layers
             .value(|shared| shared.fast_below)
             .map_or(DEFAULT_FAST_BELOW, |text| text.0),
@@ -342,17 +338,6 @@ fn lower_probe(
             expect: expect::records(raw),
         }),
     })
-}
-
-/// Accepted, so that files need not change for the version that measures; said, so that nobody waits for figures.
-fn discover(context: &mut Context<'_>, layers: &Layers<'_>) -> bool {
-    let Some((true, level)) = layers.pick(|shared| shared.keepalive.as_ref()?.discover) else {
-        return false;
-    };
-    if let Some(place) = layers.place(level, "keepalive.discover") {
-        context.report.warning(&place, NOT_IN_THIS_VERSION);
-    }
-    true
 }
 
 fn lower_limits(raw: Option<&RawLimits>) -> Limits {

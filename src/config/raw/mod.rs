@@ -268,8 +268,13 @@ section! {
     "Keepalive" RawKeepalive {
         /// Keep the connection between operations and use it again.
         reuse: bool,
-        /// Measure after how long the peer closes an idle connection. Accepted, and not done in this version.
+        /// Measure after how long an idle connection is ended, by the peer or in silence by something on the way: with a
+        /// handful of connections of their own that lie idle, by GET, HEAD or OPTIONS. Not with `whyd check`.
         discover: bool,
+        /// Idle times to try when nothing ends the connections sooner, ascending.
+        ladder: OneOrMany<DurationText>,
+        /// How long a measured idle timeout is believed before it is measured again.
+        remeasure: DurationText,
     }
 }
 

@@ -19,7 +19,7 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
     let Some(phase) = scene.phase() else {
         return Some(spread(scene));
     };
-    if budget == Budget::Phase {
+    if matches!(budget, Budget::Phase | Budget::Acknowledgement) {
         return None;
     }
     let here = time_in(scene, phase);

@@ -400,7 +400,7 @@ fn path<'a>(scene: &Scene<'a>) -> &'a str {
 fn time(found: &Found, scene: &Scene<'_>) -> Option<String> {
     let peer = scene.peer();
     let budget = match scene.budget() {
-        Some(Budget::Phase) | None => "",
+        Some(Budget::Phase | Budget::Acknowledgement) | None => "",
         Some(Budget::Attempt) => " (the attempt's budget ended)",
         Some(Budget::Total) => " (the total budget ended)",
     };

@@ -15,6 +15,7 @@ mod fix;
 mod grpc;
 mod http;
 mod icmp;
+mod masked;
 mod mismatch;
 mod names;
 mod ours;
@@ -40,6 +41,7 @@ use crate::model::order::ConfirmationKind;
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
+pub use masked::finding as masked;
 use scene::Scene;
 pub use second_look::Question;
 

@@ -50,10 +50,11 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             ..
         } => Some(Found::likely(Cause::TcpTimedOutStale, &[Cause::TcpTimedOut]).slow()),
         Trouble::TimedOut(_) if hop.tcp.is_some_and(|tcp| tcp.unacked > 0) && hop.received == 0 => {
-            Some(Found::likely(
-                Cause::TcpTimedOutStale,
-                &[Cause::TcpTimedOut, Cause::TcpPathMtuBlackHole],
-            ))
+            // What fits into one segment fits through any path.
+            let is_large = hop.tcp.is_some_and(|tcp| hop.sent > u64::from(tcp.send_mss));
+            let mtu = is_large.then_some(Cause::TcpPathMtuBlackHole);
+            let found = Found::likely(Cause::TcpTimedOutStale, &[Cause::TcpTimedOut]);
+            Some(found.or(mtu.as_slice()))
         }
         _ => None,
     }

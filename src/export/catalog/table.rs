@@ -238,8 +238,8 @@ pub const METRICS: [Metric; 33] = [
         kind: Kind::Gauge,
         scope: Scope::Host,
         attributes: &[("kind", "closed, reset, silent")],
-        help: "After how long the host was seen to end an idle connection, and how.",
-        absent: "until it was seen",
+        help: "After how long idle connections to the host end, and how: as measured (`keepalive.discover`), or else as seen. Where they end in silence, the longest idle time after which one was still good.",
+        absent: "until it was measured or seen",
     },
     Metric {
         id: MetricId::TlsNotAfter,

@@ -25,6 +25,7 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
         operation: order.operation,
         number: 1,
         connection: Connection::Fresh,
+        leave_unheard: false,
         budget: order.budget,
         budget_of: Budget::Attempt,
     };

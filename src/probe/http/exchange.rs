@@ -1,15 +1,17 @@
 //! One request on one connection, up to the head of its response: on the parked connection, or on a fresh one.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Version};
 use tokio::time::Instant;
 
-use crate::model::attempt::{Protocol, Role, TlsTrouble, Trouble};
+use crate::model::attempt::{Budget, Protocol, Role, TlsTrouble, Trouble};
 use crate::model::dependency::{HttpVersion, Proxy, ResolveSettings, TlsSettings};
 use crate::model::phase::Phase;
 use crate::probe::pool::{Taken, Way, stale};
@@ -208,11 +210,12 @@ fn protocol(run: &mut Run<'_>, hop: HopIndex, ask: &Ask<'_>) -> Result<Protocol,
 }
 
 /// An exchange that brought no head.
-struct Lost {
-    stop: Halt,
+pub(crate) struct Lost {
+    pub stop: Halt,
 }
 
-async fn exchange(
+/// Asks on a connection that stands.
+pub(crate) async fn exchange(
     run: &mut Run<'_>,
     hop: HopIndex,
     ask: &Ask<'_>,
@@ -223,7 +226,14 @@ async fn exchange(
     let deadline = run.end.phase(began, run.timeouts().first_byte);
     let wire = link.wire.clone();
     let mut goaway = None;
-    let failed = match deadline.bound(link.send(request)).await {
+    // A parked connection may have been forgotten by something on the way: then nobody hears the request.
+    let heard_by = reused_and_to_be_left(run, hop).then_some(&*wire);
+    let sending = or_unheard(link.send(request), heard_by);
+    let sent = match deadline.bound(sending).await {
+        Ok(sent) => sent,
+        Err(budget) => Err(budget),
+    };
+    let failed = match sent {
         Ok(Ok(head)) => {
             let at = Instant::now();
             note_times(run, hop, began, at, &wire.traffic());
@@ -259,9 +269,36 @@ async fn exchange(
     Err(Lost { stop })
 }
 
+fn reused_and_to_be_left(run: &mut Run<'_>, hop: HopIndex) -> bool {
+    run.order.leave_unheard && run.hop(hop).reused
+}
+
+/// How long a request on a parked connection is not looked after: what is answered sooner costs nothing more.
+const UNHEARD_FROM: Duration = Duration::from_millis(400);
+/// How often it is looked after then.
+const UNHEARD_LOOK: Duration = Duration::from_millis(100);
+
+/// Waits for the work, but not for one that nobody hears.
+async fn or_unheard<F: Future>(work: F, wire: Option<&Wire>) -> Result<F::Output, Budget> {
+    let Some(wire) = wire else {
+        return Ok(work.await);
+    };
+    let unheard = async {
+        tokio::time::sleep(UNHEARD_FROM).await;
+        while !wire.is_unheard() {
+            tokio::time::sleep(UNHEARD_LOOK).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = unheard => Err(Budget::Acknowledgement),
+    }
+}
+
 enum Failed {
     Link(LinkError),
-    Late(crate::model::attempt::Budget),
+    Late(Budget),
 }
 
 impl Failed {

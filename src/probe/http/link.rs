@@ -278,6 +278,19 @@ impl Link {
         settled.unwrap_or(false) && !self.has_ended()
     }
 
+    /// Lets the connection lie idle until then, or until it ends, which is noted as it comes. Whether it has ended.
+    pub async fn rest(&mut self, until: Instant) -> bool {
+        self.wire.begin_use();
+        let Driver::Inline(Some(driving)) = &mut self.driver else {
+            return true;
+        };
+        if tokio::time::timeout_at(until, driving).await.is_ok() {
+            self.driver = Driver::Inline(None);
+            self.wire.note_end();
+        }
+        self.is_dead()
+    }
+
     /// Gives the connection a task of its own, which notes its end.
     pub fn detach(&mut self) {
         let Driver::Inline(driving) = &mut self.driver else {

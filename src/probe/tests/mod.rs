@@ -172,6 +172,7 @@ pub(super) fn order(dependency: Dependency) -> AttemptOrder {
         dependency: Arc::new(dependency),
         operation: OperationId(1),
         number: 1,
+        leave_unheard: false,
         connection: Connection::Reuse,
         budget_of: Budget::Attempt,
     }

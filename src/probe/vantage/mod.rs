@@ -105,6 +105,7 @@ async fn attempt(
         connection,
         budget,
         budget_of: Budget::Attempt,
+        leave_unheard: false,
     };
     super::attempt(world, &order).await
 }

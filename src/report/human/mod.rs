@@ -5,7 +5,7 @@ mod evidence;
 mod sections;
 
 use crate::model::attempt::Attempt;
-use crate::model::cause::Cause;
+use crate::model::cause::{Cause, FindingId};
 use crate::model::failure::{AttemptRecord, Failure, OperationRecord, Verdict};
 
 use super::style::{Style, Tone};
@@ -109,7 +109,12 @@ fn answered_after_retry(record: &OperationRecord, style: &Style) -> Vec<String> 
         sections.errors(failure);
         sections.alternatives(&failure.alternatives);
     }
-    sections.findings(&record.findings);
+    // That a retry masked it is what all of this says.
+    let others = record
+        .findings
+        .iter()
+        .filter(|finding| finding.id != FindingId::RetryMasked);
+    sections.findings(&others.cloned().collect::<Vec<_>>());
     if let Some(failure) = masked {
         sections.fix(failure);
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::model::attempt::StaleKind;
 use crate::model::event::SuppressReason;
 use crate::model::failure::{OperationRecord, State, Verdict};
+use crate::model::idle::{IdleLimit, IdleStage, IdleUnknown, IdleView};
 use crate::model::page::{DependencyView, Detail, FailureKey, HostView, Window, WindowFigures};
 use crate::model::phase::Phase;
 
@@ -143,7 +144,46 @@ fn host(view: &HostView) -> Json {
         "cap": view.cap,
         "saturation": view.saturation(),
         "idle_timeout": idle_timeout,
+        "idle_measurement": view.idle.as_ref().map(idle),
     })
+}
+
+/// How far the measurement of the host's idle timeout has come, and what the last one showed.
+fn idle(view: &IdleView) -> Json {
+    let known = view.known.map(|known| {
+        let (kind, how, low, high) = match known.limit {
+            IdleLimit::Ends { how, low, high } => (Some(how.kind().id()), Some(how.id()), low, Some(high)),
+            IdleLimit::NoneFound { up_to } => (None, None, up_to, None),
+        };
+        json!({
+            "kind": kind,
+            "how": how,
+            "good_after": seconds(low),
+            "ended_after": high.map(seconds),
+            "samples": known.samples,
+            "control_uses": known.control_uses,
+            "announced": known.announced.map(seconds),
+            "measured_at": known.at.to_string(),
+            "kept": view.kept,
+        })
+    });
+    let progress = match view.stage {
+        IdleStage::Measuring { since, low, high } => json!({
+            "since": since.to_string(),
+            "good_after": seconds(low),
+            "ended_after": high.map(seconds),
+        }),
+        IdleStage::Waiting | IdleStage::Resting => Json::Null,
+    };
+    let unknown = view.unknown.as_ref().map(|(why, at)| {
+        let (age, text) = match why {
+            IdleUnknown::EndsInUse { age } => (Some(seconds(*age)), None),
+            IdleUnknown::NotMade(text) => (None, Some(&**text)),
+            IdleUnknown::NotKept | IdleUnknown::Contradictory => (None, None),
+        };
+        json!({"why": why.id(), "age": age, "error": text, "at": at.to_string()})
+    });
+    json!({"state": view.stage.id(), "measuring": progress, "known": known, "unknown": unknown})
 }
 
 fn window(figures: &WindowFigures) -> Json {

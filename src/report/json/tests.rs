@@ -310,6 +310,7 @@ fn a_detail_adds_the_host_and_the_last_operations() {
         in_flight: 1,
         cap: 4,
         idle_timeout: Some((StaleKind::Closed, Duration::from_secs(60))),
+        idle: None,
     };
     let detail_of = |limit| {
         let one = Detail {

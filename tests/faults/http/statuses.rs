@@ -186,5 +186,7 @@ async fn answered_after_a_retry() {
     assert_eq!(found.attempts().len(), 2);
     assert_eq!(found.attempts()[0]["failure"]["cause"], "http.error.503");
     assert!(found.attempts()[1]["failure"].is_null());
+    assert_eq!(found.0["findings"][0]["id"], "retry.masked");
+    assert_eq!(found.0["findings"][0]["evidence"]["causes"][0], "http.error.503");
     assert!(found.0["cause"].is_null(), "{}", found.pretty());
 }

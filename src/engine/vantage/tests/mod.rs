@@ -165,6 +165,7 @@ impl World {
                         connection: crate::model::order::Connection::Fresh,
                         budget: order.budget,
                         budget_of: Budget::Attempt,
+                        leave_unheard: false,
                     };
                     let attempt = self.attempt(&order);
                     took = took.max(attempt.elapsed);

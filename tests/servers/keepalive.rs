@@ -1,0 +1,131 @@
+//! nginx ends connections that lie idle; what the daemon measures of it, and keeps.
+
+use serde_json::Value;
+
+use crate::harness::{Daemon, Files, eventually, run};
+use crate::identity::Trust;
+use crate::need;
+use crate::recipes::nginx;
+
+/// What was measured on the dependency's host, once it was.
+async fn measured(daemon: &Daemon, name: &str) -> Value {
+    eventually("the idle timeout", async || {
+        let known = daemon.dependency(name).await["host"]["idle_measurement"]["known"].clone();
+        known.is_object().then_some(known)
+    })
+    .await
+}
+
+#[tokio::test]
+#[ignore = "needs nginx; run by .ci/run"]
+async fn nginx_closes_idle_connections_after_its_timeout() {
+    let server = need!(nginx(
+        "server { listen 127.0.0.1:{0}; keepalive_timeout 7s; return 200 ok; }"
+    ));
+    let files = Files::new();
+    let state = files.path("state");
+    let config = files.config(&format!(
+        "dependencies: [{{name: nginx, url: 'http://{}/', interval: 2s, keepalive: {{discover: true}}}}]\n",
+        server.address(0)
+    ));
+    let with_state = || {
+        let mut command = run(&config);
+        command.arg("--state-dir").arg(&state);
+        command
+    };
+    let daemon = Daemon::of(with_state()).await;
+    let known = measured(&daemon, "nginx").await;
+    assert_eq!(
+        (&known["kind"], &known["how"]),
+        (&"closed".into(), &"fin".into()),
+        "{known}"
+    );
+    for bound in ["good_after", "ended_after"] {
+        let seconds = known[bound].as_f64().expect("seconds");
+        assert!((6.0..=8.0).contains(&seconds), "{known}");
+    }
+    assert!(known["samples"].as_u64() >= Some(2), "{known}");
+    let metrics = daemon.metrics().await;
+    let metric = metrics.sum("whyd_keepalive_idle_timeout_seconds", &[("kind", "closed")]);
+    assert!((6.0..=8.0).contains(&metric), "{metric}");
+    let finding = daemon.dependency("nginx").await["findings"][0].clone();
+    assert_eq!(finding["id"], "keepalive.idle_timeout");
+    let fix = finding["fix"].as_str().expect("words");
+    assert!(
+        fix.contains("closes idle connections after 7 s with FIN: set your pool's idle timeout below 7 s"),
+        "{fix}"
+    );
+    eventually("it is on disk", async || {
+        let known = daemon.dependency("nginx").await["host"]["idle_measurement"]["known"].clone();
+        (known["kept"] == true).then_some(())
+    })
+    .await;
+    // Killed, not stopped: what is on disk is there for the next one, which does not measure it anew.
+    drop(daemon);
+    let next = Daemon::of(with_state()).await;
+    let view = next.dependency("nginx").await["host"]["idle_measurement"].clone();
+    assert_eq!(view["known"]["measured_at"], known["measured_at"], "{view}");
+    assert_eq!(view["state"], "resting");
+}
+
+#[tokio::test]
+#[ignore = "needs nginx; run by .ci/run"]
+async fn over_tls_and_over_http2_the_goodbye_has_a_name() {
+    let trust = Trust::new();
+    let issued = trust.good();
+    let server = need!(
+        nginx(
+            "keepalive_timeout 3s; ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
+server { listen 127.0.0.1:{0} ssl; return 200 ok; }
+server { listen 127.0.0.1:{1} ssl http2; return 200 ok; }"
+        )
+        .file("cert.pem", &*issued.chain_pem)
+        .file("key.pem", &*issued.key_pem)
+    );
+    let files = Files::new();
+    let tls = trust.key();
+    let config = files.config(&format!(
+        "defaults: {{interval: 2s, keepalive: {{discover: true}}, {tls}}}
+dependencies:
+  - {{name: tls, url: 'https://{}/'}}
+  - {{name: h2, url: 'https://{}/'}}\n",
+        server.address(0),
+        server.address(1),
+    ));
+    let daemon = Daemon::start(&config).await;
+    for (name, how) in [("tls", "close_notify"), ("h2", "goaway")] {
+        let known = measured(&daemon, name).await;
+        assert_eq!(known["how"], how, "{name}: {known}");
+        let seconds = known["good_after"].as_f64().expect("seconds");
+        assert!((2.5..=4.0).contains(&seconds), "{name}: {known}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs nginx; run by .ci/run"]
+async fn connections_that_are_not_kept_or_end_in_use_are_no_idle_timeout() {
+    let server = need!(nginx(
+        "server { listen 127.0.0.1:{0}; keepalive_timeout 0; return 200 ok; }
+server { listen 127.0.0.1:{1}; keepalive_time 4s; keepalive_requests 5; keepalive_timeout 3s; return 200 ok; }"
+    ));
+    let files = Files::new();
+    let config = files.config(&format!(
+        "defaults: {{interval: 2s, keepalive: {{discover: true}}}}
+dependencies:
+  - {{name: brief, url: '{}/'}}
+  - {{name: counted, url: 'http://{}/'}}\n",
+        server.url(""),
+        server.address(1),
+    ));
+    let daemon = Daemon::start(&config).await;
+    let why = eventually("that it cannot be measured", async || {
+        let unknown = daemon.dependency("brief").await["host"]["idle_measurement"]["unknown"].clone();
+        unknown.is_object().then_some(unknown)
+    });
+    assert_eq!(why.await["why"], "not_kept");
+    // A connection that is replaced after some requests, as its host asked for, is busy all the same.
+    let known = measured(&daemon, "counted").await;
+    assert_eq!(known["how"], "fin", "{known}");
+    let seconds = known["good_after"].as_f64().expect("seconds");
+    assert!((2.5..=4.0).contains(&seconds), "{known}");
+}
