@@ -114,6 +114,10 @@ impl<'n> Service<'n> {
                 self.json("/api/v1/vantage"),
                 self.log()
             );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "looking again and again, with a limit, is waiting for the thing"
+            )]
             std::thread::sleep(Duration::from_millis(100));
         }
     }
