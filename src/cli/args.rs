@@ -82,7 +82,7 @@ pub enum Command {
 pub struct CheckArgs {
     /// What to ask: https://host/path, http://…, tcp://host:port, tls://host:port, dns://resolver/name?type=A,
     /// icmp://host, grpc://host:port/service (grpcs:// with TLS), ws://… and wss://…, or a service: smtp, pop3, imap,
-    /// ftp, redis, postgres, mysql, memcached, amqp, nats, ssh (as in postgres://host); a bare host or host:port is
+    /// ftp, redis, postgres, mysql, memcached, amqp, nats, ssh, ldap (as in postgres://host); a bare host or host:port is
     /// understood and said out loud.
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<String>,
@@ -156,7 +156,7 @@ pub struct ConnectionArgs {
     /// PEM file with the client certificate's key.
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub client_key: Option<PathBuf>,
-    /// Go over to TLS within the conversation (smtp://, pop3://, imap://, ftp://, postgres://, mysql://).
+    /// Go over to TLS within the conversation (smtp://, pop3://, imap://, ftp://, ldap://, postgres://, mysql://).
     #[arg(long)]
     pub starttls: bool,
     /// Name for SNI and for the certificate, instead of the target's host.

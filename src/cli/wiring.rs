@@ -198,5 +198,8 @@ fn in_runtime<F: Future>(work: F) -> Result<F::Output, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime cannot start: {error}"))?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // The system's resolver may hold a thread for many seconds more, and nobody waits for its answer.
+    runtime.shutdown_background();
+    Ok(done)
 }

@@ -62,10 +62,13 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
     let service = runtime.spawn(start(source, plan, open_files, state_dir));
-    runtime.block_on(service).unwrap_or_else(|panicked| {
+    let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
-    })
+    });
+    // The system's resolver may hold a thread for many seconds more, and nobody waits for its answer.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: Option<PathBuf>) -> ExitCode {

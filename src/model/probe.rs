@@ -281,10 +281,11 @@ pub enum Service {
     Amqp,
     Nats,
     Ssh,
+    Ldap,
 }
 
 impl Service {
-    pub const ALL: [Service; 11] = [
+    pub const ALL: [Service; 12] = [
         Service::Smtp,
         Service::Pop3,
         Service::Imap,
@@ -296,6 +297,7 @@ impl Service {
         Service::Amqp,
         Service::Nats,
         Service::Ssh,
+        Service::Ldap,
     ];
 
     /// The scheme of its URLs, without and with TLS from the beginning. Those that have no such form have one scheme.
@@ -318,6 +320,8 @@ impl Service {
             (Service::Amqp, true) => "amqps",
             (Service::Nats, _) => "nats",
             (Service::Ssh, _) => "ssh",
+            (Service::Ldap, false) => "ldap",
+            (Service::Ldap, true) => "ldaps",
         }
     }
 
@@ -352,6 +356,8 @@ impl Service {
             (Service::Amqp, true) => 5671,
             (Service::Nats, _) => 4222,
             (Service::Ssh, _) => 22,
+            (Service::Ldap, false) => 389,
+            (Service::Ldap, true) => 636,
         }
     }
 
@@ -359,7 +365,13 @@ impl Service {
     pub const fn has_starttls(self) -> bool {
         matches!(
             self,
-            Service::Smtp | Service::Pop3 | Service::Imap | Service::Ftp | Service::Postgres | Service::MySql
+            Service::Smtp
+                | Service::Pop3
+                | Service::Imap
+                | Service::Ftp
+                | Service::Postgres
+                | Service::MySql
+                | Service::Ldap
         )
     }
 
@@ -382,6 +394,7 @@ impl Service {
             Service::Amqp => "AMQP",
             Service::Nats => "NATS",
             Service::Ssh => "SSH",
+            Service::Ldap => "LDAP",
         }
     }
 }

@@ -408,4 +408,12 @@ mod tests {
         assert_eq!(text(Duration::ZERO), "1m");
         assert_eq!(text(Duration::from_secs(200_000)), "200000S");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_is_too_odd_to_be_looked_at(bytes in proptest::collection::vec(0_u8.., 0..64)) {
+            let framed = [&[0, 0, 0, 0, bytes.len() as u8][..], &bytes].concat();
+            let _ = (serving_status(&framed), serving_status(&bytes), percent_decoded(&bytes));
+        }
+    }
 }

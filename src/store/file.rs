@@ -1,7 +1,8 @@
 //! The file itself: redb, a table per kind of record, one transaction per batch of changes.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -132,7 +133,16 @@ impl StateFile {
     pub fn open(directory: &Path) -> Result<StateFile, FileError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        Ok(StateFile(builder.create(directory.join(FILE)).map_err(said)?))
+        let path = directory.join(FILE);
+        // Made here for its mode: redb would let everybody read it, and takes an empty file for a new one.
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(said)?;
+        Ok(StateFile(builder.create(path).map_err(said)?))
     }
 
     /// Every record of a known kind and version, and what is to be said of the others.

@@ -70,6 +70,8 @@ async fn services_that_are_well() {
     talk("postgres", hears_and_says([b'R', 0, 0, 0, 8, 0, 0, 0, 3]), &[])
         .await
         .healthy();
+    let bound = b"\x30\x0c\x02\x01\x02\x61\x07\x0a\x01\x30\x04\x00\x04\x00";
+    talk("ldap", hears_and_says(*bound), &[]).await.healthy();
     let refused = pg_error("28000", "no pg_hba.conf entry for host");
     talk("postgres", hears_and_says(refused), &[]).await.healthy();
 }
@@ -109,6 +111,12 @@ async fn services_that_say_that_they_are_not_ready() {
         .await
         .failed(ODD)
         .evidence("code", "53300");
+    let busy = b"\x30\x10\x02\x01\x02\x61\x0b\x0a\x01\x33\x04\x00\x04\x04busy";
+    talk("ldap", hears_and_says(*busy), &[])
+        .await
+        .failed(ODD)
+        .evidence("code", "51")
+        .evidence("got", "busy");
     for (number, words) in [
         (1040_u16, "Too many connections"),
         (1129, "Host '10.0.0.1' is blocked"),

@@ -7,11 +7,13 @@ use whyd::daemon::{Daemon, Options, Running};
 use whyd::lab::Ending;
 use whyd::lab::http::{Behaviour, HttpOptions, HttpServer, IdleClose};
 use whyd::lab::tcp::{self, Scripts, Step};
+use whyd::lab::tls::TlsOptions;
 use whyd::model::event::Event;
 use whyd::model::page::DependencyView;
 use whyd::report::json;
 
 use crate::ask::{Ask, Diagnosis, LIMIT, keep_example, plan};
+use crate::identity::{Trust, server_tls, trusting};
 
 /// A daemon that asks one dependency each second over a kept connection.
 struct Watching {
@@ -21,7 +23,11 @@ struct Watching {
 
 impl Watching {
     async fn start(url: String) -> Watching {
-        let it = Ask::new(url)
+        Watching::of(Ask::new(url)).await
+    }
+
+    async fn of(ask: Ask) -> Watching {
+        let it = ask
             .with("interval: 1s")
             .with("keepalive: {reuse: true}")
             .with("retry: {attempts: 3, backoff: {initial: 10ms}}");
@@ -109,6 +115,31 @@ async fn closed_while_idle() {
 #[tokio::test]
 async fn reset_while_idle() {
     ending_idle(Ending::Reset, "reset", 1).await;
+}
+
+#[tokio::test]
+async fn closed_while_idle_over_tls() {
+    let trust = Trust::new();
+    let tls = server_tls(&trust.good(), TlsOptions::default());
+    let options = HttpOptions {
+        tls: Some(tls),
+        idle: Some(IdleClose {
+            after: Duration::from_millis(100),
+            ending: Ending::Fin,
+        }),
+        ..HttpOptions::default()
+    };
+    let server = HttpServer::start(Behaviour::ok(), options).await.expect("a port");
+    let ask = trusting(&trust, &server);
+    let mut watching = Watching::of(ask).await;
+    watching.next().await.healthy();
+    let second = watching.next().await;
+    assert_eq!(second.verdict(), "ok", "{}", second.pretty());
+    let found = &second.attempts()[0]["stale_found"];
+    assert_eq!(found["kind"], "closed", "{}", second.pretty());
+    assert_eq!(found["measured"], true);
+    let hop = &second.attempts()[0]["hops"][0];
+    assert_eq!((&hop["reused"], hop["tls"].is_object()), (&false.into(), true));
 }
 
 /// A server that takes the second request of its first connection and ends that instead of answering.

@@ -246,3 +246,42 @@ async fn ports_of_the_other_kind() {
         .failed("http.protocol.error.tls_peer first_byte fast config no")
         .fix("wss://");
 }
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_a_tunnel() {
+    use whyd::lab::proxy::{self, ProxyBehaviour};
+    let relay = proxy::start(ProxyBehaviour::Relay).await.expect("a port");
+    let denies = proxy::start(ProxyBehaviour::denied()).await.expect("a port");
+    let socket = server("", vec![]).await;
+    let health = whyd::lab::grpc::start(whyd::lab::grpc::GrpcBehaviour::Health(1), None)
+        .await
+        .expect("a port");
+    let redis = tcp::start(Scripts::always(vec![
+        Step::ReadBytes(14),
+        Step::text("+PONG\r\n"),
+        Step::WaitForClose,
+    ]))
+    .await
+    .expect("a port");
+    for url in [
+        socket,
+        format!("grpc://{}/", health.address()),
+        format!("redis://{}", redis.address()),
+    ] {
+        let by =
+            |proxy: &whyd::lab::Server| Ask::new(&*url).with(format!("proxy: 'http://{}'", proxy.address()));
+        let found = ask(by(&relay)).await;
+        found.healthy();
+        assert_eq!(
+            found.0["attempts"][0]["hops"][0]["role"],
+            "proxy",
+            "{}",
+            found.pretty()
+        );
+        let asked = relay.last_head().expect("a request");
+        assert!(asked.starts_with("CONNECT 127.0.0.1:"), "{asked}");
+        ask(by(&denies))
+            .await
+            .failed("proxy.connect_denied proxy fast config no");
+    }
+}

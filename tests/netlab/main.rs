@@ -12,6 +12,7 @@ mod run;
 
 mod addresses;
 mod harness;
+mod icmp;
 mod keepalive;
 mod names;
 mod vantage;

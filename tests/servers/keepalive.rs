@@ -129,3 +129,52 @@ dependencies:
     let seconds = known["good_after"].as_f64().expect("seconds");
     assert!((2.5..=4.0).contains(&seconds), "{known}");
 }
+
+#[tokio::test]
+#[ignore = "needs nginx; run by .ci/run"]
+async fn kept_connections_over_tls_and_http2_are_replaced_when_they_said_goodbye() {
+    let trust = Trust::new();
+    let issued = trust.good();
+    let server = need!(
+        nginx(
+            "keepalive_timeout 1s; ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
+server { listen 127.0.0.1:{0} ssl; return 200 ok; }
+server { listen 127.0.0.1:{1} ssl http2; return 200 ok; }"
+        )
+        .file("cert.pem", &*issued.chain_pem)
+        .file("key.pem", &*issued.key_pem)
+    );
+    let files = Files::new();
+    let tls = trust.key();
+    let config = files.config(&format!(
+        "defaults: {{interval: 3s, keepalive: {{reuse: true}}, {tls}}}
+dependencies:
+  - {{name: tls, url: 'https://{}/'}}
+  - {{name: h2, url: 'https://{}/'}}\n",
+        server.address(0),
+        server.address(1),
+    ));
+    let daemon = Daemon::start(&config).await;
+    for (name, protocol) in [("tls", "HTTP/1.1"), ("h2", "HTTP/2")] {
+        let metrics = daemon.operations(name, 3.0).await;
+        let of = |more: &[(&'static str, &'static str)]| [&[("dependency", name)], more].concat();
+        let resets = metrics.sum(
+            "whyd_keepalive_resets_total",
+            &of(&[("kind", "closed"), ("seen", "before_send")]),
+        );
+        assert!(resets >= 2.0, "{name}: {resets}");
+        let ok = metrics.sum("whyd_operations_total", &of(&[("outcome", "ok")]));
+        assert!(ok >= 3.0, "{name}: {ok}");
+        let last = daemon.dependency(name).await["last_success"]["attempts"][0].clone();
+        let stale = &last["stale_found"];
+        assert_eq!(
+            (&stale["kind"], &stale["measured"]),
+            (&"closed".into(), &true.into()),
+            "{name}: {last}"
+        );
+        let idle = stale["idle"].as_f64().expect("seconds");
+        assert!((0.5..2.5).contains(&idle), "{name}: {last}");
+        assert_eq!(last["hops"][0]["protocol"], protocol, "{last}");
+        assert_eq!(last["hops"][0]["reused"], false, "{last}");
+    }
+}

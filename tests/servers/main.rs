@@ -35,6 +35,7 @@ mod kept;
 mod names;
 mod revocation;
 mod schemes;
+mod services;
 mod stalls;
 mod start;
 mod transport;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::lab::certs::{Authority, CertSpec};
 use crate::lab::dns::{self, DnsLab};
+use crate::lab::grpc::{self, GrpcBehaviour};
 use crate::lab::http::{Behaviour, HttpOptions, HttpServer, IdleClose};
 use crate::lab::proxy::{self, ProxyBehaviour};
 use crate::lab::tcp::{FullBacklog, RefusedPort};
@@ -56,6 +57,7 @@ struct Scene {
 enum Behind {
     Http(HttpServer),
     Proxy { _server: Server },
+    Grpc { _server: Server },
     Refused { _port: RefusedPort },
     Full { _backlog: FullBacklog },
     Dns { _server: DnsLab },
@@ -330,7 +332,11 @@ async fn badly_answering() -> Result<Vec<Scene>, DemoLabError> {
         sent: 400,
     };
     let stalled = Behaviour::BodyStall { sent: 400 };
+    let unfit = grpc::start(GrpcBehaviour::Health(2), None).await?;
+    let url = format!("grpc://{}/shop.Cart", unfit.address());
+    let unfit = Behind::Grpc { _server: unfit };
     Ok(vec![
+        Scene::new("grpc-unfit", url, fails(Cause::GrpcNotServing), unfit),
         Scene::plain("slow-first-byte", slow, fails(Cause::HttpTimedOutFirstByte)).await?,
         Scene::plain("rate-limited", limited, fails(Cause::Http429)).await?,
         Scene::plain(

@@ -147,7 +147,7 @@ shared_section! {
         /// `dns://server[:port]/name?type=A` (with `&transport=tcp` if wanted), `icmp://host`, `grpc://host:port/service`
         /// (`grpcs://` with TLS; the service may be left out), `ws://…`, `wss://…`, or a service's: `smtp`, `smtps`,
         /// `pop3`, `pop3s`, `imap`, `imaps`, `ftp`, `ftps`, `redis`, `rediss`, `postgres`, `mysql`, `memcached`, `amqp`,
-        /// `amqps`, `nats`, `ssh`.
+        /// `amqps`, `nats`, `ssh`, `ldap`, `ldaps`.
         #[schemars(required)]
         url: String,
         /// Names of dependencies that this one needs.
@@ -164,7 +164,7 @@ shared_section! {
         expect: RawExpect,
         /// What is said over `tcp://`, `tls://`, `ws://` or `wss://`, step by step.
         dialogue: OneOrMany<RawStep>,
-        /// Whether the conversation of `smtp://`, `pop3://`, `imap://`, `ftp://`, `postgres://` or `mysql://` goes over to
+        /// Whether the conversation of `smtp://`, `pop3://`, `imap://`, `ftp://`, `ldap://`, `postgres://` or `mysql://` goes over to
         /// TLS; the certificate is verified.
         starttls: bool,
         /// WebSocket.

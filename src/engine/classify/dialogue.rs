@@ -125,15 +125,16 @@ fn silence(scene: &Scene<'_>) -> Found {
         .and_then(|hop| hop.dialogue.as_deref())
         .map_or("its greeting", |facts| &facts.step);
     let acknowledged = scene.hop.and_then(|hop| hop.tcp).map(|tcp| tcp.unacked == 0);
-    let found = found.with_some("acknowledged", acknowledged).fix(format!(
-        "find what {peer} is busy with: it accepts the connection and says nothing at {step}"
-    ));
-    // One that waits for a ClientHello says nothing either.
-    let waits_for_tls = probe(scene).is_some_and(|probe| probe.security == Security::None);
-    if waits_for_tls && scene.hop.is_some_and(|hop| hop.received == 0) {
-        found.with("may_wait_for_tls", true)
-    } else {
+    let found = found.with_some("acknowledged", acknowledged);
+    let in_the_clear = probe(scene).is_some_and(|probe| probe.security == Security::None);
+    let busy = format!("find what {peer} is busy with: it accepts the connection and says nothing at {step}");
+    if in_the_clear && scene.hop.is_some_and(|hop| hop.received == 0) {
+        // One that waits for a ClientHello says nothing either.
         found
+            .with("may_wait_for_tls", true)
+            .fix(format!("{busy} (a port that waits for TLS is as silent)"))
+    } else {
+        found.fix(busy)
     }
 }
 

@@ -51,8 +51,10 @@ fn refused(scene: &Scene<'_>, status: u16) -> Found {
             Some(location) => format!("use the URL that {peer} redirects to: {location}"),
             None => format!("use the URL that {peer} redirects to ({status})"),
         },
-        400 | 426 => format!(
-            "let the proxies before {peer} pass Upgrade and Connection on, or correct the path: it answers {status}"
+        // 505 is what a server says to whom a proxy speaks HTTP/1.0.
+        400 | 405 | 426 | 501 | 505 => format!(
+            "let the proxies before {peer} pass Upgrade and Connection on by HTTP/1.1, or correct the path: it answers \
+             {status}"
         ),
         401 => format!("give whyd credentials that {peer} accepts"),
         403 => format!(

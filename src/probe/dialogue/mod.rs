@@ -5,6 +5,7 @@
 //! what was expected; `tls` wherever the handshake comes.
 
 mod binary;
+mod ldap;
 mod lines;
 mod mail;
 mod mysql;
@@ -62,6 +63,7 @@ async fn converse(talk: &mut Talk<'_, '_>, probe: &DialogueProbe) -> Result<(), 
         Service::Postgres => postgres::postgres(talk, probe, starttls).await,
         Service::MySql => mysql::mysql(talk, probe, starttls).await,
         Service::Amqp => binary::amqp(talk).await,
+        Service::Ldap => ldap::ldap(talk, starttls).await,
     }
 }
 

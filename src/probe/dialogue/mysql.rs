@@ -200,4 +200,11 @@ mod tests {
         assert!(is_about_the_server(1040) && is_about_the_server(1129));
         assert!(!is_about_the_server(1045));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_greeting_is_too_odd_to_be_looked_at(bytes in proptest::collection::vec(0_u8.., 0..96)) {
+            let _ = (capabilities(&bytes), error_number(&bytes));
+        }
+    }
 }

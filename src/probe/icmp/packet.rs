@@ -141,4 +141,12 @@ mod tests {
         assert_eq!(behind_ip_header(&packet), [0, 0, 1, 2]);
         assert!(behind_ip_header(&[0x4f, 0]).is_empty());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_packet_is_too_odd_to_be_looked_at(bytes in proptest::collection::vec(0_u8.., 0..96)) {
+            let _ = echo(Family::V4).is_answered_by(behind_ip_header(&bytes));
+            let _ = echo(Family::V6).is_answered_by(&bytes);
+        }
+    }
 }

@@ -59,7 +59,7 @@ impl Resolver {
             let left = u32::try_from(ROUNDS - round).unwrap_or(1);
             let now = Instant::now();
             let by = now + deadline.saturating_duration_since(now) / left;
-            for heard in self.round(host, settings, by).await {
+            for heard in self.round(host, settings, by, !hangs(&sources)).await {
                 match sources.iter_mut().find(|known| known.source == heard.source) {
                     Some(known) => add(known, heard),
                     None => sources.push(first(heard)),
@@ -78,7 +78,13 @@ impl Resolver {
         sources
     }
 
-    async fn round(&self, host: &str, settings: &ResolveSettings, by: Instant) -> Vec<Heard> {
+    async fn round(
+        &self,
+        host: &str,
+        settings: &ResolveSettings,
+        by: Instant,
+        ask_system: bool,
+    ) -> Vec<Heard> {
         let own = ResolvConf::default();
         let conf = self.files.conf();
         let is_system = settings.servers.is_empty();
@@ -94,7 +100,7 @@ impl Resolver {
             .iter()
             .map(|server| self.nameserver(*server, &names, resolv, by));
         let system = async {
-            match is_system {
+            match is_system && ask_system {
                 true => self.system(host, by).await,
                 false => None,
             }
@@ -286,6 +292,13 @@ fn aaaa_stalled(answers: &[ServerAnswer]) -> bool {
     of(RecordType::A).any(|answer| matches!(answer.reply, DnsReply::Records { .. }))
         && of(RecordType::AAAA).next().is_some()
         && of(RecordType::AAAA).all(|answer| answer.reply == DnsReply::TimedOut)
+}
+
+/// Whether the system's resolver did not answer in time: its thread goes on waiting, and another one would as well.
+fn hangs(sources: &[SourceAnswers]) -> bool {
+    sources.iter().any(|source| {
+        source.source == NameSource::System && source.error.is_some_and(|error| error.timed_out)
+    })
 }
 
 /// Whether nothing is to be cleared up by asking again: everybody said the same.

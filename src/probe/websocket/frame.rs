@@ -176,4 +176,23 @@ mod tests {
             assert!(decode(&mut BytesMut::from(wrong)).is_err(), "{wrong:?}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever a peer sends, a frame is taken whole, or not at all, or refused; and what we write can be read.
+        #[test]
+        fn any_bytes_are_taken_whole_or_refused(bytes in proptest::collection::vec(0_u8.., 0..300)) {
+            let mut buffer = BytesMut::from(&bytes[..]);
+            while let Ok(Some(frame)) = decode(&mut buffer) {
+                assert!(frame.payload.len() <= bytes.len());
+            }
+            let written = encode(Opcode::Binary, &bytes, [0; 4]);
+            let mut unmasked = BytesMut::from(&written[..]);
+            unmasked[1] &= 0x7f;
+            let head = if bytes.len() < 126 { 2 } else { 4 };
+            let mut unmasked: Vec<u8> = unmasked.to_vec();
+            unmasked.drain(head..head + 4);
+            let frame = decode(&mut BytesMut::from(&unmasked[..])).unwrap().unwrap();
+            assert_eq!(frame.payload, bytes);
+        }
+    }
 }

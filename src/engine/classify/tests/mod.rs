@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod handshakes;
 mod ours_and_names;
+mod services;
 mod several;
 mod words;
 
