@@ -500,7 +500,6 @@ proptest! {
                         leave_unheard: false,
                         budget: Duration::from_secs(1),
                         budget_of: Budget::Attempt,
-                leave_unheard: false,
                     };
                     let attempt = Box::new(attempt(0, &order));
                     world.apply(Input::AttemptFinished { index: order.index, operation: order.operation, attempt });
