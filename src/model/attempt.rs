@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::evidence::Evidence;
-use super::looks::{AddressesAsked, NamesCompared};
 use super::phase::{Phase, Phases};
 use super::time::Wall;
 
+pub use super::confirmation::{Confirmation, ConfirmationResult, Variation, Varied};
 pub use super::dialogue::{
     DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
 };
@@ -387,8 +386,10 @@ pub struct TcpFacts {
 pub struct ResponseFacts {
     pub server: Option<Box<str>>,
     pub via: Option<Box<str>>,
-    /// RFC 9209.
+    /// RFC 9209, of all intermediaries.
     pub proxy_status: Option<Box<str>>,
+    /// By which squid names an error page of its own: its template, and an errno.
+    pub squid_error: Option<Box<str>>,
     pub retry_after: Option<RetryAfter>,
     /// `Date`, to the second: when the peer says that it is.
     pub date: Option<Wall>,
@@ -413,29 +414,4 @@ pub struct ResponseFacts {
 pub enum RetryAfter {
     Seconds(u64),
     At(Wall),
-}
-
-/// What a second look found.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ConfirmationResult {
-    /// Other spellings of a URL that was not found, and the status of each.
-    NotFoundVariants(Vec<(Box<str>, u16)>),
-    /// A ClientHello was sent to a port that did not like plain HTTP.
-    ClientHello { spoke_tls: bool },
-    /// The same request on a fresh connection to the same address.
-    FreshConnection { worked: bool },
-    /// Every address of the dependency, asked on its own.
-    EveryAddress(Box<AddressesAsked>),
-    /// Every source of the dependency's name, asked beside the others.
-    NamesCompared(Box<NamesCompared>),
-    /// It could not be done; why.
-    NotDone(Box<str>),
-}
-
-/// A finished second look: its result and what is worth keeping as evidence.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Confirmation {
-    pub elapsed: Duration,
-    pub result: ConfirmationResult,
-    pub evidence: Evidence,
 }

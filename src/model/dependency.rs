@@ -40,6 +40,9 @@ pub struct Dependency {
     pub fast_below: Duration,
     /// Names of dependencies that this one needs.
     pub depends_on: Arc<[Arc<str>]>,
+    /// The variable of the environment by which other programs here would go through a proxy to this target, where the
+    /// configuration says nothing about one: it is not used, and may be why those programs get further.
+    pub unused_proxy: Option<Arc<str>>,
 }
 
 /// A host in the sense of the retry statistics: the configured name, the port, and the proxy by which it is reached.

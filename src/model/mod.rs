@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod cause;
 pub mod cause_docs;
+pub mod confirmation;
 pub mod dependency;
 pub mod dialogue;
 pub mod event;

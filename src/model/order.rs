@@ -57,6 +57,14 @@ pub enum ConfirmationKind {
     ClientHello(SocketAddr),
     /// Ask again on a fresh connection to the address whose parked connection failed.
     FreshConnection(SocketAddr),
+    /// Ask by plain HTTP on the same host and port, which did not understand TLS.
+    PlainHttp,
+    /// Shake hands and listen, asking nothing: does the peer that wanted a client certificate end it by itself?
+    LateAlert(SocketAddr),
+    /// Fetch the certificate that lacks from where the one below it says, and shake hands again.
+    FetchIssuer { address: SocketAddr, url: Box<str> },
+    /// Ask as a browser would, one difference at a time: the status with which we were refused.
+    AsBrowser { refused: u16 },
     /// Ask every address of these families on its own.
     EveryAddress(Family),
     /// Ask every source of the name: the hosts file, the system's resolver, each nameserver.
@@ -69,6 +77,10 @@ impl ConfirmationKind {
             ConfirmationKind::NotFoundVariants => "not_found_variants",
             ConfirmationKind::ClientHello(_) => "client_hello",
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
+            ConfirmationKind::PlainHttp => "plain_http",
+            ConfirmationKind::LateAlert(_) => "late_alert",
+            ConfirmationKind::FetchIssuer { .. } => "fetch_issuer",
+            ConfirmationKind::AsBrowser { .. } => "as_browser",
             ConfirmationKind::EveryAddress(_) => "every_address",
             ConfirmationKind::CompareNames => "compare_names",
         }

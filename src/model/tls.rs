@@ -21,6 +21,8 @@ pub struct TlsFacts {
     pub chain: Vec<CertificateFacts>,
     /// Every fault of every certificate, most explaining first.
     pub faults: Vec<CertificateFault>,
+    /// The chain was refused by the authorities given for this peer, and the system's own would accept it.
+    pub system_trusts: bool,
     /// The leaf asks for a stapled OCSP response (RFC 7633, "must-staple").
     pub must_staple: bool,
     /// An OCSP response came with the handshake.
@@ -115,9 +117,11 @@ pub struct CertificateFault {
     pub kind: CertificateFaultKind,
     /// The verifier's own words.
     pub detail: Box<str>,
-    /// Of a missing intermediate: the subjects of those that another peer presented and that complete the chain, which
-    /// is the proof. Empty where it is only supposed.
+    /// Of a missing intermediate: the subjects of those that another peer presented, or that were fetched, and that complete the
+    /// chain, which is the proof. Empty where it is only supposed.
     pub completes_with: Box<[Box<str>]>,
+    /// Of an issuer that lacks: where the certificate below it says that it is to be had.
+    pub issuer_url: Option<Box<str>>,
 }
 
 /// In the order in which browsers let one explain the others (CAUSES.md, precedence).

@@ -2,6 +2,7 @@
 //! and the handle by which readers get pages of the read model. It decides nothing.
 
 pub mod crypto;
+pub mod fetch;
 pub mod reader;
 pub mod sanitize;
 pub mod secret;

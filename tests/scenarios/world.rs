@@ -528,6 +528,7 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
         },
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
+        unused_proxy: None,
     }
 }
 
@@ -577,6 +578,7 @@ fn facts(answer: &Answer, order: &AttemptOrder, taken: Duration, started: Wall) 
                 position: Some(0),
                 kind: CertificateFaultKind::Expired,
                 detail: "".into(),
+                issuer_url: None,
                 completes_with: Box::default(),
             };
             hop.tls = Some(Box::new(TlsFacts {

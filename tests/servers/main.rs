@@ -26,13 +26,17 @@ mod serve;
 
 mod answers;
 mod broken;
+mod browsers;
+mod certificates;
 mod certs;
 mod expectations;
 mod h2;
 mod healthy;
 mod keepalive;
 mod kept;
+mod mtls;
 mod names;
+mod proxies;
 mod revocation;
 mod schemes;
 mod services;

@@ -57,6 +57,40 @@ extendedKeyUsage = serverAuth
 authorityKeyIdentifier = keyid
 subjectAltName = DNS:localhost,IP:127.0.0.1
 tlsfeature = status_request
+[client]
+basicConstraints = CA:false
+extendedKeyUsage = clientAuth
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost,IP:127.0.0.1
+[as_authority]
+basicConstraints = critical,CA:true
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost,IP:127.0.0.1
+[other_name]
+basicConstraints = CA:false
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:other.example,DNS:*.other.example
+[nameless]
+basicConstraints = CA:false
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+[unknown_critical]
+basicConstraints = CA:false
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost,IP:127.0.0.1
+1.2.3.4.5.6 = critical,ASN1:NULL
+[keyless]
+basicConstraints = CA:false
+extendedKeyUsage = serverAuth
+subjectAltName = DNS:localhost,IP:127.0.0.1
+[points]
+basicConstraints = CA:false
+extendedKeyUsage = serverAuth
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost,IP:127.0.0.1
+authorityInfoAccess = caIssuers;URI:$ENV::ISSUER_URL
 [responder]
 basicConstraints = CA:false
 extendedKeyUsage = OCSPSigning
@@ -90,6 +124,8 @@ impl Pki {
         let script = format!("set -eu\numask 022\n{script}\nchmod -R a+rX .");
         let output = Command::new("sh")
             .args(["-c", &script])
+            // Where a certificate of the section `points` says that its issuer is; `run` may export another.
+            .env("ISSUER_URL", "http://127.0.0.1:9/mid.der")
             .current_dir(self.directory.path())
             .output()
             .expect("a shell");

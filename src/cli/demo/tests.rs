@@ -45,6 +45,7 @@ fn dependency(name: &str) -> Arc<Dependency> {
         keepalive: Keepalive::default(),
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
+        unused_proxy: None,
     })
 }
 

@@ -214,6 +214,7 @@ fn lower_dependency(
         proxy: proxy.map(|proxy| proxy.to_string().into()),
     };
     Some(Dependency {
+        unused_proxy: network::unused_proxy(context, layers, &probe),
         name: raw.name.as_ref().map_or("?", |name| name.0.as_str()).into(),
         labels,
         host,

@@ -1,8 +1,10 @@
 //! Names, proxies and TLS: what every probe over TCP has.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::super::diagnostic::Severity;
+use super::super::environment::Environment;
 use super::super::raw::choices::{FamilyWord, ProxySetting, TlsVersionWord};
 use super::super::raw::{RawProxy, RawTls};
 use super::super::report::{Finding, Part, Place};
@@ -10,7 +12,7 @@ use super::super::url_lint;
 use super::layers::Layers;
 use super::{Context, add_lints, secret};
 use crate::model::dependency::{
-    ClientCert, Endpoint, Family, Proxy, ResolveSettings, Scheme, TlsMinVersion, TlsSettings,
+    ClientCert, Endpoint, Family, Probe, Proxy, ResolveSettings, Scheme, TlsMinVersion, TlsSettings,
 };
 use crate::model::secret::{Secret, SecretRef};
 
@@ -266,14 +268,14 @@ fn parse(
     })
 }
 
-/// The variables that curl and most others read, in the order in which they do.
-fn from_environment(context: &mut Context<'_>, meant: &Meant<'_>, place: &Place) -> Option<Proxy> {
-    let names: &[&str] = match meant.scheme {
+/// The variable by which programs that honour the environment would go through a proxy, and its value: those that curl
+/// and most others read, in the order in which they do.
+fn of_environment(env: &dyn Environment, meant: &Meant<'_>) -> Option<(&'static str, String)> {
+    let names: &[&'static str] = match meant.scheme {
         "http" => &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
         "https" | "tls" => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
         _ => &["all_proxy", "ALL_PROXY"],
     };
-    let env = context.env;
     let (name, value) = names.iter().find_map(|name| {
         env.var(name)
             .filter(|value| !value.is_empty())
@@ -283,9 +285,28 @@ fn from_environment(context: &mut Context<'_>, meant: &Meant<'_>, place: &Place)
         .var("no_proxy")
         .or_else(|| env.var("NO_PROXY"))
         .unwrap_or_default();
-    if is_excepted(&no_proxy, meant.endpoint) {
+    (!is_excepted(&no_proxy, meant.endpoint)).then_some((name, value))
+}
+
+/// The variable that names a proxy for that target where the configuration says nothing about proxies.
+pub fn unused_proxy(context: &Context<'_>, layers: &Layers<'_>, probe: &Probe) -> Option<Arc<str>> {
+    let scheme = match probe {
+        Probe::Http(http) => http.url.scheme.id(),
+        Probe::Tls(_) => "tls",
+        // Programs that speak neither HTTP nor TLS know nothing of proxies.
+        _ => return None,
+    };
+    let endpoint = probe.endpoint();
+    let is_here = &*endpoint.host == "localhost" || endpoint.address().is_some_and(|ip| ip.is_loopback());
+    if is_here || layers.pick(|shared| shared.proxy.clone()).is_some() {
         return None;
     }
+    let (name, _) = of_environment(context.env, &Meant { scheme, endpoint })?;
+    Some(name.into())
+}
+
+fn from_environment(context: &mut Context<'_>, meant: &Meant<'_>, place: &Place) -> Option<Proxy> {
+    let (name, value) = of_environment(context.env, meant)?;
     context.report.warning(
         place,
         format!("the proxy is the one that `{name}` in the environment names"),

@@ -7,6 +7,7 @@ use crate::model::cause::Cause;
 use crate::model::evidence::{Evidence, Value};
 use crate::model::phase::Phase;
 
+use super::caused_by::{self, caused_by};
 use super::errno;
 use super::recognise::{printable, recognise};
 use super::scene::{Found, Scene};
@@ -143,6 +144,10 @@ pub fn response(evidence: &mut Evidence, scene: &Scene<'_>) {
     evidence.set_some("server", response.server.as_deref());
     evidence.set_some("via", response.via.as_deref());
     evidence.set_some("proxy_status", response.proxy_status.as_deref());
+    evidence.set_some("squid_error", response.squid_error.as_deref());
+    if let Some(cause) = caused_by(response) {
+        caused_by::tell(evidence, &cause);
+    }
     match response.retry_after {
         Some(RetryAfter::Seconds(seconds)) => {
             evidence.set("retry_after", Duration::from_secs(seconds));

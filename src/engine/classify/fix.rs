@@ -1,27 +1,53 @@
 //! The one line that says what to do, with the names, addresses and days of the case. Where a case has nothing of its own
 //! to add, it is the line of the cause's documentation.
 
+mod tls;
+
 use std::time::Duration;
 
-use crate::model::attempt::{Budget, Role, TlsFacts};
+use crate::model::attempt::{Budget, Role};
 use crate::model::cause::Cause;
 use crate::model::dependency::Probe;
 use crate::model::evidence::Value;
 use crate::model::phase::Phase;
 
+use super::caused_by::caused_by;
 use super::names::{extended_dns_error, is_about_dnssec, is_policy};
 use super::resolve::RESOLVED_STUB;
 use super::scene::{Found, Scene};
 
 pub fn of(found: &Found, scene: &Scene<'_>) -> Box<str> {
     let particular = found.fix.clone().or_else(|| {
-        let by_topic = [names, connecting, stale_connection, tls, certificate, http, time];
+        let by_topic = [
+            names,
+            connecting,
+            stale_connection,
+            tls::tls,
+            tls::certificate,
+            http,
+            time,
+        ];
         by_topic.iter().find_map(|words| words(found, scene))
     });
-    match particular {
-        Some(words) => words.into(),
-        None => found.cause.doc().fix.into(),
+    let words = particular.unwrap_or_else(|| found.cause.doc().fix.to_owned());
+    let theirs = matches!(
+        found.cause,
+        Cause::Http500 | Cause::Http502 | Cause::Http503 | Cause::Http504 | Cause::Http5xx
+    );
+    let words = match said(scene).filter(|_| theirs) {
+        Some(said) => format!("{words}; {said}"),
+        None => words,
+    };
+    if let Some(from) = text(found, "proxy_inherited_from") {
+        return format!("{words} (the proxy is the one that {from} in the environment names)").into();
     }
+    match text(found, "proxy_variable_not_used") {
+        Some(variable) => {
+            format!("{words}; programs here that honour {variable} go through its proxy, whyd does not unless told so")
+        }
+        None => words,
+    }
+    .into()
 }
 
 /// The evidence's value as text, where it is one.
@@ -167,140 +193,6 @@ fn stale_connection(found: &Found, scene: &Scene<'_>) -> Option<String> {
     })
 }
 
-fn tls(found: &Found, scene: &Scene<'_>) -> Option<String> {
-    let peer = scene.peer();
-    Some(match found.cause {
-        Cause::TlsPlaintextPeer => match text(found, "peer_speaks") {
-            Some("HTTP") => {
-                format!("use http:// for {peer}, or the port that speaks TLS: this one speaks plain HTTP")
-            }
-            Some(protocol) => format!("correct the port: {peer} speaks {protocol}, not TLS"),
-            None => format!("use the port of {peer} that speaks TLS"),
-        },
-        Cause::TlsVersionOrCipherMismatch if text(found, "refused_by").is_some() => {
-            format!("enable TLS 1.2 or newer, with current ciphers, at {peer}")
-        }
-        Cause::TlsClientCertRequired => {
-            format!("give whyd a client certificate for {peer} (tls.client_cert or --client-cert)")
-        }
-        Cause::TlsClientCertRejected => match text(found, "alert_name") {
-            Some(alert) => format!("give a client certificate that {peer} accepts: it says {alert}"),
-            None => format!("give a client certificate that {peer} accepts"),
-        },
-        Cause::TlsUnrecognizedName => format!("serve {} at {peer}, or correct the name", server_name(scene)),
-        Cause::TlsAlpnMismatch => format!("enable the protocol at {peer}, or stop asking for it"),
-        Cause::TlsAlert => match text(found, "alert_name") {
-            Some(alert) => format!("look at the TLS log of {peer}: it ended the handshake with {alert}"),
-            None => return None,
-        },
-        Cause::TlsClosed | Cause::TlsReset => {
-            format!("look at the log of {peer}: it ended the handshake without a word")
-        }
-        Cause::TlsTimedOut => match found.evidence.get("client_hello_acknowledged") {
-            Some(Value::Bool(true)) => {
-                format!("look at the load of {peer}: it took the ClientHello and did not answer")
-            }
-            Some(Value::Bool(false)) => {
-                format!("look at the MTU on the way to {peer}: the ClientHello was not acknowledged")
-            }
-            _ => return None,
-        },
-        _ => return None,
-    })
-}
-
-fn server_name(scene: &Scene<'_>) -> String {
-    let tls: Option<&TlsFacts> = scene.hop.and_then(|hop| hop.tls.as_deref());
-    tls.and_then(|tls| tls.server_name.as_deref())
-        .map_or_else(|| scene.host(), str::to_owned)
-}
-
-fn certificate(found: &Found, scene: &Scene<'_>) -> Option<String> {
-    let name = server_name(scene);
-    let place = match found.evidence.get("chain_position") {
-        Some(Value::Integer(place)) => position(usize::try_from(*place).unwrap_or(0)),
-        _ => position(0),
-    };
-    let from_now = |key: &str| match found.evidence.get(key) {
-        Some(Value::Time(at)) => Some(relative(at.seconds_since(scene.context.now))),
-        _ => None,
-    };
-    Some(match found.cause {
-        Cause::TlsCertExpired => match from_now("not_after") {
-            Some(when) => format!("renew the certificate of {name} ({place}, expired {when})"),
-            None => format!("renew the certificate of {name}"),
-        },
-        Cause::TlsCertNotYetValid => match from_now("not_before") {
-            Some(when) => {
-                format!("check the clocks, or wait: the certificate of {name} ({place}) begins {when}")
-            }
-            None => return None,
-        },
-        Cause::TlsCertUnknownRoot => match text(found, "issuer") {
-            Some(issuer) => {
-                format!(
-                    "trust the CA of {name} (tls.ca or --ca; issuer {issuer}), never turn verification off"
-                )
-            }
-            None => format!("trust the CA of {name} (tls.ca or --ca), never turn verification off"),
-        },
-        Cause::TlsCertSelfSigned => {
-            format!(
-                "give {name} a certificate from a CA, or trust this one (tls.ca or --ca), never turn verification off"
-            )
-        }
-        Cause::TlsCertMissingIntermediate => {
-            format!("serve the intermediate certificate together with the one of {name}")
-        }
-        Cause::TlsCertNameInvalid => match names_presented(found) {
-            Some(names) => {
-                format!("reissue the certificate with {name}, or ask for a name that it has: {names}")
-            }
-            None => format!("reissue the certificate with {name} as a subject alternative name"),
-        },
-        Cause::TlsCertRevoked => format!("replace the certificate of {name} ({place}): its CA revoked it"),
-        Cause::TlsCertCaAsLeaf => format!("give {name} a server certificate: it presents a CA's own"),
-        Cause::TlsCertWeakSignature | Cause::TlsCertBadSignature => {
-            match text(found, "signature_algorithm") {
-                Some(algorithm) => {
-                    format!("reissue the certificate of {name} ({place}, signed with {algorithm})")
-                }
-                None => format!("reissue the certificate of {name} ({place})"),
-            }
-        }
-        Cause::TlsCertPurpose => {
-            format!("reissue the certificate of {name} ({place}) for server authentication")
-        }
-        Cause::TlsCertEncoding => format!("reissue the certificate of {name} ({place}): it does not decode"),
-        _ => return None,
-    })
-}
-
-/// The first names of the certificate.
-fn names_presented(found: &Found) -> Option<String> {
-    const SHOWN: usize = 3;
-    let Value::List(names) = found.evidence.get("names_presented")? else {
-        return None;
-    };
-    let texts: Vec<&str> = names
-        .iter()
-        .filter_map(|name| match name {
-            Value::Text(name) => Some(&**name),
-            _ => None,
-        })
-        .collect();
-    if texts.is_empty() {
-        return None;
-    }
-    let more = texts.len().saturating_sub(SHOWN);
-    let shown = texts[..texts.len() - more].join(", ");
-    Some(if more > 0 {
-        format!("{shown} and {more} more")
-    } else {
-        shown
-    })
-}
-
 fn http(found: &Found, scene: &Scene<'_>) -> Option<String> {
     let peer = scene.peer();
     let status = match found.evidence.get("status") {
@@ -349,13 +241,13 @@ fn http(found: &Found, scene: &Scene<'_>) -> Option<String> {
             _ => format!("give {peer} capacity or healthy back ends: it answers that it has none"),
         },
         (Cause::Http504, _) => format!("look behind {peer}: its upstream is too slow for it"),
-        (Cause::ProxyUpstreamFailed, _) => match text(found, "proxy_status") {
-            Some(says) => format!("let the proxy reach {}: it says {says}", target(scene)),
+        (Cause::ProxyUpstreamFailed, _) => match said(scene) {
+            Some(says) => format!("let the proxy reach {}: {says}", target(scene)),
             None => format!("let the proxy reach {}: it cannot", target(scene)),
         },
         (Cause::ProxyConnectDenied, Some(status)) => {
             format!(
-                "allow {} in the proxy's access list: CONNECT is answered {status}",
+                "allow {} in the proxy's access list: it answers {status}",
                 target(scene)
             )
         }
@@ -383,6 +275,17 @@ fn http(found: &Found, scene: &Scene<'_>) -> Option<String> {
         (Cause::AssertHeader, _) => format!("check the expectation on the header {}", text(found, "header")?),
         _ => return None,
     })
+}
+
+/// What an intermediary says of its own error: `squid says ERR_CONNECT_FAIL (ECONNREFUSED)`.
+fn said(scene: &Scene<'_>) -> Option<String> {
+    let response = scene.hop?.response.as_deref()?;
+    let cause = caused_by(response)?;
+    let details = match &cause.details {
+        Some(details) => format!(" ({details})"),
+        None => String::new(),
+    };
+    Some(format!("{} says {}{details}", cause.said_by, cause.words()))
 }
 
 fn target(scene: &Scene<'_>) -> String {

@@ -1,7 +1,7 @@
 //! HTTP: what came back is wrong, stopped, or came too late.
 
 use crate::model::attempt::{
-    H2Frame, H2Trouble, HttpTrouble, RedirectTrouble, TokenTrouble, Trouble, Unexpected,
+    H2Frame, H2Trouble, HttpTrouble, RedirectTrouble, ResponseFacts, TokenTrouble, Trouble, Unexpected,
 };
 use crate::model::cause::Cause;
 use crate::model::dependency::Probe;
@@ -142,14 +142,33 @@ fn status(scene: &Scene<'_>, got: u16) -> Found {
     let response = scene.hop.and_then(|hop| hop.response.as_deref());
     let found = if is_plain_to_tls(scene, got) {
         Found::observed(Cause::HttpTlsPeer)
+    } else if let Some(found) = client_certificate(scene, got) {
+        found
     } else if got == 407 {
         Found::observed(Cause::ProxyAuthRequired)
     } else if scene.is_forwarded() {
-        forwarded(got, response.is_some_and(|r| r.proxy_status.is_some()))
+        forwarded(got, response)
     } else {
         Found::observed(of_status(got))
     };
     with_response(found.with("status", got), scene)
+}
+
+/// nginx finishes the handshake with whom it will refuse, and says why in its page to status 400 (by its makers' own
+/// words; it has no status of its own on the wire).
+fn client_certificate(scene: &Scene<'_>, got: u16) -> Option<Found> {
+    let tls = scene.hop?.tls.as_deref()?;
+    let excerpt = scene.hop?.response.as_deref()?.body_excerpt.as_deref()?;
+    let cause = if !tls.client_cert_requested || got != 400 {
+        return None;
+    } else if !tls.client_cert_sent && excerpt.contains("No required SSL certificate was sent") {
+        Cause::TlsClientCertRequired
+    } else if tls.client_cert_sent && excerpt.contains("The SSL certificate error") {
+        Cause::TlsClientCertRejected
+    } else {
+        return None;
+    };
+    Some(Found::observed(cause).or(&[of_status(got)]))
 }
 
 pub fn of_status(status: u16) -> Cause {
@@ -164,10 +183,14 @@ pub fn of_status(status: u16) -> Cause {
     }
 }
 
-/// A status that came through a proxy which forwards plain requests: it may be the proxy's own.
-fn forwarded(got: u16, has_proxy_status: bool) -> Found {
+/// A status that came through a proxy which forwards plain requests: it may be the proxy's own. squid says so of its.
+fn forwarded(got: u16, response: Option<&ResponseFacts>) -> Found {
     let cause = of_status(got);
+    let has_proxy_status = response.is_some_and(|r| r.proxy_status.is_some());
+    let squid_page = response.and_then(|r| r.squid_error.as_deref());
     match got {
+        403 if squid_page.is_some() => Found::observed(Cause::ProxyConnectDenied).or(&[cause]),
+        500.. if squid_page.is_some() => Found::observed(Cause::ProxyUpstreamFailed).or(&[cause]),
         502..=504 if has_proxy_status => Found::observed(Cause::ProxyUpstreamFailed).or(&[cause]),
         502..=504 => Found::likely(cause, &[Cause::ProxyUpstreamFailed]),
         403 => Found::likely(cause, &[Cause::ProxyConnectDenied]),

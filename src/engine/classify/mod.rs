@@ -5,6 +5,7 @@
 //! beside it have one topic each.
 
 mod address;
+mod caused_by;
 mod deadline;
 mod dialogue;
 mod errno;
@@ -63,6 +64,8 @@ pub fn classify(attempt: &Attempt, context: &Context<'_>) -> Option<Failure> {
     };
     let (scene, mut found) = address::explaining(scene);
     evidence::common(&mut found, &scene);
+    proxy::inherited(&mut found, &scene);
+    proxy::unused(&mut found, &scene);
     let fix = fix::of(&found, &scene);
     Some(Failure {
         cause: found.cause,

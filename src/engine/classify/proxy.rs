@@ -1,6 +1,6 @@
 //! Failures on the way to a proxy and in its answer to CONNECT: they are the proxy's, not the target's.
 
-use crate::model::attempt::{Budget, ProxyTrouble, Trouble};
+use crate::model::attempt::{Budget, ProxyTrouble, Role, Trouble};
 use crate::model::cause::{Cause, Fault};
 use crate::model::phase::Phase;
 
@@ -35,6 +35,29 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
     }
     found.used_up_a_timeout = inner.used_up_a_timeout;
     Some(found)
+}
+
+/// Says of a failure of a proxy that nobody wrote down where the proxy comes from.
+pub fn inherited(found: &mut Found, scene: &Scene<'_>) {
+    let of_proxy = found.cause.id().starts_with("proxy.") || scene.is_at_proxy();
+    if let Some(from) = scene.proxy().and_then(|proxy| proxy.inherited_from.as_deref())
+        && of_proxy
+    {
+        found.evidence.set("proxy_inherited_from", from);
+    }
+}
+
+/// Says of a way that does not lead to the target that others here may have another one.
+pub fn unused(found: &mut Found, scene: &Scene<'_>) {
+    let unreached = matches!(scene.phase(), Some(Phase::Resolve | Phase::Connect));
+    let by_the_network = dns(found.cause) || found.cause.id().starts_with("tcp.");
+    if let Some(variable) = scene.dependency().unused_proxy.as_deref()
+        && unreached
+        && by_the_network
+        && scene.role() == Role::Target
+    {
+        found.evidence.set("proxy_variable_not_used", variable);
+    }
 }
 
 fn dns(cause: Cause) -> bool {

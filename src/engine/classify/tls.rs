@@ -20,7 +20,7 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
         Trouble::Tls(trouble) => Some(troubled(scene, trouble)),
         Trouble::TimedOut(_) if in_handshake => Some(timed_out(scene)),
         Trouble::Closed if in_handshake => {
-            let found = Found::observed(Cause::TlsClosed);
+            let found = hello_acknowledged(Found::observed(Cause::TlsClosed), scene);
             Some(if wants_client_certificate(scene) {
                 found.or(&[Cause::TlsClientCertRequired])
             } else {
@@ -75,6 +75,15 @@ fn timed_out(scene: &Scene<'_>) -> Found {
         // A ClientHello with a post-quantum share fills two segments, which a path with a smaller MTU swallows.
         found.or(&[Cause::TcpPathMtuBlackHole, Cause::TcpTimedOut])
     }
+}
+
+/// Whether the peer has taken our ClientHello before it ended the handshake. The connection is gone by then, so that only
+/// what came back, or the kernel's count of what was acknowledged (its SYN among it), tells.
+pub fn hello_acknowledged(found: Found, scene: &Scene<'_>) -> Found {
+    let Some(hop) = scene.hop else { return found };
+    let counted = hop.tcp.and_then(|tcp| tcp.bytes_acked).map(|bytes| bytes > 1);
+    let acknowledged = if hop.received > 0 { Some(true) } else { counted };
+    found.with_some("client_hello_acknowledged", acknowledged)
 }
 
 fn alert(scene: &Scene<'_>, number: u8) -> Found {
@@ -204,6 +213,9 @@ fn describe(mut found: Found, scene: &Scene<'_>, tls: &TlsFacts, fault: &Certifi
     }
     if tls.faults.len() > 1 {
         evidence.set("faults", faults(tls));
+    }
+    if tls.system_trusts {
+        evidence.set("system_roots_accept", true);
     }
     let undecided = undecided(tls);
     if !undecided.is_empty() {

@@ -9,6 +9,7 @@ use crate::model::phase::Phase;
 use super::errno;
 use super::http;
 use super::scene::{Found, Scene};
+use super::tls;
 
 /// A refusal of our own routing table comes back within the call. A router's takes at least a link.
 const OWN_ROUTING_TABLE: Duration = Duration::from_millis(1);
@@ -98,7 +99,14 @@ fn established(scene: &Scene<'_>, errno: i32) -> Option<Found> {
 fn reset(scene: &Scene<'_>, phase: Phase) -> Found {
     match phase {
         Phase::Resolve | Phase::Connect => Found::observed(Cause::TcpResetDuringConnect),
-        Phase::Tls => Found::observed(Cause::TlsReset),
+        Phase::Tls => {
+            let found = tls::hello_acknowledged(Found::observed(Cause::TlsReset), scene);
+            if wants_client_certificate(scene) {
+                found.or(&[Cause::TlsClientCertRequired])
+            } else {
+                found
+            }
+        }
         Phase::Body | Phase::Verify => Found::observed(Cause::TcpResetMidResponse),
         Phase::Proxy => Found::observed(Cause::ProxyFailed),
         Phase::Request | Phase::FirstByte if scene.response_begun() => {
@@ -108,7 +116,7 @@ fn reset(scene: &Scene<'_>, phase: Phase) -> Found {
             let found = Found::observed(Cause::TcpResetAfterAccept);
             if wants_client_certificate(scene) {
                 // The alert that would say so is lost when the RST overtakes it.
-                found.or(&[Cause::TlsClientCertRequired])
+                Found::likely(Cause::TlsClientCertRequired, &[Cause::TcpResetAfterAccept])
             } else if scene.is_plain_http() {
                 found.or(&[Cause::HttpTlsPeer])
             } else {

@@ -1,10 +1,14 @@
 //! Second looks: what the engine asks for to tell apart what one attempt cannot. One file each.
 
+mod as_browser;
 mod client_hello;
 mod compare_names;
 mod every_address;
+mod fetch_issuer;
 mod fresh_connection;
+mod late_alert;
 mod not_found;
+mod other_scheme;
 mod trial;
 
 use tokio::time::Instant;
@@ -31,10 +35,18 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
     };
     let result = match &order.kind {
         ConfirmationKind::NotFoundVariants => not_found::variants_that_answer(world, &attempt).await,
-        ConfirmationKind::ClientHello(address) => client_hello::client_hello(world, &attempt, *address).await,
+        ConfirmationKind::ClientHello(address) => {
+            client_hello::client_hello(world, &attempt, *address, &mut evidence).await
+        }
         ConfirmationKind::FreshConnection(address) => {
             fresh_connection::fresh_connection(world, attempt, *address, &mut evidence).await
         }
+        ConfirmationKind::PlainHttp => other_scheme::plain_http(world, &attempt).await,
+        ConfirmationKind::LateAlert(address) => late_alert::late_alert(world, &attempt, *address).await,
+        ConfirmationKind::FetchIssuer { address, url } => {
+            fetch_issuer::fetch_issuer(world, &attempt, *address, url).await
+        }
+        ConfirmationKind::AsBrowser { refused } => as_browser::vary(world, &attempt, *refused).await,
         ConfirmationKind::EveryAddress(family) => {
             every_address::every_address(world, &attempt, *family).await
         }

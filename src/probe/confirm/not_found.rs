@@ -70,7 +70,7 @@ fn variants(url: &HttpUrl) -> Vec<HttpUrl> {
 }
 
 /// The status with which a variant answers; `None` when it does not.
-async fn status_of(
+pub(super) async fn status_of(
     world: &World,
     order: &AttemptOrder,
     of: (&Arc<Dependency>, &HttpProbe),

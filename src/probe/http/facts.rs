@@ -8,10 +8,13 @@ use crate::net::sanitize::foreign_text;
 
 /// Longest text taken from one header, in characters.
 const MAX_HEADER: usize = 200;
+/// The same of `Proxy-Status`: the one who is closest to the origin comes first, and has much to say at times.
+const MAX_PROXY_STATUS: usize = 1_000;
 /// Longest excerpt of a body, in characters.
 pub(crate) const MAX_EXCERPT: usize = 160;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const SQUID_ERROR: HeaderName = HeaderName::from_static("x-squid-error");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What the headers say. The body's figures are added when it has been read.
@@ -20,7 +23,8 @@ pub(crate) fn response_facts(headers: &HeaderMap) -> ResponseFacts {
     ResponseFacts {
         server: text(header::SERVER),
         via: text(header::VIA),
-        proxy_status: text(PROXY_STATUS),
+        proxy_status: all(headers, &PROXY_STATUS),
+        squid_error: text(SQUID_ERROR),
         retry_after: headers.get(header::RETRY_AFTER).and_then(retry_after),
         date: headers
             .get(header::DATE)
@@ -65,6 +69,12 @@ pub(crate) fn excerpt(body: &[u8]) -> Option<Box<str>> {
     // A character has at most four bytes; what lies beyond can never be shown.
     let text = foreign_text(&body[..body.len().min(MAX_EXCERPT * 8)], MAX_EXCERPT);
     (!text.trim().is_empty()).then_some(text)
+}
+
+/// A list field, of which each intermediary may have added a line (RFC 9110, section 5.3).
+fn all(headers: &HeaderMap, name: &HeaderName) -> Option<Box<str>> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    (!lines.is_empty()).then(|| foreign_text(&lines.join(&b", "[..]), MAX_PROXY_STATUS))
 }
 
 fn text_of(value: &HeaderValue) -> Box<str> {

@@ -162,6 +162,7 @@ pub(super) fn dependency(probe: Probe) -> Dependency {
         keepalive: Keepalive::default(),
         fast_below: Duration::from_secs(1),
         depends_on: Arc::default(),
+        unused_proxy: None,
     }
 }
 

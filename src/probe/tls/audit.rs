@@ -14,11 +14,11 @@ use rustls::{CertificateError, Error};
 use super::certificate::Certificate;
 use super::crl::Crls;
 use super::path::{self, End, Path, PathFinder};
+use super::presented::{no_facts, read, validity};
 use super::revocation::{self, Revocation};
 use super::seen::SeenAuthorities;
 use super::verdict::{fault, from_verifier, words};
 use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, RevocationFacts};
-use crate::model::time::Wall;
 use crate::net::crypto;
 use crate::net::sanitize::foreign_text;
 use crate::net::trust::Trust;
@@ -48,6 +48,8 @@ pub(super) struct Against<'a> {
     pub trust: &'a Trust,
     /// Authorities of other peers: they complete a path where an intermediate is missing.
     pub seen: &'a SeenAuthorities,
+    /// The same of such as were fetched. Nobody has verified these: only a path that they complete proves anything.
+    pub fetched: &'a SeenAuthorities,
     pub crls: &'a Crls,
 }
 
@@ -60,6 +62,8 @@ pub(super) struct Audit {
     /// The verifier's first complaint, which decides the alert that the peer gets.
     pub refusal: Option<Error>,
     pub revocation: Vec<RevocationFacts>,
+    /// Whether the system's own authorities would accept what the given ones do not know.
+    pub system_trusts: bool,
     /// Whether the leaf asks for a stapled OCSP response.
     pub must_staple: bool,
     /// Seconds since 1970 between which all of this stays as it is.
@@ -70,6 +74,7 @@ struct Auditor<'a> {
     question: Question<'a>,
     trust: &'a Trust,
     seen: &'a SeenAuthorities,
+    fetched: &'a SeenAuthorities,
     chain: &'a [Option<Certificate<'a>>],
     path: Path,
     faults: Vec<CertificateFault>,
@@ -78,7 +83,12 @@ struct Auditor<'a> {
 
 /// Audits a chain. The authorities seen learn from chains that are good.
 pub(super) fn audit(question: Question<'_>, against: Against<'_>) -> Audit {
-    let Against { trust, seen, crls } = against;
+    let Against {
+        trust,
+        seen,
+        fetched,
+        crls,
+    } = against;
     let presented = std::iter::once(question.leaf)
         .chain(question.others)
         .take(MAX_CHAIN);
@@ -122,6 +132,7 @@ pub(super) fn audit(question: Question<'_>, against: Against<'_>) -> Audit {
         question,
         trust,
         seen,
+        fetched,
         chain: &chain,
         path,
         faults: Vec::new(),
@@ -131,6 +142,7 @@ pub(super) fn audit(question: Question<'_>, against: Against<'_>) -> Audit {
     if refusal.is_none() {
         auditor.learn();
     }
+    let system_trusts = auditor.system_trusts();
     let (mut faults, revocation) = (auditor.faults, auditor.revocation);
     faults.sort_by_key(|fault| (fault.kind, fault.position));
     let (start, end) = validity(chain.iter().flatten());
@@ -141,47 +153,8 @@ pub(super) fn audit(question: Question<'_>, against: Against<'_>) -> Audit {
         faults,
         refusal,
         revocation,
+        system_trusts,
     }
-}
-
-/// The certificate, when our reading and the verifier's both succeed.
-fn read<'a>(der: &'a CertificateDer<'a>) -> Result<Certificate<'a>, Box<str>> {
-    let certificate = Certificate::parse(der)?;
-    match ParsedCertificate::try_from(der) {
-        Ok(_) => Ok(certificate),
-        Err(_) if certificate.version != 3 => Err(format!("it has version {}", certificate.version).into()),
-        Err(err) => Err(words(&err)),
-    }
-}
-
-/// Of a certificate that cannot be read its fingerprint is known, and nothing else.
-fn no_facts(der: &[u8]) -> CertificateFacts {
-    let digest = crypto::sha256(&[der]);
-    CertificateFacts {
-        subject: Box::default(),
-        issuer: Box::default(),
-        serial: Box::default(),
-        not_before: Wall::default(),
-        not_after: Wall::default(),
-        names: Vec::new(),
-        is_ca: false,
-        self_issued: false,
-        signature_algorithm: Box::default(),
-        key: Box::default(),
-        fingerprint: digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-            .into(),
-        needed: false,
-    }
-}
-
-/// The time in which all of them are valid, in seconds since 1970: (latest start, earliest end).
-fn validity<'a>(certificates: impl Iterator<Item = &'a Certificate<'a>>) -> (i64, i64) {
-    certificates.fold((i64::MIN, i64::MAX), |(start, end), it| {
-        (start.max(it.not_before), end.min(it.not_after))
-    })
 }
 
 impl Auditor<'_> {
@@ -189,6 +162,18 @@ impl Auditor<'_> {
     fn judge(&mut self, unreadable: Vec<CertificateFault>) -> Option<Error> {
         let leaf = match ParsedCertificate::try_from(self.question.leaf) {
             Ok(leaf) => leaf,
+            Err(err) if self.chain.first().is_some_and(Option::is_some) => {
+                // One of an older version: see `presented::read`.
+                self.look_at_revocation();
+                self.look_at_path();
+                self.look_at_certificates();
+                let asked = self.question.name.to_str();
+                let version = self.chain.iter().flatten().next().map_or(0, |leaf| leaf.version);
+                let detail =
+                    format!("asked for {asked}; it has version {version}, and only version 3 has names");
+                self.add(Some(0), CertificateFaultKind::NameMismatch, &detail);
+                return Some(err);
+            }
             Err(err) => {
                 self.faults = unreadable;
                 if self.faults.iter().all(|fault| fault.position != Some(0)) {
@@ -230,10 +215,28 @@ impl Auditor<'_> {
     }
 
     fn verify(&self, leaf: &ParsedCertificate<'_>, at: UnixTime) -> Result<(), Error> {
+        self.verify_by(self.trust, leaf, at)
+    }
+
+    /// Whether the chain is refused for its authority, and not so by the system's own roots.
+    fn system_trusts(&self) -> bool {
+        use CertificateFaultKind::{MissingIntermediate, SelfSigned, UnknownRoot};
+        let by_authority =
+            |fault: &CertificateFault| matches!(fault.kind, SelfSigned | UnknownRoot | MissingIntermediate);
+        if !self.faults.iter().any(by_authority) {
+            return false;
+        }
+        let system = Trust::system();
+        let leaf = ParsedCertificate::try_from(self.question.leaf);
+        system.id() != self.trust.id()
+            && leaf.is_ok_and(|leaf| self.verify_by(&system, &leaf, self.question.now).is_ok())
+    }
+
+    fn verify_by(&self, trust: &Trust, leaf: &ParsedCertificate<'_>, at: UnixTime) -> Result<(), Error> {
         let provider = crypto::provider();
         verify_server_cert_signed_by_trust_anchor(
             leaf,
-            self.trust.roots(),
+            trust.roots(),
             self.question.others,
             at,
             provider.signature_verification_algorithms.all,
@@ -325,13 +328,17 @@ impl Auditor<'_> {
     /// authorities for this peer, to which it should then lead.
     fn without_issuer(&self, head: &Certificate<'_>, last: usize, detail: String) -> CertificateFault {
         let now = seconds(self.question.now);
-        if let Some(subjects) = path::complete(head, self.trust, self.seen, now) {
-            let detail = format!(
-                "{detail}; the chain completes with {}, seen at another peer",
-                subjects.join(" and ")
-            );
+        let found = path::complete(head, self.trust, [self.seen, self.fetched], now);
+        if found.complete {
+            let from = match found.fetched {
+                true => "fetched from where the certificate says",
+                false => "seen at another peer",
+            };
+            let with = found.subjects.join(" and ");
+            let detail = format!("{detail}; the chain completes with {with}, {from}");
             let missing = fault(Some(last), CertificateFaultKind::MissingIntermediate, &detail);
-            let subjects = subjects
+            let subjects = found
+                .subjects
                 .iter()
                 .map(|subject| foreign_text(subject.as_bytes(), MAX_SUBJECT));
             return CertificateFault {
@@ -347,7 +354,10 @@ impl Auditor<'_> {
         } else {
             CertificateFaultKind::UnknownRoot
         };
-        fault(Some(last), kind, &detail)
+        CertificateFault {
+            issuer_url: found.issuer_url,
+            ..fault(Some(last), kind, &detail)
+        }
     }
 
     /// What is wrong with single certificates. Where there is a path, those beside it are not looked at: they are

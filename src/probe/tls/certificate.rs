@@ -38,6 +38,8 @@ pub(super) struct Certificate<'a> {
     /// Whether it says where its issuer's certificate can be fetched (authority information access), as every
     /// certificate of a public authority must (CA/Browser Forum Baseline Requirements, 7.1.2.7.7).
     pub says_issuer_location: bool,
+    /// The first such place that is an `http://` URL.
+    pub issuer_url: Option<&'a str>,
     pub has_alternative_names: bool,
     /// Whether the extended key usage allows signing OCSP responses for its issuer (RFC 6960, section 4.2.2.2).
     pub signs_ocsp: bool,
@@ -72,6 +74,7 @@ impl<'a> Certificate<'a> {
             is_ca: parsed.is_ca(),
             serves: true,
             says_issuer_location: false,
+            issuer_url: None,
             has_alternative_names: false,
             signs_ocsp: false,
             must_staple: false,
@@ -94,10 +97,15 @@ impl<'a> Certificate<'a> {
                     certificate.authority_key_id = id.key_identifier.as_ref().map(|id| id.0);
                 }
                 ParsedExtension::AuthorityInfoAccess(access) => {
-                    certificate.says_issuer_location = access
-                        .accessdescs
-                        .iter()
-                        .any(|access| access.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS);
+                    let issuers = || {
+                        let all = access.accessdescs.iter();
+                        all.filter(|it| it.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS)
+                    };
+                    certificate.says_issuer_location = issuers().next().is_some();
+                    certificate.issuer_url = issuers().find_map(|it| match it.access_location {
+                        GeneralName::URI(url) if url.starts_with("http://") => Some(url),
+                        _ => None,
+                    });
                 }
                 ParsedExtension::SubjectAlternativeName(_) => certificate.has_alternative_names = true,
                 _ if extension.oid.as_bytes() == TLS_FEATURE => {
@@ -256,6 +264,8 @@ fn algorithm_name(algorithm: &Oid<'_>) -> Box<str> {
     let registry = x509_parser::objects::oid_registry();
     match x509_parser::objects::oid2sn(algorithm, registry) {
         Ok(name) => name.into(),
+        // The registry lacks this one.
+        Err(_) if algorithm.to_id_string() == "1.2.840.10045.4.1" => "ecdsa-with-SHA1".into(),
         Err(_) => algorithm.to_id_string().into(),
     }
 }

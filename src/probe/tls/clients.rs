@@ -12,6 +12,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use super::aia;
+use super::certificate::Certificate;
 use super::crl::Crls;
 use super::recorder::{Memory, Recorder};
 use crate::model::dependency::{ClientCert, TlsMinVersion, TlsSettings};
@@ -110,6 +112,17 @@ impl TlsClients {
             .unwrap_or_else(|err| Err(format!("loading the TLS settings ended early: {err}").into()));
         slot.set(loaded.as_ref().ok().cloned());
         loaded
+    }
+
+    /// Keeps the authorities of a fetched file, whatever they are: they prove something only where they complete a path.
+    pub fn learn_fetched(&self, body: &[u8]) {
+        for der in aia::certificates(body) {
+            if let Ok(certificate) = Certificate::parse(&der)
+                && certificate.is_ca
+            {
+                self.memory.fetched.remember(certificate.subject, &der);
+            }
+        }
     }
 
     pub(super) fn memory(&self) -> &Arc<Memory> {

@@ -1,5 +1,6 @@
 //! TLS handshakes on our own sockets, with all that they show, whether they end well or not.
 
+mod aia;
 mod audit;
 mod certificate;
 mod clients;
@@ -9,6 +10,7 @@ mod failure;
 mod hello;
 mod ocsp;
 mod path;
+mod presented;
 mod recorder;
 mod revocation;
 mod seen;

@@ -222,40 +222,65 @@ fn is_the_key_named(head: &Certificate<'_>, trust: &Trust) -> bool {
         .any(|given| given.subject == head.issuer && !head.names_another_key_than(&given))
 }
 
-/// The subjects of authorities, seen at other peers, with which the path from `head` comes to a trust anchor.
+/// Authorities that complete a path to a trust anchor from `head`, the lowest first: seen at other peers, or fetched.
+pub(super) struct Completion {
+    pub subjects: Vec<Box<str>>,
+    pub fetched: bool,
+    /// Whether it leads to a trust anchor. Otherwise `issuer_url` has where the highest one says that its issuer is.
+    pub complete: bool,
+    pub issuer_url: Option<Box<str>>,
+}
+
 pub(super) fn complete(
     head: &Certificate<'_>,
     trust: &Trust,
-    seen: &SeenAuthorities,
+    known: [&SeenAuthorities; 2],
     now: i64,
-) -> Option<Vec<Box<str>>> {
-    complete_within(head, trust, seen, (now, 4))
+) -> Completion {
+    complete_within(head, trust, known, (now, 4))
 }
 
 fn complete_within(
     head: &Certificate<'_>,
     trust: &Trust,
-    seen: &SeenAuthorities,
+    known: [&SeenAuthorities; 2],
     (now, depth): (i64, usize),
-) -> Option<Vec<Box<str>>> {
+) -> Completion {
+    let mut best = Completion {
+        subjects: Vec::new(),
+        fetched: false,
+        complete: false,
+        issuer_url: head.issuer_url.map(Into::into),
+    };
     if depth == 0 {
-        return None;
+        return best;
     }
-    for der in seen.named(head.issuer) {
-        let Ok(issuer) = Certificate::parse(&der) else {
-            continue;
-        };
-        if !issuer.valid_at(now) || head.signed_by(&issuer) != Link::Signed {
-            continue;
-        }
-        let above = match anchor_of(&issuer, trust) {
-            Anchor::Signed => Some(Vec::new()),
-            _ => complete_within(&issuer, trust, seen, (now, depth - 1)),
-        };
-        if let Some(mut subjects) = above {
-            subjects.insert(0, issuer.facts.subject.clone());
-            return Some(subjects);
+    for (fetched, source) in [(false, known[0]), (true, known[1])] {
+        for der in source.named(head.issuer) {
+            let Ok(issuer) = Certificate::parse(&der) else {
+                continue;
+            };
+            if !issuer.valid_at(now) || head.signed_by(&issuer) != Link::Signed {
+                continue;
+            }
+            let mut above = match anchor_of(&issuer, trust) {
+                Anchor::Signed => Completion {
+                    subjects: Vec::new(),
+                    fetched: false,
+                    complete: true,
+                    issuer_url: None,
+                },
+                _ => complete_within(&issuer, trust, known, (now, depth - 1)),
+            };
+            above.subjects.insert(0, issuer.facts.subject.clone());
+            above.fetched |= fetched;
+            if above.complete {
+                return above;
+            }
+            if above.issuer_url.is_some() {
+                best.issuer_url = above.issuer_url;
+            }
         }
     }
-    None
+    best
 }

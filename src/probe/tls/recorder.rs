@@ -29,6 +29,8 @@ const MAX_KNOWN: usize = 4_096;
 #[derive(Default)]
 pub(super) struct Memory {
     pub seen: SeenAuthorities,
+    /// Fetched where the user allows it.
+    pub fetched: SeenAuthorities,
     /// Chains that a set of trust anchors was found to vouch for, by digest of both.
     known: Mutex<HashMap<[u8; 32], Arc<KnownChain>>>,
 }
@@ -75,6 +77,7 @@ struct Record {
     faults: Vec<CertificateFault>,
     client_cert_requested: bool,
     client_cert_sent: bool,
+    system_trusts: bool,
     must_staple: bool,
     stapled: bool,
     revocation: Vec<RevocationFacts>,
@@ -103,6 +106,7 @@ impl Recorder {
         facts.client_cert_requested = record.client_cert_requested;
         facts.client_cert_sent = record.client_cert_sent;
         facts.must_staple = record.must_staple;
+        facts.system_trusts = record.system_trusts;
         facts.stapled = record.stapled;
         facts.revocation = record.revocation;
     }
@@ -140,6 +144,7 @@ impl Recorder {
             kind,
             detail: foreign_text(detail.as_bytes(), 400),
             completes_with: Box::default(),
+            issuer_url: None,
         });
         result
     }
@@ -181,6 +186,7 @@ impl ServerCertVerifier for Recorder {
         let against = Against {
             trust: self.prepared.trust(),
             seen: &self.memory.seen,
+            fetched: &self.memory.fetched,
             crls: self.prepared.crls(),
         };
         let digest = digest([against.trust.id(), against.crls.id()], question);
@@ -196,6 +202,7 @@ impl ServerCertVerifier for Recorder {
         record.faults = audit.faults;
         record.revocation = audit.revocation;
         record.must_staple = audit.must_staple;
+        record.system_trusts = audit.system_trusts;
         record.chain = audit.chain;
         if let Some(err) = audit.refusal {
             return Err(err);

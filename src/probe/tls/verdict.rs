@@ -13,6 +13,7 @@ pub(super) fn fault(position: Option<usize>, kind: CertificateFaultKind, detail:
         kind,
         detail: foreign_text(detail.as_bytes(), MAX_DETAIL),
         completes_with: Box::default(),
+        issuer_url: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The labelled sections below the waterfall: a label on the left, text in a column on the right.
 
-use crate::model::attempt::ConfirmationResult;
+use crate::model::attempt::{ConfirmationResult, Variation};
 use crate::model::cause::Cause;
 use crate::model::failure::{AttemptRecord, ConfirmationRecord, Failure, Finding};
 use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Said, Trial};
@@ -296,6 +296,37 @@ fn second_look(result: &ConfirmationResult) -> String {
         }
         ConfirmationResult::FreshConnection { worked: false } => {
             "the same request fails on a fresh connection, too".to_owned()
+        }
+        ConfirmationResult::OtherScheme {
+            url,
+            status: Some(status),
+        } => format!("{url} answers {status}"),
+        ConfirmationResult::OtherScheme { url, status: None } => format!("{url} does not answer"),
+        ConfirmationResult::LateAlert {
+            alert: Some(alert), ..
+        } => format!("after a handshake and no request the peer sent alert {alert}"),
+        ConfirmationResult::LateAlert { ended: true, .. } => {
+            "after a handshake and no request the peer ended the connection".to_owned()
+        }
+        ConfirmationResult::LateAlert { .. } => {
+            "after a handshake and no request the peer waits for one".to_owned()
+        }
+        ConfirmationResult::IssuerFetched { url, completes_with } if completes_with.is_empty() => {
+            format!("what {url} has does not complete the chain")
+        }
+        ConfirmationResult::IssuerFetched { url, completes_with } => {
+            format!(
+                "the chain completes with {} of {url}",
+                completes_with.join(" and ")
+            )
+        }
+        ConfirmationResult::Varied(tried) => {
+            let one = |one: &Variation| match one.status {
+                Some(status) => format!("{} {status}", one.varied.id()),
+                None => format!("{} no answer", one.varied.id()),
+            };
+            let shown: Vec<String> = tried.iter().map(one).collect();
+            format!("one difference at a time: {}", shown.join(", "))
         }
         ConfirmationResult::EveryAddress(asked) => every_address(&asked.trials),
         ConfirmationResult::NamesCompared(compared) => names_compared(compared),

@@ -125,9 +125,14 @@ fn retry(decision: &RetryDecision) -> Json {
 fn confirmation(record: &ConfirmationRecord) -> Json {
     let address = match &record.kind {
         ConfirmationKind::NotFoundVariants
+        | ConfirmationKind::PlainHttp
+        | ConfirmationKind::AsBrowser { .. }
         | ConfirmationKind::EveryAddress(_)
         | ConfirmationKind::CompareNames => None,
-        ConfirmationKind::ClientHello(address) | ConfirmationKind::FreshConnection(address) => Some(address),
+        ConfirmationKind::ClientHello(address)
+        | ConfirmationKind::FreshConnection(address)
+        | ConfirmationKind::FetchIssuer { address, .. }
+        | ConfirmationKind::LateAlert(address) => Some(address),
     };
     json!({
         "kind": record.kind.id(),

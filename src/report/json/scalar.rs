@@ -70,6 +70,22 @@ pub fn confirmation_result(result: &ConfirmationResult) -> Json {
         }
         ConfirmationResult::ClientHello { spoke_tls } => json!({"done": true, "spoke_tls": spoke_tls}),
         ConfirmationResult::FreshConnection { worked } => json!({"done": true, "worked": worked}),
+        ConfirmationResult::OtherScheme { url, status } => {
+            json!({"done": true, "url": &**url, "status": status})
+        }
+        ConfirmationResult::LateAlert { alert, ended } => {
+            json!({"done": true, "alert": alert, "ended": ended})
+        }
+        ConfirmationResult::IssuerFetched { url, completes_with } => {
+            json!({"done": true, "url": &**url, "completes_with": completes_with})
+        }
+        ConfirmationResult::Varied(tried) => {
+            let tried: Json = tried
+                .iter()
+                .map(|one| json!({"changed": one.varied.id(), "status": one.status}))
+                .collect();
+            json!({"done": true, "variations": tried})
+        }
         ConfirmationResult::EveryAddress(asked) => json!({
             "done": true,
             "asked_as": asked.depth.id(),

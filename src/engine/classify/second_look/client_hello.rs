@@ -1,6 +1,7 @@
 //! Plain HTTP was not understood: does the port speak TLS?
 
 use crate::model::cause::Cause;
+use crate::model::evidence::Value;
 use crate::model::failure::{Confidence, Failure};
 use crate::model::order::ConfirmationKind;
 
@@ -27,6 +28,12 @@ pub fn answered(failure: &mut Failure, spoke_tls: bool) {
         failure.cause = Cause::HttpTlsPeer;
         failure.confidence = Confidence::Confirmed;
         failure.alternatives.clear();
+        let answers = |key: &str| failure.evidence.get(key).cloned();
+        if let (Some(Value::Text(url)), Some(Value::Integer(status))) =
+            (answers("answers_at"), answers("answers_with"))
+        {
+            failure.fix = format!("ask for {url}: it answers {status}, and this port speaks TLS").into();
+        }
         return;
     }
     failure.alternatives.retain(|cause| *cause != Cause::HttpTlsPeer);

@@ -4,11 +4,15 @@
 //! Each look has a file: `wanted` says when it is asked for, and another function what its result means. The tables here
 //! are the order in which they are made.
 
+mod as_browser;
 mod client_hello;
 mod compare_names;
 mod every_address;
+mod fetch_issuer;
 mod fresh_connection;
+mod late_alert;
 mod not_found;
+mod other_scheme;
 #[cfg(test)]
 mod tests;
 pub mod trial;
@@ -56,9 +60,13 @@ impl<'a> Question<'a> {
 const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] = &[
     not_found::wanted,
     client_hello::wanted,
+    other_scheme::wanted,
+    late_alert::wanted,
+    fetch_issuer::wanted,
     fresh_connection::wanted,
     compare_names::wanted,
     every_address::wanted,
+    as_browser::wanted,
 ];
 
 /// The looks that are worth making now and then although the dependency answers.
@@ -147,6 +155,16 @@ pub fn confirmed(mut failure: Failure, kind: &ConfirmationKind, confirmation: &C
         ConfirmationResult::NotFoundVariants(variants) => not_found::found(&mut failure, variants),
         ConfirmationResult::ClientHello { spoke_tls } => client_hello::answered(&mut failure, *spoke_tls),
         ConfirmationResult::FreshConnection { worked } => fresh_connection::made(&mut failure, *worked),
+        ConfirmationResult::OtherScheme { url, status } => other_scheme::answered(&mut failure, url, *status),
+        ConfirmationResult::LateAlert { alert, ended } => late_alert::heard(&mut failure, *alert, *ended),
+        ConfirmationResult::IssuerFetched { url, completes_with } => {
+            fetch_issuer::fetched(&mut failure, url, completes_with);
+        }
+        ConfirmationResult::Varied(tried) => {
+            if let ConfirmationKind::AsBrowser { refused } = kind {
+                as_browser::varied(&mut failure, *refused, tried);
+            }
+        }
         ConfirmationResult::EveryAddress(asked) => every_address::asked(&mut failure, asked),
         ConfirmationResult::NamesCompared(compared) => compare_names::compared(&mut failure, compared),
         ConfirmationResult::NotDone(why) => {
@@ -171,6 +189,10 @@ pub fn surveyed(
         ConfirmationResult::NotFoundVariants(_)
         | ConfirmationResult::ClientHello { .. }
         | ConfirmationResult::FreshConnection { .. }
+        | ConfirmationResult::OtherScheme { .. }
+        | ConfirmationResult::LateAlert { .. }
+        | ConfirmationResult::Varied(_)
+        | ConfirmationResult::IssuerFetched { .. }
         | ConfirmationResult::NotDone(_) => Vec::new(),
     }
 }

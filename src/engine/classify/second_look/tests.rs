@@ -123,6 +123,114 @@ fn a_look_that_could_not_be_made_says_why() {
     assert!(after.evidence.get("second_look_not_done").is_some());
 }
 
+#[test]
+fn an_url_that_answers_is_the_fix() {
+    let mut confirmation = look(ConfirmationResult::ClientHello { spoke_tls: true });
+    confirmation.evidence.set("answers_at", "https://h:80/x");
+    confirmation.evidence.set("answers_with", 401_u16);
+    let after = confirmed(failure(Cause::HttpTlsPeer, &[]), &HELLO, &confirmation);
+    assert!(
+        after.fix.starts_with("ask for https://h:80/x: it answers 401"),
+        "{}",
+        after.fix
+    );
+
+    let plain = ConfirmationResult::OtherScheme {
+        url: "http://h/x".into(),
+        status: Some(200),
+    };
+    let after = confirmed(
+        failure(Cause::TlsPlaintextPeer, &[]),
+        &ConfirmationKind::PlainHttp,
+        &look(plain),
+    );
+    assert_eq!(after.confidence, Confidence::Confirmed);
+    assert!(
+        after.fix.starts_with("ask for http://h/x: it answers 200"),
+        "{}",
+        after.fix
+    );
+    let silent = ConfirmationResult::OtherScheme {
+        url: "http://h/x".into(),
+        status: None,
+    };
+    let after = confirmed(
+        failure(Cause::TlsPlaintextPeer, &[]),
+        &ConfirmationKind::PlainHttp,
+        &look(silent),
+    );
+    assert_eq!((&*after.fix, after.confidence), ("before", Confidence::Likely));
+}
+
+#[test]
+fn what_a_peer_does_to_one_who_asks_nothing_tells_why_it_ended_a_connection() {
+    let heard = |failure: Failure, alert: Option<u8>, ended: bool| {
+        let kind = ConfirmationKind::LateAlert(([127, 0, 0, 1], 1).into());
+        confirmed(
+            failure,
+            &kind,
+            &look(ConfirmationResult::LateAlert { alert, ended }),
+        )
+    };
+    let supposed = || failure(Cause::TlsClientCertRequired, &[Cause::TcpResetAfterAccept]);
+    let empty = || failure(Cause::HttpEmptyResponse, &[Cause::TlsClientCertRequired]);
+    for before in [supposed(), empty()] {
+        let after = heard(before, Some(116), true);
+        assert_eq!(
+            (after.cause, after.confidence, after.alternatives.len()),
+            (Cause::TlsClientCertRequired, Confidence::Confirmed, 0)
+        );
+    }
+    let after = heard(empty(), None, true);
+    assert_eq!(after.cause, Cause::TlsClientCertRequired);
+    assert_eq!(after.alternatives, [Cause::HttpEmptyResponse]);
+    // It waits for a request: the handshake was not why.
+    let after = heard(supposed(), None, false);
+    assert_eq!(after.cause, Cause::TcpResetAfterAccept);
+    assert_eq!(after.alternatives, [Cause::TlsClientCertRequired]);
+    let after = heard(empty(), None, false);
+    assert_eq!(
+        (after.cause, after.alternatives.len()),
+        (Cause::HttpEmptyResponse, 0)
+    );
+}
+
+#[test]
+fn the_difference_that_a_server_cares_about_is_the_fix() {
+    use crate::model::attempt::{Variation, Varied};
+    let varied = |tried: &[(Varied, Option<u16>)]| {
+        let tried = tried.iter().map(|(varied, status)| Variation {
+            varied: *varied,
+            status: *status,
+        });
+        let kind = ConfirmationKind::AsBrowser { refused: 403 };
+        let result = ConfirmationResult::Varied(tried.collect());
+        confirmed(failure(Cause::Http4xx, &[]), &kind, &look(result))
+    };
+    let agent = varied(&[(Varied::Nothing, Some(403)), (Varied::UserAgent, Some(200))]);
+    assert_eq!(agent.cause, Cause::Http4xx);
+    assert_eq!(agent.confidence, Confidence::Confirmed);
+    assert_eq!(agent.evidence.get("refused_for"), Some(&"user_agent".into()));
+    assert!(agent.fix.contains("refuses our User-Agent"), "{}", agent.fix);
+    let none = varied(&[
+        (Varied::Nothing, Some(403)),
+        (Varied::UserAgent, Some(403)),
+        (Varied::Everything, None),
+    ]);
+    assert_eq!(
+        (&*none.fix, none.evidence.get("browser_would_differ")),
+        ("before", Some(&false.into()))
+    );
+    let flaky = varied(&[(Varied::Nothing, Some(200))]);
+    assert_eq!(flaky.evidence.get("comes_and_goes"), Some(&true.into()));
+    assert_eq!(&*flaky.fix, "before");
+    // Another refusal is no success.
+    assert_eq!(
+        &*varied(&[(Varied::Nothing, Some(403)), (Varied::Accept, Some(406))]).fix,
+        "before"
+    );
+}
+
 mod addresses {
     use super::*;
     use crate::model::looks::{AddressTrial, AddressesAsked, Depth, Trial};

@@ -319,3 +319,133 @@ fn proxies() {
     assert_eq!(evidence(&refused, "inner_cause"), "tcp.refused.rst");
     assert!(refused.fix.contains("proxy.example:3128"), "{}", refused.fix);
 }
+
+#[test]
+fn a_proxy_that_says_so_of_its_answer_is_the_one_that_failed() {
+    let forwarded = |status: u16, facts: ResponseFacts| {
+        case(
+            Phase::FirstByte,
+            Trouble::Unexpected(Unexpected::Status {
+                got: status,
+                wanted: "2xx".into(),
+            }),
+        )
+        .proxied(false)
+        .hop(|hop| {
+            hop.role = Role::Target;
+            hop.url = "http://shop.example/health".into();
+            hop.status = Some(status);
+            hop.response = Some(Box::new(facts));
+        })
+        .classify()
+    };
+    let squid = |error: &str| ResponseFacts {
+        squid_error: Some(error.into()),
+        ..ResponseFacts::default()
+    };
+    let failed = forwarded(503, squid("ERR_CONNECT_FAIL 111"));
+    assert_eq!(
+        (failed.cause, failed.confidence),
+        (Cause::ProxyUpstreamFailed, Observed)
+    );
+    assert_eq!(failed.alternatives, [Cause::Http503]);
+    assert!(
+        failed.fix.contains("squid says ERR_CONNECT_FAIL (ECONNREFUSED)"),
+        "{}",
+        failed.fix
+    );
+    assert!(evidence(&failed, "caused_by").contains("tcp.refused.rst"));
+    assert_eq!(
+        forwarded(403, squid("ERR_ACCESS_DENIED 0")).cause,
+        Cause::ProxyConnectDenied
+    );
+    // The same pages of a squid that nobody configured as a proxy are the site's own answers.
+    let site = case(
+        Phase::FirstByte,
+        Trouble::Unexpected(Unexpected::Status {
+            got: 503,
+            wanted: "2xx".into(),
+        }),
+    )
+    .hop(|hop| {
+        hop.status = Some(503);
+        hop.response = Some(Box::new(squid("ERR_CONNECT_FAIL 111")));
+    })
+    .classify();
+    assert_eq!(site.cause, Cause::Http503);
+    assert!(site.fix.contains("squid says"), "{}", site.fix);
+}
+
+#[test]
+fn an_inherited_proxy_and_one_that_is_not_used_are_said() {
+    let inherited = io(Phase::Connect, Call::Connect, ECONNREFUSED)
+        .proxied(false)
+        .dependency(|dependency| {
+            if let Probe::Http(http) = &mut dependency.probe
+                && let Some(proxy) = &mut http.proxy
+            {
+                proxy.inherited_from = Some("HTTPS_PROXY".into());
+            }
+        })
+        .classify();
+    assert_eq!(evidence(&inherited, "proxy_inherited_from"), "HTTPS_PROXY");
+    assert!(inherited.fix.contains("HTTPS_PROXY"), "{}", inherited.fix);
+    let unused = |case: Case| {
+        case.dependency(|dependency| dependency.unused_proxy = Some("https_proxy".into()))
+            .classify()
+    };
+    let failure = unused(timeout(Phase::Connect, Budget::Phase));
+    assert_eq!(evidence(&failure, "proxy_variable_not_used"), "https_proxy");
+    assert!(failure.fix.contains("honour https_proxy"), "{}", failure.fix);
+    // What reached the target has nothing to do with it.
+    let answered = unused(case(Phase::FirstByte, Trouble::Closed));
+    assert!(answered.evidence.get("proxy_variable_not_used").is_none());
+}
+
+#[test]
+fn a_client_certificate_that_was_wanted_explains_the_end_of_a_connection() {
+    let wanted = |case: Case| {
+        case.https(|tls| {
+            tls.finished = true;
+            tls.client_cert_requested = true;
+        })
+        .classify()
+    };
+    let reset = wanted(io(Phase::FirstByte, Call::Receive, ECONNRESET));
+    assert_eq!(reset.cause, Cause::TlsClientCertRequired);
+    assert_eq!(
+        (reset.confidence, &reset.alternatives[..]),
+        (Likely, &[Cause::TcpResetAfterAccept][..])
+    );
+    let in_handshake = wanted(io(Phase::Tls, Call::Receive, ECONNRESET));
+    assert_eq!(in_handshake.cause, Cause::TlsReset);
+    assert_eq!(in_handshake.alternatives, [Cause::TlsClientCertRequired]);
+    // nginx answers 400 and says why.
+    let nginx = |sent: bool, page: &str| {
+        case(
+            Phase::FirstByte,
+            Trouble::Unexpected(Unexpected::Status {
+                got: 400,
+                wanted: "2xx".into(),
+            }),
+        )
+        .https(|tls| {
+            tls.client_cert_requested = true;
+            tls.client_cert_sent = sent;
+        })
+        .hop(|hop| {
+            hop.status = Some(400);
+            hop.response = Some(Box::new(ResponseFacts {
+                body_excerpt: Some(page.into()),
+                ..ResponseFacts::default()
+            }));
+        })
+        .classify()
+        .cause
+    };
+    let required = "400 Bad Request No required SSL certificate was sent nginx";
+    let error = "400 Bad Request The SSL certificate error nginx";
+    assert_eq!(nginx(false, required), Cause::TlsClientCertRequired);
+    assert_eq!(nginx(true, error), Cause::TlsClientCertRejected);
+    assert_eq!(nginx(false, "400 Bad Request"), Cause::Http4xx);
+}

@@ -77,6 +77,7 @@ fn dependency() -> Dependency {
         keepalive: Keepalive::default(),
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
+        unused_proxy: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn fault(kind: CertificateFaultKind) -> CertificateFault {
         position: Some(0),
         kind,
         detail: "the verifier's words".into(),
+        issuer_url: None,
         completes_with: Box::default(),
     }
 }
