@@ -66,6 +66,7 @@ fn shows(issuer: &str, from: i64, to: i64) -> Attempt {
                     kind,
                     detail: "".into(),
                     completes_with: Box::default(),
+                    issuer_url: None,
                 })
                 .into_iter()
                 .collect(),

@@ -342,5 +342,6 @@ pub fn dependency(name: &str, host: &str) -> Dependency {
         keepalive: Keepalive::default(),
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
+        unused_proxy: None,
     }
 }
