@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("net", &["model"]),
+    ("clients", &["model", "net"]),
     ("engine", &["model"]),
     ("config", &["model"]),
     ("probe", &["model", "net"]),
@@ -26,6 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "net", "engine", "config", "probe", "report", "export", "store", "web", "lab", "daemon",
+            "clients",
         ],
     ),
 ];

@@ -15,6 +15,24 @@ fn whyd(args: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().expect("the binary runs")
 }
 
+/// Runs it with that text on its standard input.
+fn whyd_reading(args: &[&str], input: &str) -> Output {
+    use std::io::Write as _;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_whyd"))
+        .args(args)
+        .env_remove("RUST_LOG")
+        .env_remove("CLICOLOR_FORCE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
@@ -181,4 +199,67 @@ fn output_that_cannot_be_written_is_an_error() {
         .expect("the binary runs");
     assert_eq!(output.status.code(), Some(74));
     assert!(stderr(&output).contains("cannot write"), "{}", stderr(&output));
+}
+
+/// A traceback as a log holds it: long, with code that speaks of timeouts, and with secrets in a URL and a header.
+fn traceback() -> String {
+    let mut text = String::from(
+        "2026-11-24 12:00:01 ERROR Authorization: Bearer hunter2\nTraceback (most recent call last):\n",
+    );
+    for line in 0..200 {
+        text.push_str(&format!(
+            "  File \"/app/client.py\", line {line}, in get\n    raise ReadTimeout(\"timed out\", token=\"hunter2\")\n"
+        ));
+    }
+    text.push_str(
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.test', port=8443): Max retries exceeded with url: \
+         /v1?key=hunter2 (Caused by NewConnectionError('<x>: Failed to establish a new connection: [Errno 111] Connection refused'))\n",
+    );
+    text
+}
+
+#[test]
+fn an_error_text_is_explained_from_an_argument_and_from_standard_input() {
+    let refused = "dial tcp 10.0.0.7:443: connect: connection refused";
+    let output = whyd(&["explain", "--error", refused]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let from_argument = stdout(&output);
+    assert!(from_argument.starts_with("tcp.refused.rst\n"), "{from_argument}");
+    assert!(
+        from_argument.contains("whyd check https://10.0.0.7:443"),
+        "{from_argument}"
+    );
+    for args in [&["explain", "--error"] as &[&str], &["explain", "--error", "-"]] {
+        assert_eq!(stdout(&whyd_reading(args, refused)), from_argument, "{args:?}");
+    }
+}
+
+#[test]
+fn a_long_traceback_is_read_and_its_secrets_are_not_shown() {
+    for format in ["human", "json"] {
+        let output = whyd_reading(&["explain", "--error", "-", "--output", format], &traceback());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let text = stdout(&output);
+        assert!(text.contains("tcp.refused.rst"), "{text}");
+        assert!(text.contains("whyd check https://api.test:8443/v1"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_recognised_is_said_and_exits_with_1() {
+    let output = whyd(&["explain", "--error", "it does not work"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).starts_with("unknown\n"), "{}", stdout(&output));
+    assert_eq!(
+        whyd_reading(&["explain", "--error"], "  \n").status.code(),
+        Some(2)
+    );
+    assert_eq!(
+        whyd(&["explain", "tls.alert", "--error", "x"]).status.code(),
+        Some(2)
+    );
+    let output = whyd(&["explain", "connection refused by hunter2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--error") && !stderr(&output).contains("hunter2"));
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_STATUS: &str = "\
 Exit status of check: 0 all targets are ok, 1 at least one failed, 3 none failed but at least one is inconclusive \
-(the trouble is on this side). Every command: 2 the command line is wrong, 74 the output cannot be written, \
+(the trouble is on this side). Of explain --error: 1 nothing in the text was recognised. Every command: 2 the command line is wrong, 74 the output cannot be written, \
 78 the configuration is bad.";
 
 /// Why'd it fail? Asks the things that a service depends on, and names why one fails.
@@ -65,7 +65,7 @@ pub enum Command {
     Run(RunArgs),
     /// Check a configuration and report every mistake at once.
     Validate(ValidateArgs),
-    /// Say what a cause means and what to do about it; without an argument list all causes.
+    /// Say what a cause means, or of what cause an error text speaks; without an argument list all causes.
     Explain(ExplainArgs),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
@@ -230,8 +230,15 @@ pub struct ValidateArgs {
 #[derive(Args)]
 pub struct ExplainArgs {
     /// A cause's id, such as tls.cert.date_invalid.expired.
-    #[arg(value_name = "CAUSE")]
+    #[arg(value_name = "CAUSE", conflicts_with = "error")]
     pub cause: Option<String>,
+    /// Say which cause an error text of another program speaks of: a message or a traceback of Python, Node, Go, Java,
+    /// .NET, Rust, curl and others. Without TEXT, or with `-`, it is read from standard input.
+    #[arg(short, long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "-", allow_hyphen_values = true)]
+    pub error: Option<String>,
+    /// How the explanation of an error text is printed; json is one object.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT", requires = "error")]
+    pub output: OutputFormat,
 }
 
 #[derive(Args)]
