@@ -175,7 +175,8 @@ impl Daemon {
             state: writing,
             _aside: aside,
         };
-        if let Some(resources) = headroom::sample() {
+        // One round asks all at once, as the user did: what that runs out of is part of the diagnosis.
+        if let Some(resources) = headroom::sample().filter(|_| !plan.one_round) {
             running.send(Input::ResourcesChanged(resources)).await;
         }
         running.send(Input::PlanChanged(Arc::new(plan))).await;
