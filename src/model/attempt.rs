@@ -12,6 +12,10 @@ pub use super::dialogue::{
     DialogueFacts, DialogueTrouble, GrpcStatusFrom, GrpcTrouble, IcmpTrouble, Mismatch, WebSocketTrouble,
 };
 pub use super::http_trouble::{H2Frame, H2Trouble, HttpTrouble, RedirectTrouble};
+pub use super::network::{
+    ConnectFacts, IcmpError, IcmpMeaning, LookedAt, Neighbour, NeighbourState, Route, Seen, SegmentTrial,
+    Sign, SignsOfLife,
+};
 pub use super::resolution::{
     AddressSource, Asked, DnsReply, Resolution, ServerAnswer, SystemAnswer, SystemError,
 };
@@ -93,6 +97,8 @@ pub struct Hop {
     pub quiet: Option<Duration>,
     /// TCP_INFO at the end of this use.
     pub tcp: Option<TcpFacts>,
+    /// What else is known of a connection that could not be made.
+    pub connect: Option<Box<ConnectFacts>>,
     pub resolution: Option<Box<Resolution>>,
     pub tls: Option<Box<TlsFacts>>,
     pub response: Option<Box<ResponseFacts>>,
@@ -119,6 +125,7 @@ impl Hop {
             received: 0,
             quiet: None,
             tcp: None,
+            connect: None,
             resolution: None,
             tls: None,
             response: None,
@@ -379,6 +386,12 @@ pub struct TcpFacts {
     pub bytes_acked: Option<u64>,
     pub bytes_received: Option<u64>,
     pub not_sent: Option<u32>,
+    /// Segments that the peer holds beyond a gap: they are shorter than the ones that went missing, often.
+    pub sacked: u32,
+    /// Size of the largest segment received lately; 536 until there was a larger one.
+    pub receive_mss: u32,
+    /// Segments received beyond a gap, where the kernel counts them.
+    pub out_of_order: Option<u32>,
 }
 
 /// Headers of the response that explain something; sanitised, never cookies or credentials.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::evidence::Evidence;
 use super::looks::{AddressesAsked, NamesCompared};
+use super::network::{SegmentTrial, SignsOfLife};
 
 /// What a second look found.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,10 @@ pub enum ConfirmationResult {
     ClientHello { spoke_tls: bool },
     /// The same request on a fresh connection to the same address.
     FreshConnection { worked: bool },
+    /// What else answers from an address whose port does not.
+    SignsOfLife(Box<SignsOfLife>),
+    /// The same in small segments, and in the usual ones again.
+    MssClamp(Vec<SegmentTrial>),
     /// The URL with the other scheme, and the status with which it answers.
     OtherScheme { url: Box<str>, status: Option<u16> },
     /// After a handshake without a client certificate and without a request: the alert that came, and whether the peer

@@ -16,6 +16,7 @@ pub mod histogram;
 pub mod http_trouble;
 pub mod idle;
 pub mod looks;
+pub mod network;
 pub mod order;
 pub mod page;
 pub mod phase;

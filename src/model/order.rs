@@ -57,6 +57,11 @@ pub enum ConfirmationKind {
     ClientHello(SocketAddr),
     /// Ask again on a fresh connection to the address whose parked connection failed.
     FreshConnection(SocketAddr),
+    /// Look for anything that answers from an address that does not answer a connection attempt; for what alarms
+    /// intrusion detection (other ports) only when `all` is allowed.
+    SignsOfLife { address: SocketAddr, all: bool },
+    /// Try small segments, and then the usual ones again.
+    MssClamp { address: SocketAddr, stalled: Stalled },
     /// Ask by plain HTTP on the same host and port, which did not understand TLS.
     PlainHttp,
     /// Shake hands and listen, asking nothing: does the peer that wanted a client certificate end it by itself?
@@ -71,12 +76,22 @@ pub enum ConfirmationKind {
     CompareNames,
 }
 
+/// What was under way when large packets seemed to vanish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stalled {
+    Handshake,
+    Sending,
+    Receiving,
+}
+
 impl ConfirmationKind {
     pub const fn id(&self) -> &'static str {
         match self {
             ConfirmationKind::NotFoundVariants => "not_found_variants",
             ConfirmationKind::ClientHello(_) => "client_hello",
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
+            ConfirmationKind::SignsOfLife { .. } => "signs_of_life",
+            ConfirmationKind::MssClamp { .. } => "mss_clamp",
             ConfirmationKind::PlainHttp => "plain_http",
             ConfirmationKind::LateAlert(_) => "late_alert",
             ConfirmationKind::FetchIssuer { .. } => "fetch_issuer",

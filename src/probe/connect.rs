@@ -26,7 +26,7 @@ const ALERT_WAIT: Duration = Duration::from_millis(50);
 /// How long saying goodbye may take.
 const CLOSE_WAIT: Duration = Duration::from_millis(20);
 
-const USER_AGENT: &str = concat!("whyd/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("whyd/", env!("CARGO_PKG_VERSION"));
 
 /// A TCP handshake and nothing more.
 pub(crate) async fn tcp(run: &mut Run<'_>, probe: &TcpProbe) -> Result<(), Halt> {

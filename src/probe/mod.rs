@@ -9,11 +9,13 @@ mod confirm;
 mod connect;
 mod dialogue;
 mod dns;
+mod error_queue;
 mod expect;
 mod grpc;
 mod http;
 mod icmp;
 mod idle;
+mod neighbours;
 mod pool;
 mod proxy;
 mod resolve;
@@ -138,7 +140,7 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
     }
     let mut run = Run::new(world, order);
     // The run is plain data: what a panic leaves of it is still true.
-    let done = AssertUnwindSafe(probe(&mut run)).catch_unwind().await;
+    let done = AssertUnwindSafe(go(&mut run)).catch_unwind().await;
     let outcome = match done {
         Ok(Ok(())) => Outcome::Answered,
         Ok(Err(stop)) => Outcome::Stopped(stop),
@@ -147,7 +149,8 @@ pub(crate) async fn attempt(world: &World, order: &AttemptOrder) -> Attempt {
     run.finish(outcome)
 }
 
-async fn probe(run: &mut Run<'_>) -> Result<(), Halt> {
+/// Makes the attempt that the run was begun for.
+pub(crate) async fn go(run: &mut Run<'_>) -> Result<(), Halt> {
     let of_http = |expect: &'_ Expect| (expect.latency, expect.cert.clone());
     let (result, (latency, cert)) = match &run.order.dependency.probe {
         Probe::Icmp(probe) => (icmp::attempt(run, probe).await, (probe.latency, None)),

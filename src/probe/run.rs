@@ -34,6 +34,8 @@ pub(crate) struct Run<'a> {
     pub end: AttemptEnd,
     pub hops: Vec<Hop>,
     pub stale_found: Option<StaleConnection>,
+    /// The largest TCP segment that its connections may use, where a second look limits it.
+    pub segment: Option<u16>,
     /// How often something had been forgotten when this began.
     forgotten: u64,
     started: Wall,
@@ -49,6 +51,7 @@ impl<'a> Run<'a> {
             end: AttemptEnd::new(began, order.budget, order.budget_of),
             hops: Vec::with_capacity(1),
             stale_found: None,
+            segment: None,
             forgotten: world.pool.forgotten(),
             started: wall::now(),
         }

@@ -16,9 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::model::attempt::{Call, CertificateFacts, StaleKind, TcpFacts};
+use crate::model::attempt::{Call, CertificateFacts, IcmpError, StaleKind, TcpFacts};
 use crate::model::idle::IdleEnd;
 
+use super::error_queue;
 use super::tcp_info;
 
 /// How many of the first bytes are kept.
@@ -170,6 +171,16 @@ impl Wire {
             close_notify,
             ..Traffic::default()
         };
+    }
+
+    /// The last ICMP error of a handshake that failed; the outer `None` where the kernel does not tell.
+    pub fn icmp_errors(&self) -> Option<Option<IcmpError>> {
+        error_queue::drain(&self.tcp)
+    }
+
+    /// The connection stands: from now on a passing ICMP error must not end it.
+    pub fn stop_queueing_errors(&self) {
+        error_queue::want(&self.tcp, self.peer.is_ipv6(), false);
     }
 
     pub fn tcp_facts(&self) -> Option<TcpFacts> {

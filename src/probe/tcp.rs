@@ -12,11 +12,13 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::model::attempt::{AddressSource, Call, Role, Trouble};
+use crate::model::attempt::{AddressSource, Call, ConnectFacts, Role, Trouble};
 use crate::model::dependency::{Endpoint, ResolveSettings};
 use crate::model::phase::Phase;
 
 use super::budget::Deadline;
+use super::error_queue;
+use super::neighbours;
 use super::run::{Halt, HopIndex, Run, halt, halt_by};
 use super::stream::Wire;
 
@@ -142,26 +144,70 @@ async fn connect(
     deadline: Deadline,
 ) -> Result<Arc<Wire>, Halt> {
     let began = Instant::now();
-    let socket = match begin_connect(address) {
+    let socket = match begin_connect(address, run.segment) {
         Ok(socket) => socket,
         Err((call, err)) => {
             run.spent(hop, Phase::Connect, began);
+            run.hop(hop).connect = Some(Box::new(refused_at_once(address, &err)));
             return Err(failed(hop, call, &err));
         }
     };
     let wire = Wire::new(socket, address);
     let waited = deadline.bound(wire.connected()).await;
     run.spent(hop, Phase::Connect, began);
-    match waited {
-        Ok(Ok(())) => Ok(wire),
-        Ok(Err(err)) => {
-            run.note_wire(hop, &wire);
-            Err(failed(hop, Call::Connect, &err))
+    let stop = match waited {
+        Ok(Ok(())) => {
+            wire.stop_queueing_errors();
+            return Ok(wire);
         }
-        Err(budget) => {
-            run.note_wire(hop, &wire);
-            Err(halt(Phase::Connect, hop, Trouble::TimedOut(budget)))
-        }
+        Ok(Err(err)) => failed(hop, Call::Connect, &err),
+        Err(budget) => halt(Phase::Connect, hop, Trouble::TimedOut(budget)),
+    };
+    run.note_wire(hop, &wire);
+    run.hop(hop).connect = Some(Box::new(ended_in_handshake(address, &wire)));
+    Err(stop)
+}
+
+/// What there is to learn when connect(2) itself refuses.
+fn refused_at_once(address: SocketAddr, err: &io::Error) -> ConnectFacts {
+    // Out of ports and without an address of the family are the same errno. A datagram socket tells them apart: it
+    // needs the same source address, and takes its port from a space of its own.
+    let in_doubt = err.raw_os_error() == Some(libc::EADDRNOTAVAIL);
+    ConnectFacts {
+        at_once: true,
+        has_source: in_doubt.then(|| has_source(address)),
+        port_range: if in_doubt { port_range() } else { None },
+        own_address: error_queue::is_own(address.ip()),
+        ..ConnectFacts::default()
+    }
+}
+
+fn has_source(address: SocketAddr) -> bool {
+    let domain = Domain::for_address(address);
+    let connected = Socket::new(domain, Type::DGRAM, None).and_then(|socket| socket.connect(&address.into()));
+    !matches!(&connected, Err(err) if matches!(err.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENETUNREACH)))
+}
+
+/// `ip_local_port_range` of this network namespace; it holds for IPv6 too.
+fn port_range() -> Option<(u16, u16)> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// What there is to learn when the handshake failed, or was given up.
+fn ended_in_handshake(address: SocketAddr, wire: &Wire) -> ConnectFacts {
+    let queue = wire.icmp_errors();
+    let icmp = queue.flatten();
+    ConnectFacts {
+        queue_read: queue.is_some(),
+        icmp,
+        own_address: error_queue::is_own(address.ip()),
+        // Only a neighbour that did not answer makes this host send the message to itself.
+        route: icmp
+            .filter(|icmp| icmp.from_this_host)
+            .and_then(|_| neighbours::route(address.ip())),
+        ..ConnectFacts::default()
     }
 }
 
@@ -171,10 +217,20 @@ fn failed(hop: HopIndex, call: Call, err: &io::Error) -> Halt {
 }
 
 /// A socket whose handshake has begun. The error says which call failed.
-fn begin_connect(address: SocketAddr) -> Result<TcpStream, (Call, io::Error)> {
+pub(crate) fn begin_connect(
+    address: SocketAddr,
+    segment: Option<u16>,
+) -> Result<TcpStream, (Call, io::Error)> {
     let domain = Domain::for_address(address);
     let socket = new_socket(domain).map_err(|err| (Call::Socket, err))?;
     socket.set_tcp_nodelay(true).map_err(|err| (Call::Socket, err))?;
+    error_queue::want(&socket, address.is_ipv6(), true);
+    if let Some(segment) = segment {
+        // Before connect(2), so that the peer is told as well and keeps to it.
+        socket
+            .set_tcp_mss(segment.into())
+            .map_err(|err| (Call::Socket, err))?;
+    }
     match socket.connect(&address.into()) {
         Err(err) if err.raw_os_error() != Some(libc::EINPROGRESS) => return Err((Call::Connect, err)),
         _ => {}

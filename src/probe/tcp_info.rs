@@ -134,6 +134,9 @@ mod linux {
             bytes_acked: has(offset_of!(Info, bytes_acked), 8).then_some(info.bytes_acked),
             bytes_received: has(offset_of!(Info, bytes_received), 8).then_some(info.bytes_received),
             not_sent: has(offset_of!(Info, notsent_bytes), 4).then_some(info.notsent_bytes),
+            sacked: info.sacked,
+            receive_mss: info.rcv_mss,
+            out_of_order: has(offset_of!(Info, rcv_ooopack), 4).then_some(info.rcv_ooopack),
         }
     }
 
@@ -163,6 +166,7 @@ mod linux {
             assert_eq!(offset_of!(Info, pmtu), 60);
             assert_eq!(offset_of!(Info, bytes_acked), 120);
             assert_eq!(offset_of!(Info, notsent_bytes), 144);
+            assert_eq!(offset_of!(Info, rcv_ooopack), 224);
             assert_eq!(offset_of!(Info, snd_wnd), 228);
         }
     }

@@ -11,7 +11,10 @@ mod net;
 mod run;
 
 mod addresses;
+mod connecting;
 mod harness;
 mod icmp;
 mod keepalive;
 mod names;
+mod path_mtu;
+mod silence;

@@ -75,6 +75,9 @@ impl Net {
         for host in [Host::Client, Host::Router, Host::Server] {
             run("ip", ["netns", "add", &net.name(host)]);
             net.on(host, "ip", ["link", "set", "lo", "up"]);
+            // Without it, link-local addresses cannot be used in the first second, and neighbours stay unknown so long.
+            net.sysctl(host, "net.ipv6.conf.all.accept_dad=0");
+            net.sysctl(host, "net.ipv6.conf.default.accept_dad=0");
         }
         net.join(Host::Client, "c0", "r0");
         net.join(Host::Server, "s0", "r1");
@@ -89,6 +92,9 @@ impl Net {
             // Without duplicate address detection the address can be used at once.
             net.on(host, "ip", ["-6", "addr", "add", v6, "dev", device, "nodad"]);
             net.on(host, "ip", ["link", "set", device, "up"]);
+        }
+        for (host, device, ..) in sides {
+            net.await_link(host, device);
         }
         net.sysctl(Host::Router, "net.ipv4.ip_forward=1");
         net.sysctl(Host::Router, "net.ipv6.conf.all.forwarding=1");
@@ -112,6 +118,13 @@ impl Net {
                 &router,
             ],
         );
+    }
+
+    /// Waits until the device is up in the eyes of IPv6 as well: the kernel tells of a new carrier at most once a
+    /// second, and until then neighbour discovery is deaf on it.
+    fn await_link(&self, host: Host, device: &str) {
+        let wait = "until grep -q up /sys/class/net/$0/operstate; do sleep 0.02; done";
+        self.on(host, "timeout", ["10", "sh", "-c", wait, device]);
     }
 
     /// The namespace's name.

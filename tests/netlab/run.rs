@@ -61,6 +61,28 @@ impl Net {
         address
     }
 
+    /// As [`serve_http`](Self::serve_http) on the server, with a body of so many bytes that leaves in one piece with its
+    /// head.
+    pub fn serve_bytes(&self, address: &str, bytes: usize) -> SocketAddr {
+        let listener = self.listen(Host::Server, address);
+        let address = listener.local_addr().expect("an address");
+        let mut whole = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").into_bytes();
+        whole.resize(whole.len() + bytes, b'y');
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let whole = whole.clone();
+                std::thread::spawn(move || {
+                    let mut chunk = [0; 4096];
+                    let asked = stream.read(&mut chunk).is_ok_and(|length| length > 0);
+                    // A peer that gives up is what some tests are about.
+                    let _ = asked.then(|| stream.write_all(&whole));
+                    let _ = stream.read(&mut chunk);
+                });
+            }
+        });
+        address
+    }
+
     /// A listener on a host.
     pub fn listen(&self, host: Host, address: &str) -> TcpListener {
         self.within(host, || {
@@ -70,7 +92,7 @@ impl Net {
 }
 
 /// Answers requests on one connection until it ends.
-fn answer(mut stream: std::net::TcpStream) -> Option<()> {
+pub fn answer(mut stream: std::net::TcpStream) -> Option<()> {
     // A peer that goes away ends the conversation, whatever the error.
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let mut held = Vec::new();

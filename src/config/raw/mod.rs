@@ -60,7 +60,10 @@ macro_rules! shared_section {
                 retry: RawRetry,
                 /// When retries and second looks are suppressed for a dependency that keeps failing.
                 breaker: RawBreaker,
-                /// How far second looks may go after a failure: `off`, `gentle` or `full`.
+                /// How far second looks may go after a failure. `off`: none. `gentle`: what a target may be asked at any time
+                /// (its own request or handshake again, this host's tables, an ICMP echo, a stray segment to the same
+                /// port). `full`: also what may alarm intrusion detection (four other ports, a UDP datagram).
+                /// `confirmations_per_host` limits them; they may run 4 s beyond `total`, not into the next round.
                 confirm: ConfirmWord,
                 /// Whether the connection is kept between operations.
                 keepalive: RawKeepalive,

@@ -141,9 +141,34 @@ fn connecting(found: &Found, scene: &Scene<'_>) -> Option<String> {
             format!("give the link-local address of {at} a zone, such as %eth0")
         }
         Cause::TcpNoRoute => format!("add a route to {at}: this host has none"),
-        Cause::TcpNetworkUnreachable | Cause::TcpHostUnreachable => {
-            format!("repair the way to {at}: a router on it, or the last link, gave up")
+        Cause::TcpRefusedIcmp => {
+            format!(
+                "open the firewall at {} for {at}: it rejects the connection",
+                text(found, "offender")?
+            )
         }
+        Cause::TcpProhibited => {
+            format!(
+                "change the access list at {}: it forbids {at}",
+                text(found, "offender")?
+            )
+        }
+        Cause::TcpNetworkUnreachable | Cause::TcpHostUnreachable => match text(found, "gateway") {
+            Some(gateway) => {
+                format!("repair the gateway {gateway} on the way to {at}: it does not answer this host")
+            }
+            None if found.evidence.get("neighbour_silent").is_some() => {
+                format!(
+                    "start the host at {at}, or check its cable and address: nobody answers for it on this link"
+                )
+            }
+            None => match text(found, "offender") {
+                Some(router) => {
+                    format!("look at {router}: it has no way to {at}, or the host behind it is down")
+                }
+                None => format!("repair the way to {at}: a router on it, or the last link, gave up"),
+            },
+        },
         Cause::TcpResetDuringConnect => {
             format!("look at what resets connections to {at}: a firewall or a full queue")
         }
@@ -159,6 +184,12 @@ fn connecting(found: &Found, scene: &Scene<'_>) -> Option<String> {
         }
         Cause::ProxyRefused => format!("correct the proxy's address, or start it: nothing listens at {at}"),
         Cause::ProxyTimedOut => format!("open the way to the proxy {at}, or correct its address"),
+        Cause::LocalPortExhausted => match text(found, "local_ports") {
+            Some(ports) => {
+                format!("reuse connections to {at}, or widen ip_local_port_range ({ports}): all are in use")
+            }
+            None => return None,
+        },
         Cause::LocalPolicyDenied => {
             format!("allow whyd to reach {at}: a policy or firewall of this host forbids it")
         }

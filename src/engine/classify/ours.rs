@@ -40,18 +40,37 @@ fn local_limit(scene: &Scene<'_>, call: Call, errno: i32) -> Option<Found> {
         // Out of socket memory: no id of its own, and the same remedy.
         errno::ENOMEM | errno::ENOBUFS => Some(Found::likely(Cause::LocalFdExhaustedSystem, &[])),
         errno::EADDRNOTAVAIL if matches!(call, Call::Connect | Call::Bind | Call::Socket) => {
-            // Connecting to an IPv6 address fails in the same way when this host has no IPv6 address to connect from.
+            let facts = scene.connect_facts();
+            let range = facts.and_then(|facts| facts.port_range);
             let to_ipv6 = scene.address().is_some_and(|address| address.is_ipv6());
-            Some(if to_ipv6 {
-                Found::likely(Cause::TcpNoRoute, &[Cause::LocalPortExhausted])
-            } else {
-                Found::observed(Cause::LocalPortExhausted)
-            })
+            let found = match facts.and_then(|facts| facts.has_source) {
+                Some(true) => Found::observed(Cause::LocalPortExhausted),
+                Some(false) => Found::observed(Cause::TcpNoRoute).with("source_address", "none"),
+                // Connecting to an IPv6 address fails in the same way when this host has no such address to connect from.
+                None if to_ipv6 => Found::likely(Cause::TcpNoRoute, &[Cause::LocalPortExhausted]),
+                None => Found::observed(Cause::LocalPortExhausted),
+            };
+            Some(found.with_some(
+                "local_ports",
+                range.map(|(first, last)| format!("{first}-{last}")),
+            ))
         }
         errno::EADDRINUSE if matches!(call, Call::Connect | Call::Bind) => {
             Some(Found::likely(Cause::LocalPortExhausted, &[]))
         }
-        errno::EPERM | errno::EACCES => Some(Found::observed(Cause::LocalPolicyDenied)),
+        // What came from outside while the handshake was under way is not ours; `transport` has it.
+        errno::EPERM | errno::EACCES if !came_from_outside(scene, errno) => {
+            Some(Found::observed(Cause::LocalPolicyDenied))
+        }
         _ => None,
     }
+}
+
+/// Whether the errno is an ICMP message in the handshake (ICMPv6's "administratively prohibited" is EACCES) and no
+/// refusal of the call.
+fn came_from_outside(scene: &Scene<'_>, errno: i32) -> bool {
+    scene.connect_facts().is_some_and(|facts| {
+        let unseen = errno == errno::EACCES && !facts.at_once && !facts.queue_read;
+        facts.icmp.is_some() || unseen
+    })
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::model::attempt::{Attempt, Budget, Hop, Protocol, Role, Stop, Trouble};
+use crate::model::attempt::{Attempt, Budget, ConnectFacts, Hop, Protocol, Role, Stop, Trouble};
 use crate::model::cause::{Cause, Speed};
 use crate::model::dependency::{Dependency, DnsTransport, Probe, Proxy};
 use crate::model::evidence::{Evidence, Value};
@@ -34,6 +34,17 @@ impl<'a> Scene<'a> {
 
     pub fn address(&self) -> Option<SocketAddr> {
         self.hop.and_then(|hop| hop.address)
+    }
+
+    /// What the probe found out about a connection that could not be made.
+    pub fn connect_facts(&self) -> Option<&'a ConnectFacts> {
+        self.hop.and_then(|hop| hop.connect.as_deref())
+    }
+
+    /// Whether the peer's address is this host itself, so that nothing stands between.
+    pub fn is_to_this_host(&self) -> bool {
+        self.address().is_some_and(|address| address.ip().is_loopback())
+            || self.connect_facts().is_some_and(|facts| facts.own_address)
     }
 
     pub fn proxy(&self) -> Option<&'a Proxy> {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::attempt::{Call, TcpFacts, Trouble};
+use crate::model::attempt::{Call, Trouble};
 use crate::model::cause::Cause;
 use crate::model::phase::Phase;
 
 use super::errno;
 use super::http;
+use super::path_mtu;
+use super::refusal;
 use super::scene::{Found, Scene};
 use super::tls;
 
@@ -28,18 +30,31 @@ pub fn explain(scene: &Scene<'_>) -> Option<Found> {
             other.or_else(|| established(scene, errno))
         }
         Trouble::TimedOut(_) if scene.phase() == Some(Phase::Connect) => Some(silence(scene)),
-        Trouble::TimedOut(_) if matches!(scene.phase(), Some(Phase::Request | Phase::FirstByte)) => {
-            unacknowledged(scene)
+        Trouble::TimedOut(_)
+            if matches!(
+                scene.phase(),
+                Some(Phase::Tls | Phase::Request | Phase::FirstByte | Phase::Body)
+            ) =>
+        {
+            not_reading(scene).or_else(|| path_mtu::explain(scene))
         }
         _ => None,
     }
 }
 
 fn connecting(scene: &Scene<'_>, call: Call, errno: i32) -> Found {
-    let on_loopback = scene.address().is_some_and(|address| address.ip().is_loopback());
+    let facts = scene.connect_facts();
+    if let Some(found) = facts.and_then(|facts| refusal::explain(scene, facts)) {
+        return found;
+    }
+    let at_once = facts.is_some_and(|facts| facts.at_once);
+    let no_message = facts.is_some_and(|facts| facts.queue_read) || scene.is_to_this_host();
     match errno {
-        // Without the error queue an ICMP refusal looks the same; on loopback nothing stands between.
-        errno::ECONNREFUSED if on_loopback => Found::observed(Cause::TcpRefusedRst),
+        // Without the error queue an ICMP refusal looks the same; to this host itself nothing stands between.
+        errno::ECONNREFUSED if no_message => Found::observed(Cause::TcpRefusedRst),
+        errno::ENETUNREACH | errno::EHOSTUNREACH if at_once => Found::observed(Cause::TcpNoRoute),
+        // What ICMPv6 calls prohibited is this errno, where the message itself could not be had.
+        errno::EACCES => Found::likely(Cause::TcpProhibited, &[Cause::LocalPolicyDenied]),
         errno::ECONNREFUSED => Found::likely(Cause::TcpRefusedRst, &[Cause::TcpRefusedIcmp]),
         errno::ETIMEDOUT => silence(scene).slow(),
         errno::EINVAL | errno::ENETDOWN => Found::observed(Cause::TcpNoRoute),
@@ -63,11 +78,11 @@ fn unreachable(scene: &Scene<'_>, said_by_router: Cause) -> Found {
     }
 }
 
-/// Nothing answers the SYN. The fact is certain, its reason is not: a filter, a host that is down, or (the only one left
-/// on loopback) a listener whose accept queue is full.
+/// Nothing answers the SYN. The fact is certain, its reason is not: a filter, a host that is down, or (what is
+/// left on this host itself) a listener whose accept queue is full.
 fn silence(scene: &Scene<'_>) -> Found {
     let found = Found::observed(Cause::TcpTimedOut);
-    if scene.address().is_some_and(|address| address.ip().is_loopback()) {
+    if scene.is_to_this_host() {
         return found
             .with("accept_queue_full", "likely")
             .or(&[Cause::TcpTimedOutFiltered]);
@@ -134,22 +149,10 @@ pub fn wants_client_certificate(scene: &Scene<'_>) -> bool {
         .is_some_and(|tls| tls.client_cert_requested && !tls.client_cert_sent)
 }
 
-/// Silence while the request goes out or the answer is awaited, where the kernel's figures put it below HTTP.
-fn unacknowledged(scene: &Scene<'_>) -> Option<Found> {
+/// The peer's window is shut, and our probes of it are answered by nothing but that. The kernel counts a probe only until it
+/// is answered; that the next one waits ever longer (the backoff) tells of those that were.
+fn not_reading(scene: &Scene<'_>) -> Option<Found> {
     let tcp = scene.hop?.tcp?;
-    if is_not_reading(&tcp) {
-        return Some(Found::observed(Cause::TcpPeerNotReading));
-    }
-    if tcp.unacked >= 2 && tcp.retransmits >= 1 && tcp.backoff >= 1 && !scene.response_begun() {
-        return Some(Found::likely(
-            Cause::TcpPathMtuBlackHole,
-            &[Cause::TcpTimedOut, Cause::HttpTimedOutFirstByte],
-        ));
-    }
-    None
-}
-
-/// The peer's window is shut, and our probes of it are answered by nothing but that.
-fn is_not_reading(tcp: &TcpFacts) -> bool {
-    tcp.send_window == Some(0) && tcp.probes > 0
+    let shut = tcp.send_window == Some(0) && (tcp.probes > 0 || tcp.backoff > 0);
+    (shut && scene.phase() != Some(Phase::Body)).then(|| Found::observed(Cause::TcpPeerNotReading))
 }

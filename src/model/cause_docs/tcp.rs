@@ -23,7 +23,7 @@ pub const REFUSED_ICMP: CauseDoc = CauseDoc {
 pub const TIMED_OUT: CauseDoc = CauseDoc {
     title: "nothing answers the connection attempt",
     meaning: "The handshake's first packet was sent again and again without an answer. A firewall drops it, the host is down, or the listener's queue of connections is full; from outside these look alike.",
-    told_by: "The connect budget ended while the socket was still in SYN_SENT.",
+    told_by: "The connect budget ended while the socket was still in SYN_SENT, and nothing else is known: no sign of life, or a listener whose accept queue is full.",
     mistaken_for: "A slow server: no server was ever spoken to.",
     fix: "check the firewall, then whether the host is up, then whether its process accepts connections",
     wording: &[],
@@ -32,7 +32,7 @@ pub const TIMED_OUT: CauseDoc = CauseDoc {
 pub const TIMED_OUT_FILTERED: CauseDoc = CauseDoc {
     title: "a firewall drops the connection attempt",
     meaning: "The port is silent although the host is alive: another port, an ICMP echo or a UDP port answers from the same address.",
-    told_by: "A connect timeout, and another sign of life from the address.",
+    told_by: "A connect timeout, and another sign of life from the address: an ICMP echo, another port, the neighbour table. Confirmed where a stray segment to the port is dropped as well, which a listener with a full accept queue would answer.",
     mistaken_for: "A host that is down.",
     fix: "open the firewall for this host and port",
     wording: &[
@@ -156,7 +156,7 @@ pub const TIMED_OUT_STALE: CauseDoc = CauseDoc {
 pub const PATH_MTU_BLACK_HOLE: CauseDoc = CauseDoc {
     title: "large packets vanish on the way",
     meaning: "Small exchanges work and large ones stall: a link on the path takes only smaller packets, and the ICMP message that would say so is filtered. Tunnels and VPNs are the usual place.",
-    told_by: "Two or more segments unacknowledged, with retransmissions climbing. Confirmed when a clamped segment size works and the default fails again.",
+    told_by: "Two or more segments unacknowledged, with retransmissions climbing; or an answer with a gap that never fills. Confirmed when a clamped segment size works and the default fails again; the server is asked nothing that it would act upon.",
     mistaken_for: "A slow server.",
     fix: "clamp the MSS or set the MTU on that path, and let ICMP type 3 code 4 pass",
     wording: &[
@@ -169,7 +169,7 @@ pub const PATH_MTU_BLACK_HOLE: CauseDoc = CauseDoc {
 pub const PEER_NOT_READING: CauseDoc = CauseDoc {
     title: "the other end has stopped reading",
     meaning: "The connection is healthy and the peer's receive window is shut: its process does not read what we send. It is stuck or overloaded.",
-    told_by: "A window of zero and window probes in TCP_INFO.",
+    told_by: "A window of zero in TCP_INFO, and probes of it that are answered by nothing else.",
     mistaken_for: "A network problem.",
     fix: "look at the process at the other end: it is stuck or overloaded",
     wording: &[

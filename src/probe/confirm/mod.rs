@@ -7,8 +7,10 @@ mod every_address;
 mod fetch_issuer;
 mod fresh_connection;
 mod late_alert;
+mod mss_clamp;
 mod not_found;
 mod other_scheme;
+mod signs_of_life;
 mod trial;
 
 use tokio::time::Instant;
@@ -40,6 +42,12 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
         }
         ConfirmationKind::FreshConnection(address) => {
             fresh_connection::fresh_connection(world, attempt, *address, &mut evidence).await
+        }
+        ConfirmationKind::SignsOfLife { address, all } => {
+            signs_of_life::signs_of_life(*address, *all, order.budget).await
+        }
+        ConfirmationKind::MssClamp { address, stalled } => {
+            mss_clamp::mss_clamp(world, attempt, *address, *stalled).await
         }
         ConfirmationKind::PlainHttp => other_scheme::plain_http(world, &attempt).await,
         ConfirmationKind::LateAlert(address) => late_alert::late_alert(world, &attempt, *address).await,

@@ -1,6 +1,6 @@
 //! The labelled sections below the waterfall: a label on the left, text in a column on the right.
 
-use crate::model::attempt::{ConfirmationResult, Variation};
+use crate::model::attempt::{ConfirmationResult, SegmentTrial, Variation};
 use crate::model::cause::Cause;
 use crate::model::failure::{AttemptRecord, ConfirmationRecord, Failure, Finding};
 use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Said, Trial};
@@ -273,6 +273,15 @@ fn stale_text(record: &AttemptRecord) -> Option<String> {
     ))
 }
 
+fn segment_trial(trial: &SegmentTrial) -> String {
+    let size = match trial.mss {
+        Some(mss) => format!("segments of {mss} bytes"),
+        None => "segments of the usual size".to_owned(),
+    };
+    let end = if trial.worked { "go through" } else { "stall" };
+    format!("{size} {end}")
+}
+
 fn second_look(result: &ConfirmationResult) -> String {
     match result {
         ConfirmationResult::NotFoundVariants(variants) if variants.is_empty() => {
@@ -296,6 +305,17 @@ fn second_look(result: &ConfirmationResult) -> String {
         }
         ConfirmationResult::FreshConnection { worked: false } => {
             "the same request fails on a fresh connection, too".to_owned()
+        }
+        ConfirmationResult::SignsOfLife(found) => {
+            let alive = found.signs.iter().filter(|sign| sign.is_alive()).count();
+            format!(
+                "looked for signs of life: {} steps, {alive} answered by the address",
+                found.signs.len()
+            )
+        }
+        ConfirmationResult::MssClamp(trials) => {
+            let shown: Vec<String> = trials.iter().map(segment_trial).collect();
+            shown.join(", ")
         }
         ConfirmationResult::OtherScheme {
             url,

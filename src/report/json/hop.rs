@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::model::attempt::{CertificateFacts, CertificateFault, CertificateFaultKind, DnsReply, Hop};
+use crate::model::attempt::{
+    CertificateFacts, CertificateFault, CertificateFaultKind, ConnectFacts, DnsReply, Hop, Route,
+};
 use crate::model::attempt::{
     DialogueFacts, Resolution, ResponseFacts, RetryAfter, RevocationFacts, ServerAnswer, Standing, Stop,
     SystemAnswer, TcpFacts, TlsFacts,
@@ -25,6 +27,7 @@ pub fn hop(hop: &Hop) -> Json {
     put("bytes_sent", hop.sent.into());
     put("bytes_received", hop.received.into());
     put("tcp", hop.tcp.as_ref().map_or(Json::Null, tcp));
+    put("connect", hop.connect.as_deref().map_or(Json::Null, connect));
     put("tls", hop.tls.as_deref().map_or(Json::Null, tls));
     put(
         "resolution",
@@ -76,6 +79,43 @@ fn tcp(facts: &TcpFacts) -> Json {
         "send_mss": facts.send_mss,
         "path_mtu": facts.path_mtu,
         "send_window": facts.send_window,
+        "sacked": facts.sacked,
+        "receive_mss": facts.receive_mss,
+        "out_of_order": facts.out_of_order,
+    })
+}
+
+fn connect(facts: &ConnectFacts) -> Json {
+    let icmp = facts.icmp.map_or(Json::Null, |icmp| {
+        json!({
+            "type": icmp.kind,
+            "code": icmp.code,
+            "meaning": icmp.meaning().id(),
+            "offender": icmp.offender.map(|ip| ip.to_string()),
+            "from_this_host": icmp.from_this_host,
+        })
+    });
+    json!({
+        "at_once": facts.at_once,
+        "icmp": icmp,
+        "queue_read": facts.queue_read,
+        "has_source": facts.has_source,
+        "local_ports": facts.port_range.map(|(first, last)| json!([first, last])),
+        "own_address": facts.own_address,
+        "route": facts.route.map_or(Json::Null, route),
+    })
+}
+
+pub fn route(route: Route) -> Json {
+    let neighbour = route.neighbour.map_or(Json::Null, |neighbour| {
+        json!({
+            "state": neighbour.state.id(),
+            "confirmed_ago": neighbour.confirmed.map_or(Json::Null, seconds),
+        })
+    });
+    json!({
+        "gateway": route.gateway.map(|ip| ip.to_string()),
+        "neighbour": neighbour,
     })
 }
 

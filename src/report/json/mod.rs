@@ -129,6 +129,8 @@ fn confirmation(record: &ConfirmationRecord) -> Json {
         | ConfirmationKind::CompareNames => None,
         ConfirmationKind::ClientHello(address)
         | ConfirmationKind::FreshConnection(address)
+        | ConfirmationKind::SignsOfLife { address, .. }
+        | ConfirmationKind::MssClamp { address, .. }
         | ConfirmationKind::FetchIssuer { address, .. }
         | ConfirmationKind::LateAlert(address) => Some(address),
     };

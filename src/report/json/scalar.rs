@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::model::attempt::ConfirmationResult;
+use crate::model::attempt::{ConfirmationResult, SignsOfLife};
 use crate::model::evidence::{Evidence, Value};
 use crate::model::looks::{AddressTrial, NameSource, NamesCompared, Trial};
 use crate::model::phase::Phases;
@@ -70,6 +70,16 @@ pub fn confirmation_result(result: &ConfirmationResult) -> Json {
         }
         ConfirmationResult::ClientHello { spoke_tls } => json!({"done": true, "spoke_tls": spoke_tls}),
         ConfirmationResult::FreshConnection { worked } => json!({"done": true, "worked": worked}),
+        ConfirmationResult::SignsOfLife(found) => signs_of_life(found),
+        ConfirmationResult::MssClamp(trials) => {
+            let trials: Json = trials
+                .iter()
+                .map(|trial| {
+                    json!({"mss": trial.mss, "worked": trial.worked, "elapsed": seconds(trial.elapsed)})
+                })
+                .collect();
+            json!({"done": true, "segment_sizes": trials})
+        }
         ConfirmationResult::OtherScheme { url, status } => {
             json!({"done": true, "url": &**url, "status": status})
         }
@@ -95,6 +105,27 @@ pub fn confirmation_result(result: &ConfirmationResult) -> Json {
         ConfirmationResult::NamesCompared(compared) => names_compared(compared),
         ConfirmationResult::NotDone(why) => json!({"done": false, "why": &**why}),
     }
+}
+
+fn signs_of_life(found: &SignsOfLife) -> Json {
+    let signs: Json = found
+        .signs
+        .iter()
+        .map(|sign| {
+            json!({
+                "looked_at": sign.looked_at.id(),
+                "port": sign.looked_at.port(),
+                "seen": sign.seen.id(),
+                "elapsed": seconds(sign.elapsed),
+            })
+        })
+        .collect();
+    json!({
+        "done": true,
+        "own_address": found.own_address,
+        "route": found.route.map_or(Json::Null, super::hop::route),
+        "signs": signs,
+    })
 }
 
 /// Addresses that were asked one by one. `works` is `null` where neither can be said.

@@ -11,10 +11,14 @@ mod every_address;
 mod fetch_issuer;
 mod fresh_connection;
 mod late_alert;
+mod mss_clamp;
 mod not_found;
 mod other_scheme;
+mod signs_of_life;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_network;
 pub mod trial;
 
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Hop, Role};
@@ -64,6 +68,8 @@ const LOOKS: &[fn(&Question<'_>) -> Option<ConfirmationKind>] = &[
     late_alert::wanted,
     fetch_issuer::wanted,
     fresh_connection::wanted,
+    signs_of_life::wanted,
+    mss_clamp::wanted,
     compare_names::wanted,
     every_address::wanted,
     as_browser::wanted,
@@ -155,6 +161,8 @@ pub fn confirmed(mut failure: Failure, kind: &ConfirmationKind, confirmation: &C
         ConfirmationResult::NotFoundVariants(variants) => not_found::found(&mut failure, variants),
         ConfirmationResult::ClientHello { spoke_tls } => client_hello::answered(&mut failure, *spoke_tls),
         ConfirmationResult::FreshConnection { worked } => fresh_connection::made(&mut failure, *worked),
+        ConfirmationResult::SignsOfLife(found) => signs_of_life::looked(&mut failure, found),
+        ConfirmationResult::MssClamp(trials) => mss_clamp::tried(&mut failure, trials),
         ConfirmationResult::OtherScheme { url, status } => other_scheme::answered(&mut failure, url, *status),
         ConfirmationResult::LateAlert { alert, ended } => late_alert::heard(&mut failure, *alert, *ended),
         ConfirmationResult::IssuerFetched { url, completes_with } => {
@@ -189,6 +197,8 @@ pub fn surveyed(
         ConfirmationResult::NotFoundVariants(_)
         | ConfirmationResult::ClientHello { .. }
         | ConfirmationResult::FreshConnection { .. }
+        | ConfirmationResult::SignsOfLife(_)
+        | ConfirmationResult::MssClamp(_)
         | ConfirmationResult::OtherScheme { .. }
         | ConfirmationResult::LateAlert { .. }
         | ConfirmationResult::Varied(_)
