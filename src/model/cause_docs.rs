@@ -3,6 +3,7 @@
 mod assert;
 mod dns;
 mod grpc;
+mod heard;
 mod here;
 mod http;
 mod proxy;
@@ -10,6 +11,8 @@ mod tcp;
 mod tls;
 
 use super::cause::Cause;
+
+pub use heard::Heard;
 
 /// The documentation of one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct CauseDoc {
     pub mistaken_for: &'static str,
     /// What to do about it in general; a failure's own fix names the particulars.
     pub fix: &'static str,
-    /// How well-known clients word it.
+    /// How well-known clients word it, by what is known of them; where texts were heard ([`Cause::heard`]), those count.
     pub wording: &'static [&'static str],
 }
 

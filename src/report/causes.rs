@@ -75,7 +75,13 @@ fn section(cause: Cause) -> String {
     if examples::of(cause).is_some() {
         text.push_str(&format!("\n[An example](examples.md#{})\n", cause.anchor()));
     }
-    if !doc.wording.is_empty() {
+    let heard: Vec<_> = cause.heard().collect();
+    if !heard.is_empty() {
+        text.push_str("\nClients word it as (heard from them while it was running):\n\n");
+        for heard in heard {
+            text.push_str(&format!("* {}: {}\n", heard.client, code_span(heard.text)));
+        }
+    } else if !doc.wording.is_empty() {
         text.push_str("\nClients word it as:\n\n");
         for wording in doc.wording {
             text.push_str(&format!("* {}\n", code_span(wording)));
@@ -173,11 +179,16 @@ pub fn explain(cause: Cause, style: &Style) -> String {
             paragraph(2, None, part);
         }
     }
-    if !doc.wording.is_empty() {
+    let mut heard = cause.heard().peekable();
+    if heard.peek().is_some() || !doc.wording.is_empty() {
         paragraph(0, None, "");
         paragraph(0, Some(Tone::Heading), "How clients word it");
-        for wording in doc.wording {
-            paragraph(2, None, wording);
+        if heard.peek().is_none() {
+            doc.wording.iter().for_each(|wording| paragraph(2, None, wording));
+        }
+        for heard in heard {
+            paragraph(2, Some(Tone::Faint), heard.client);
+            paragraph(4, None, heard.text);
         }
     }
     if let Some(example) = examples::of(cause) {

@@ -191,3 +191,17 @@ fn the_corpus_is_large_enough_and_a_third_of_it_is_held_out() {
         assert!(!both, "{} {} is in both sets", record.client, record.version);
     }
 }
+
+#[test]
+fn what_explain_shows_of_a_cause_was_heard_from_that_client() {
+    let all: Vec<Record> = ["seen", "held_out"].into_iter().flat_map(records).collect();
+    for &cause in Cause::ALL {
+        for heard in cause.heard() {
+            let found = all
+                .iter()
+                .filter(|record| format!("{} {}", record.client, record.version) == heard.client)
+                .any(|record| record.entries.iter().any(|entry| entry.cause == cause.id()));
+            assert!(found, "{cause}: {} was not heard", heard.client);
+        }
+    }
+}

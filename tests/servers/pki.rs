@@ -84,6 +84,7 @@ subjectAltName = DNS:localhost,IP:127.0.0.1
 [keyless]
 basicConstraints = CA:false
 extendedKeyUsage = serverAuth
+authorityKeyIdentifier = none
 subjectAltName = DNS:localhost,IP:127.0.0.1
 [points]
 basicConstraints = CA:false

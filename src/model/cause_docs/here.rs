@@ -8,13 +8,7 @@ pub const CONFIG_URL_INVALID: CauseDoc = CauseDoc {
     told_by: "A strict parse before anything is sent.",
     mistaken_for: "A DNS failure: getaddrinfo takes `1.2.3` and `0x7f.1` for addresses.",
     fix: "correct the URL in the configuration",
-    wording: &[
-        "requests.exceptions.InvalidURL: Failed to parse: http://",
-        "unsupported protocol scheme \"\"",
-        "curl: (3) URL rejected: Malformed input to a URL function",
-        "TypeError: Invalid URL",
-        "java.net.MalformedURLException: no protocol: api.internal",
-    ],
+    wording: &[],
 };
 
 pub const LOCAL_FD_EXHAUSTED_PROCESS: CauseDoc = CauseDoc {
@@ -23,12 +17,7 @@ pub const LOCAL_FD_EXHAUSTED_PROCESS: CauseDoc = CauseDoc {
     told_by: "EMFILE from a system call.",
     mistaken_for: "A DNS failure or an unreachable host: the resolver needs a descriptor, too, and hides the reason.",
     fix: "raise the limit on open files (LimitNOFILE), and reuse connections",
-    wording: &[
-        "OSError: [Errno 24] Too many open files",
-        "dial tcp 10.0.0.7:443: socket: too many open files",
-        "Error: connect EMFILE 10.0.0.7:443",
-        "java.net.SocketException: Too many open files",
-    ],
+    wording: &[],
 };
 
 pub const LOCAL_FD_EXHAUSTED_SYSTEM: CauseDoc = CauseDoc {
@@ -50,12 +39,7 @@ pub const LOCAL_PORT_EXHAUSTED: CauseDoc = CauseDoc {
     told_by: "EADDRNOTAVAIL from connect to an IPv4 address. For an IPv6 address the same errno more likely means that this host has no IPv6 address.",
     mistaken_for: "Connection refused.",
     fix: "reuse connections, or widen net.ipv4.ip_local_port_range",
-    wording: &[
-        "OSError: [Errno 99] Cannot assign requested address",
-        "dial tcp 10.0.0.7:443: connect: cannot assign requested address",
-        "Error: connect EADDRNOTAVAIL 10.0.0.7:443",
-        "java.net.BindException: Cannot assign requested address",
-    ],
+    wording: &[],
 };
 
 pub const LOCAL_POLICY_DENIED: CauseDoc = CauseDoc {
@@ -64,18 +48,13 @@ pub const LOCAL_POLICY_DENIED: CauseDoc = CauseDoc {
     told_by: "EPERM or EACCES from a system call, or a file that could not be read (then `credentials` or `call: read` is in the evidence).",
     mistaken_for: "A firewall at the other end, which shows as silence or as a refusal.",
     fix: "allow it in this host's firewall or policy, and check the permissions of the files that the probe needs",
-    wording: &[
-        "PermissionError: [Errno 1] Operation not permitted",
-        "dial tcp 10.0.0.7:443: connect: permission denied",
-        "Error: connect EPERM 10.0.0.7:443",
-        "java.net.SocketException: Permission denied",
-    ],
+    wording: &[],
 };
 
 pub const LOCAL_CLOCK_SKEW: CauseDoc = CauseDoc {
     title: "the clock of this host is wrong",
-    meaning: "Certificates of many unrelated dependencies are expired or not yet valid at the same moment. It is more likely that our clock is wrong than that all of them are.",
-    told_by: "The same date fault on several unrelated dependencies at once.",
+    meaning: "Certificates of unrelated dependencies are expired or not yet valid by our clock, and good by everybody else's. Other programs on this host refuse them in the same way, so the operation counts as failed until the clock is right.",
+    told_by: "The Date headers of three or more hosts agree with each other and differ from our clock by more than five minutes, and by their time the certificate is good (confirmed). Or the certificates of three or more hosts by as many issuers are out of date at once, more than are not, and another time exists at which all that are presented are good (likely). The certificate of one host is never taken for it.",
     mistaken_for: "Bad certificates everywhere.",
     fix: "correct the clock of this host and keep it in step (NTP)",
     wording: &[
@@ -87,7 +66,7 @@ pub const LOCAL_CLOCK_SKEW: CauseDoc = CauseDoc {
 pub const VANTAGE_OFFLINE: CauseDoc = CauseDoc {
     title: "we are offline ourselves",
     meaning: "Unrelated dependencies and the anchors fail together, in the same phase: the connection of this prober is gone. No verdict is given about anyone, and a gap is recorded.",
-    told_by: "Failures of unrelated dependencies and of the anchors at the same moment.",
+    told_by: "A dependency falls silent, and so do all anchors (two of them at least, or one and an unrelated dependency) while nothing else beyond our link answers. Without anchors, what the kernel knows for certain: no interface is operational, or the default route that was there is gone. What answers on this host or on its own link keeps its verdict.",
     mistaken_for: "Everything being down.",
     fix: "repair the network of this host",
     wording: &["Network is unreachable", "net::ERR_INTERNET_DISCONNECTED"],

@@ -8,13 +8,7 @@ pub const PLAINTEXT_PEER: CauseDoc = CauseDoc {
     told_by: "The first bytes from the peer are no TLS record.",
     mistaken_for: "A bad certificate or an old TLS version.",
     fix: "use http://, or the port that speaks TLS",
-    wording: &[
-        "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)",
-        "http: server gave HTTP response to HTTPS client",
-        "curl: (35) error:0A00010B:SSL routines::wrong version number",
-        "tls: first record does not look like a TLS handshake",
-        "javax.net.ssl.SSLException: Unsupported or unrecognized SSL message",
-    ],
+    wording: &[],
 };
 
 pub const ALPN_MISMATCH: CauseDoc = CauseDoc {
@@ -23,11 +17,7 @@ pub const ALPN_MISMATCH: CauseDoc = CauseDoc {
     told_by: "Alert 120 (no_application_protocol), or an ALPN answer that was not offered.",
     mistaken_for: "A certificate problem.",
     fix: "enable the protocol at the server, or stop asking for it",
-    wording: &[
-        "remote error: tls: no application protocol",
-        "[SSL: TLSV1_ALERT_NO_APPLICATION_PROTOCOL] tlsv1 alert no application protocol",
-        "javax.net.ssl.SSLHandshakeException: Received fatal alert: no_application_protocol",
-    ],
+    wording: &[],
 };
 
 pub const CERT_EXPIRED: CauseDoc = CauseDoc {
@@ -36,13 +26,7 @@ pub const CERT_EXPIRED: CauseDoc = CauseDoc {
     told_by: "The end of validity of each presented certificate against our clock.",
     mistaken_for: "A connection error; and it hides other faults, which are listed too.",
     fix: "renew the certificate",
-    wording: &[
-        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1006)",
-        "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
-        "curl: (60) SSL certificate problem: certificate has expired",
-        "Error: certificate has expired (CERT_HAS_EXPIRED)",
-        "java.security.cert.CertificateExpiredException: NotAfter: Fri Nov 20 00:00:00 UTC 2026",
-    ],
+    wording: &[],
 };
 
 pub const CERT_NOT_YET_VALID: CauseDoc = CauseDoc {
@@ -51,12 +35,7 @@ pub const CERT_NOT_YET_VALID: CauseDoc = CauseDoc {
     told_by: "The beginning of validity of each presented certificate against our clock.",
     mistaken_for: "An expired certificate: some clients use one message for both.",
     fix: "check the clocks, here and where the certificate was issued",
-    wording: &[
-        "certificate verify failed: certificate is not yet valid",
-        "x509: certificate has expired or is not yet valid: current time is before",
-        "Error: certificate is not yet valid (CERT_NOT_YET_VALID)",
-        "java.security.cert.CertificateNotYetValidException: NotBefore: Mon Nov 30 00:00:00 UTC 2026",
-    ],
+    wording: &[],
 };
 
 pub const CERT_UNKNOWN_ROOT: CauseDoc = CauseDoc {
@@ -65,13 +44,7 @@ pub const CERT_UNKNOWN_ROOT: CauseDoc = CauseDoc {
     told_by: "The top of the presented chain is issued by itself and is not among the trusted roots, or its issuer is unknown.",
     mistaken_for: "A missing intermediate: the message is the same in most clients.",
     fix: "trust the CA that issued it (tls.ca); never turn verification off",
-    wording: &[
-        "certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1006)",
-        "x509: certificate signed by unknown authority",
-        "curl: (60) SSL certificate problem: unable to get local issuer certificate",
-        "Error: self-signed certificate in certificate chain (SELF_SIGNED_CERT_IN_CHAIN)",
-        "PKIX path building failed: unable to find valid certification path to requested target",
-    ],
+    wording: &[],
 };
 
 pub const CERT_SELF_SIGNED: CauseDoc = CauseDoc {
@@ -80,12 +53,7 @@ pub const CERT_SELF_SIGNED: CauseDoc = CauseDoc {
     told_by: "The leaf is its own issuer.",
     mistaken_for: "An unknown authority.",
     fix: "give the server a certificate from a CA, or trust exactly this one (tls.ca)",
-    wording: &[
-        "certificate verify failed: self-signed certificate (_ssl.c:1006)",
-        "x509: certificate signed by unknown authority",
-        "curl: (60) SSL certificate problem: self-signed certificate",
-        "Error: self-signed certificate (DEPTH_ZERO_SELF_SIGNED_CERT)",
-    ],
+    wording: &[],
 };
 
 pub const CERT_MISSING_INTERMEDIATE: CauseDoc = CauseDoc {
@@ -94,12 +62,7 @@ pub const CERT_MISSING_INTERMEDIATE: CauseDoc = CauseDoc {
     told_by: "The leaf's issuer is neither presented nor trusted. Confirmed when the chain completes with an intermediate seen elsewhere.",
     mistaken_for: "An untrusted CA; \"it works in the browser\".",
     fix: "serve the full chain: leaf and intermediates",
-    wording: &[
-        "certificate verify failed: unable to get local issuer certificate (_ssl.c:1006)",
-        "x509: certificate signed by unknown authority",
-        "Error: unable to verify the first certificate (UNABLE_TO_VERIFY_LEAF_SIGNATURE)",
-        "PKIX path building failed: unable to find valid certification path to requested target",
-    ],
+    wording: &[],
 };
 
 pub const CERT_NAME_INVALID: CauseDoc = CauseDoc {
@@ -108,13 +71,7 @@ pub const CERT_NAME_INVALID: CauseDoc = CauseDoc {
     told_by: "The names in the certificate held against the name asked for.",
     mistaken_for: "An untrusted certificate.",
     fix: "reissue the certificate with this name, or ask for a name that it has",
-    wording: &[
-        "certificate verify failed: Hostname mismatch, certificate is not valid for 'api.internal'",
-        "x509: certificate is valid for www.example.com, not api.internal",
-        "curl: (60) SSL: no alternative certificate subject name matches target host name 'api.internal'",
-        "Hostname/IP does not match certificate's altnames (ERR_TLS_CERT_ALTNAME_INVALID)",
-        "java.security.cert.CertificateException: No subject alternative DNS name matching api.internal found.",
-    ],
+    wording: &[],
 };
 
 pub const CERT_REVOKED: CauseDoc = CauseDoc {
@@ -123,12 +80,7 @@ pub const CERT_REVOKED: CauseDoc = CauseDoc {
     told_by: "A configured revocation list or a stapled OCSP answer.",
     mistaken_for: "An expired certificate.",
     fix: "replace the certificate and its key",
-    wording: &[
-        "certificate verify failed: certificate revoked",
-        "curl: (60) SSL certificate problem: certificate revoked",
-        "net::ERR_CERT_REVOKED",
-        "java.security.cert.CertificateRevokedException: Certificate has been revoked",
-    ],
+    wording: &[],
 };
 
 pub const CERT_CA_AS_LEAF: CauseDoc = CauseDoc {
@@ -137,10 +89,7 @@ pub const CERT_CA_AS_LEAF: CauseDoc = CauseDoc {
     told_by: "The leaf has the CA flag in its basic constraints.",
     mistaken_for: "An untrusted certificate.",
     fix: "issue a server certificate (basic constraints CA:FALSE)",
-    wording: &[
-        "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
-        "invalid peer certificate: CaUsedAsEndEntity",
-    ],
+    wording: &[],
 };
 
 pub const CERT_BAD_SIGNATURE: CauseDoc = CauseDoc {
@@ -149,11 +98,7 @@ pub const CERT_BAD_SIGNATURE: CauseDoc = CauseDoc {
     told_by: "The verifier checks each signature of the chain.",
     mistaken_for: "An unknown authority.",
     fix: "reissue the certificate, and serve the issuer that really signed it",
-    wording: &[
-        "certificate verify failed: certificate signature failure",
-        "x509: certificate signed by unknown authority (possibly because of \"crypto/rsa: verification error\")",
-        "invalid peer certificate: BadSignature",
-    ],
+    wording: &[],
 };
 
 pub const CERT_WEAK_SIGNATURE: CauseDoc = CauseDoc {
@@ -162,12 +107,7 @@ pub const CERT_WEAK_SIGNATURE: CauseDoc = CauseDoc {
     told_by: "The signature algorithm of each certificate that needs verification.",
     mistaken_for: "An untrusted certificate.",
     fix: "reissue the certificate with SHA-256 or better",
-    wording: &[
-        "x509: cannot verify signature: insecure algorithm SHA1-RSA",
-        "certificate verify failed: CA md too weak",
-        "net::ERR_CERT_WEAK_SIGNATURE_ALGORITHM",
-        "Algorithm constraints check failed on signature algorithm: SHA1withRSA",
-    ],
+    wording: &[],
 };
 
 pub const CERT_PURPOSE: CauseDoc = CauseDoc {
@@ -176,11 +116,7 @@ pub const CERT_PURPOSE: CauseDoc = CauseDoc {
     told_by: "The extended key usage of the leaf, or constraints of an issuer.",
     mistaken_for: "An untrusted certificate.",
     fix: "reissue the certificate for server authentication",
-    wording: &[
-        "certificate verify failed: unsupported certificate purpose",
-        "x509: certificate specifies an incompatible key usage",
-        "Extended key usage does not permit use for TLS server authentication",
-    ],
+    wording: &[],
 };
 
 pub const CERT_ENCODING: CauseDoc = CauseDoc {
@@ -202,13 +138,7 @@ pub const VERSION_OR_CIPHER_MISMATCH: CauseDoc = CauseDoc {
     told_by: "Alert 70 (version), 71 or 40 (cipher), or our own refusal of what the server chose. Alert 40 is also sent for other reasons, so that it is likely only.",
     mistaken_for: "A certificate problem.",
     fix: "enable TLS 1.2 or newer with current ciphers at the server",
-    wording: &[
-        "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version (_ssl.c:1006)",
-        "remote error: tls: handshake failure",
-        "curl: (35) error:0A000410:SSL routines::ssl/tls alert handshake failure",
-        "write EPROTO: ssl3_read_bytes:sslv3 alert handshake failure",
-        "javax.net.ssl.SSLHandshakeException: Received fatal alert: handshake_failure",
-    ],
+    wording: &[],
 };
 
 pub const CLIENT_CERT_REQUIRED: CauseDoc = CauseDoc {
@@ -217,12 +147,7 @@ pub const CLIENT_CERT_REQUIRED: CauseDoc = CauseDoc {
     told_by: "Alert 116, or a refusal after a certificate was asked for and none was given.",
     mistaken_for: "Healthy TLS with a failing application; or, in TLS 1.2, a cipher mismatch.",
     fix: "give whyd a client certificate (tls.client_cert)",
-    wording: &[
-        "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required",
-        "remote error: tls: certificate required",
-        "curl: (56) OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required",
-        "javax.net.ssl.SSLHandshakeException: Received fatal alert: bad_certificate",
-    ],
+    wording: &[],
 };
 
 pub const CLIENT_CERT_REJECTED: CauseDoc = CauseDoc {
@@ -245,11 +170,7 @@ pub const UNRECOGNIZED_NAME: CauseDoc = CauseDoc {
     told_by: "Alert 112 (unrecognized_name).",
     mistaken_for: "A certificate for another name.",
     fix: "serve the name there, or correct it",
-    wording: &[
-        "remote error: tls: unrecognized name",
-        "[SSL: TLSV1_UNRECOGNIZED_NAME] tlsv1 unrecognized name",
-        "javax.net.ssl.SSLHandshakeException: Received fatal alert: unrecognized_name",
-    ],
+    wording: &[],
 };
 
 pub const ALERT: CauseDoc = CauseDoc {
@@ -258,11 +179,7 @@ pub const ALERT: CauseDoc = CauseDoc {
     told_by: "The alert's number.",
     mistaken_for: "",
     fix: "look up the alert in the evidence, and the server's TLS log",
-    wording: &[
-        "remote error: tls: internal error",
-        "[SSL: TLSV1_ALERT_INTERNAL_ERROR] tlsv1 alert internal error (_ssl.c:1006)",
-        "javax.net.ssl.SSLHandshakeException: Received fatal alert: internal_error",
-    ],
+    wording: &[],
 };
 
 pub const CLOSED: CauseDoc = CauseDoc {
@@ -271,13 +188,7 @@ pub const CLOSED: CauseDoc = CauseDoc {
     told_by: "The end of the stream during the handshake.",
     mistaken_for: "A refused connection.",
     fix: "look at the server's log: it hung up without a word",
-    wording: &[
-        "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol (_ssl.c:1006)",
-        "EOF",
-        "curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to api.internal:443",
-        "Client network socket disconnected before secure TLS connection was established",
-        "javax.net.ssl.SSLHandshakeException: Remote host terminated the handshake",
-    ],
+    wording: &[],
 };
 
 pub const RESET: CauseDoc = CauseDoc {
@@ -286,12 +197,7 @@ pub const RESET: CauseDoc = CauseDoc {
     told_by: "A reset during the handshake.",
     mistaken_for: "A refused connection.",
     fix: "look for a firewall that filters by server name, and at the server's log",
-    wording: &[
-        "ConnectionResetError: [Errno 104] Connection reset by peer",
-        "read tcp 10.0.0.5:52114->10.0.0.7:443: read: connection reset by peer",
-        "curl: (35) Recv failure: Connection reset by peer",
-        "Error: read ECONNRESET",
-    ],
+    wording: &[],
 };
 
 pub const TIMED_OUT: CauseDoc = CauseDoc {
@@ -300,10 +206,5 @@ pub const TIMED_OUT: CauseDoc = CauseDoc {
     told_by: "The handshake budget ended; TCP_INFO says whether the ClientHello was acknowledged.",
     mistaken_for: "A connect timeout.",
     fix: "look at the server's load, and at the MTU when the ClientHello was not acknowledged",
-    wording: &[
-        "net/http: TLS handshake timeout",
-        "_ssl.c:983: The handshake operation timed out",
-        "curl: (28) SSL connection timeout",
-        "javax.net.ssl.SSLException: Read timed out",
-    ],
+    wording: &[],
 };
