@@ -12,14 +12,17 @@ use proptest::prelude::*;
 
 use whyd::engine::{Engine, Input, Output};
 use whyd::model::attempt::*;
+use whyd::model::cause::Cause;
 use whyd::model::dependency::*;
 use whyd::model::event::Event;
 use whyd::model::evidence::Evidence;
+use whyd::model::headroom::Resources;
 use whyd::model::idle::{ControlFacts, IdleEnd, IdleFacts, IdleRound, RungOutcome};
 use whyd::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, OperationId};
 use whyd::model::phase::Phase;
 use whyd::model::plan::{Limits, Plan};
 use whyd::model::time::{Moment, Now, Wall};
+use whyd::model::vantage::{Vantage, VantageFacts, VantageOrder};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -38,6 +41,10 @@ enum Action {
     Suspend { millis: u32 },
     /// An answer that nobody waits for.
     Stray,
+    /// The oldest observation comes back: every anchor is silent, or one answers.
+    Observe { silent: bool },
+    /// A sample of descriptors.
+    Resources { open: u64 },
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -49,6 +56,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         6 => (0..8_000_u32).prop_map(|millis| Action::Pass { millis }),
         1 => (0..40_000_u32).prop_map(|millis| Action::Suspend { millis }),
         1 => Just(Action::Stray),
+        3 => any::<bool>().prop_map(|silent| Action::Observe { silent }),
+        1 => (0..1024_u64).prop_map(|open| Action::Resources { open }),
     ];
     prop::collection::vec(action, 1..120)
 }
@@ -72,6 +81,7 @@ struct World {
     now: Moment,
     limits: Limits,
     under_way: Vec<Order>,
+    observations: Vec<VantageOrder>,
     operation_of: HashMap<Arc<str>, OperationId>,
     finished: HashSet<OperationId>,
     forgotten: HashSet<OperationId>,
@@ -87,6 +97,7 @@ impl World {
             now: Moment::ZERO,
             limits: Limits::default(),
             under_way: Vec::new(),
+            observations: Vec::new(),
             operation_of: HashMap::new(),
             finished: HashSet::new(),
             forgotten: HashSet::new(),
@@ -169,6 +180,11 @@ impl World {
                 self.forgotten.insert(operation);
                 self.under_way.retain(|order| order.operation() != operation);
             }
+            Output::CheckVantage(order) => {
+                assert!(self.observations.iter().all(|other| other.id != order.id));
+                self.observations.push(*order);
+            }
+            Output::KeepConnections(_) => {}
             Output::StartIdleRound(order) => {
                 let place = order.round.place;
                 assert!(
@@ -189,6 +205,14 @@ impl World {
                     "concluded after it was cancelled"
                 );
                 assert!(!record.attempts.is_empty() || record.failure.is_some());
+                let silent = record
+                    .failure
+                    .as_ref()
+                    .is_some_and(|failure| failure.cause == Cause::TcpTimedOut);
+                assert!(
+                    !(silent && self.engine.view().vantage.sight.is_offline()),
+                    "blamed for silence while we are offline"
+                );
                 assert_eq!(
                     record.failure.is_some(),
                     !matches!(record.verdict.id(), "ok" | "retried_ok")
@@ -271,6 +295,31 @@ impl World {
         }
     }
 
+    fn observe(&mut self, silent: bool) {
+        if self.observations.is_empty() {
+            return;
+        }
+        let order = self.observations.remove(0);
+        let anchors = order.anchors.iter().enumerate().map(|(i, anchor)| {
+            let order = AttemptOrder {
+                index: DependencyIndex(0),
+                dependency: Arc::clone(anchor),
+                operation: OperationId(0),
+                number: 1,
+                connection: whyd::model::order::Connection::Fresh,
+                budget: order.budget,
+                budget_of: Budget::Attempt,
+                leave_unheard: false,
+            };
+            Some(Box::new(attempt(if silent || i > 0 { 4 } else { 0 }, &order)))
+        });
+        let facts = Box::new(VantageFacts {
+            anchors: anchors.collect(),
+            network: None,
+        });
+        self.apply(Input::VantageObserved { id: order.id, facts });
+    }
+
     fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(at) = self.engine.next_deadline().filter(|at| *at <= end) {
@@ -290,6 +339,18 @@ fn plan(members: u8, variant: u8, limits: Limits) -> Plan {
         dependencies,
         limits,
         one_round: false,
+        vantage: Vantage {
+            // Of one variant there are none.
+            anchors: (0..if variant == 2 { 0 } else { 3 })
+                .map(|i| {
+                    let mut anchor = dependency(3 * i, 0);
+                    anchor.name = format!("anchor {i}").into();
+                    anchor.host.name = format!("anchor-{i}").into();
+                    Arc::new(anchor)
+                })
+                .collect(),
+            ..Vantage::default()
+        },
         otlp: None,
         listen: None,
     }
@@ -422,6 +483,12 @@ proptest! {
                     prop_assert_eq!(world.engine.view().dependencies, members.count_ones() as usize);
                 }
                 Action::Answer { newest, kind } => world.answer(newest, kind),
+                Action::Observe { silent } => world.observe(silent),
+                Action::Resources { open } => world.apply(Input::ResourcesChanged(Resources {
+                    open_files: open,
+                    open_files_limit: 1024,
+                    ports: None,
+                })),
                 Action::Pass { millis } => world.pass(Duration::from_millis(millis.into())),
                 Action::Suspend { millis } => world.now = world.now + Duration::from_millis(millis.into()),
                 Action::Stray => {
@@ -442,6 +509,15 @@ proptest! {
         }
         // Every operation that is counted is one that was concluded, once.
         world.apply(Input::Stop);
+        while !world.under_way.is_empty() {
+            world.answer(false, 2);
+        }
+        // What waits for an observation goes on with it, or without it after a while.
+        world.observe(true);
+        while !world.under_way.is_empty() {
+            world.answer(false, 2);
+        }
+        world.pass(Duration::from_secs(10));
         while !world.under_way.is_empty() {
             world.answer(false, 2);
         }

@@ -138,6 +138,9 @@ pub struct ConnectionArgs {
     /// Nameserver to ask instead of the system's, as IP or IP:port; may repeat.
     #[arg(long = "resolver", value_name = "IP[:PORT]")]
     pub resolvers: Vec<String>,
+    /// Whom to ask whether it is us when a target falls silent, as a URL such as tcp://192.0.2.1:53; may repeat.
+    #[arg(long = "anchor", value_name = "URL")]
+    pub anchors: Vec<String>,
     /// PEM file with certificates to trust besides the system's; may repeat.
     #[arg(long, value_name = "FILE")]
     pub ca: Vec<PathBuf>,

@@ -57,6 +57,7 @@ pub fn plan_for_targets(args: &CheckArgs, data: Option<String>, color: bool) -> 
         aia: args.connection.aia,
         server_name: args.connection.server_name.clone(),
         resolvers: args.connection.resolvers.clone(),
+        anchors: args.connection.anchors.clone(),
         ipv4: args.connection.ipv4,
         ipv6: args.connection.ipv6,
         starttls: args.connection.starttls,

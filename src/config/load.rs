@@ -134,7 +134,7 @@ struct Sections {
     dependencies: bool,
 }
 
-const KEYS: [&str; 5] = ["defaults", "dependencies", "limits", "listen", "otlp"];
+const KEYS: [&str; 6] = ["defaults", "dependencies", "limits", "vantage", "listen", "otlp"];
 
 fn read_source(
     (file, source): (usize, &Source),
@@ -191,6 +191,7 @@ fn read_source(
         match known {
             "defaults" => raw.defaults = section(value, place, report),
             "limits" => raw.limits = section(value, place, report).map(|(limits, _)| limits),
+            "vantage" => raw.vantage = section(value, place, report),
             "listen" => raw.listen = section(value, place, report),
             _ => raw.otlp = section(value, place, report),
         }

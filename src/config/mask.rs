@@ -223,7 +223,7 @@ fn hide_values(query: &mut [char]) {
 
 /// A line of a text that is not YAML: nothing is known of what it means, so only a well-known harmless form is shown.
 fn untrusted_line(text: &str) -> String {
-    const HARMLESS: [&str; 16] = [
+    const HARMLESS: [&str; 17] = [
         "name",
         "interval",
         "url",
@@ -239,6 +239,7 @@ fn untrusted_line(text: &str) -> String {
         "labels",
         "expect",
         "limits",
+        "vantage",
         "depends_on",
     ];
     let mut shown: Vec<char> = text.chars().collect();

@@ -17,7 +17,7 @@ use super::raw::values::{
 use super::raw::{
     RawAuth, RawBackoff, RawBasic, RawBreaker, RawCertExpect, RawConfig, RawDependency, RawExpect,
     RawHeaderExpect, RawJsonExpect, RawKeepalive, RawLimits, RawListen, RawListenAuth, RawListenTls,
-    RawOauth2, RawOtlp, RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls,
+    RawOauth2, RawOtlp, RawProxy, RawRedirects, RawResolve, RawRetry, RawTimeouts, RawTls, RawVantage,
 };
 use crate::model::dependency::{
     Auth, CertExpect, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe,
@@ -25,6 +25,7 @@ use crate::model::dependency::{
 };
 use crate::model::plan::{Limits, Listen, ListenAuth, Otlp, OtlpProtocol, Plan};
 use crate::model::secret::{SecretRef, Text};
+use crate::model::vantage::Vantage;
 
 /// What stands in place of every secret.
 const REDACTED: &str = "[redacted]";
@@ -34,6 +35,7 @@ pub fn config(plan: &Plan) -> RawConfig {
         defaults: None,
         dependencies: Some(plan.dependencies.iter().map(|one| dependency(one)).collect()),
         limits: Some(limits(&plan.limits)),
+        vantage: Some(vantage(&plan.vantage)),
         listen: plan.listen.as_ref().map(listen),
         otlp: plan.otlp.as_ref().map(otlp),
     }
@@ -95,18 +97,22 @@ fn url(url: &HttpUrl) -> String {
     }
 }
 
-fn dependency(one: &Dependency) -> RawDependency {
-    let target = match &one.probe {
+/// What it asks, as a URL without secrets.
+fn target(one: &Dependency) -> String {
+    match &one.probe {
         Probe::Http(http) => url(&http.url),
         Probe::Dns(DnsProbe {
             transport: DnsTransport::Tcp,
             ..
         }) => format!("{}&transport=tcp", one.probe.target()),
         other => other.target(),
-    };
+    }
+}
+
+fn dependency(one: &Dependency) -> RawDependency {
     let raw = RawDependency {
         name: Some(Word(one.name.to_string())),
-        url: Some(target),
+        url: Some(target(one)),
         depends_on: words(one.depends_on.iter()),
         interval: Some(DurationText(one.interval)),
         timeouts: Some(timeouts(one)),
@@ -353,6 +359,15 @@ fn limits(limits: &Limits) -> RawLimits {
         concurrency: Some(Whole(limits.concurrency)),
         concurrency_per_host: Some(Whole(limits.concurrency_per_host)),
         confirmations_per_host: Some(Whole(limits.confirmations_per_host)),
+    }
+}
+
+fn vantage(vantage: &Vantage) -> RawVantage {
+    let anchors = vantage.anchors.iter().map(|anchor| target(anchor));
+    RawVantage {
+        anchors: Some(anchors.collect()),
+        timeout: Some(DurationText(vantage.timeout)),
+        recheck: Some(DurationText(vantage.recheck)),
     }
 }
 

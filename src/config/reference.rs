@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::lower::{RawPlan, lower};
 use super::raise;
 use super::raw::values::Word;
-use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp};
+use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp, RawVantage};
 use super::report::{Place, Report};
 
 /// The JSON Schema (draft 7, which editors know best) of the configuration.
@@ -75,6 +75,7 @@ fn defaults() -> Value {
     let place = Place::root(0);
     let raw = RawPlan {
         dependencies: vec![(dependency, place.key("dependencies").index(0))],
+        vantage: Some((RawVantage::default(), place.key("vantage"))),
         listen: Some((RawListen::default(), place.key("listen"))),
         otlp: Some((RawOtlp::default(), place.key("otlp"))),
         ..RawPlan::default()
@@ -179,7 +180,8 @@ const INTRODUCTION: &str = "# Configuration
 <!-- Generated from the types that read it. `UPDATE_EXPECT=1 cargo test --test config` writes it again. -->
 
 The configuration is YAML: one file, or a directory whose `*.yaml` and `*.yml` files are merged in the order of their
-names. `defaults`, `limits`, `listen` and `otlp` may each stand in one file only; names of dependencies are unique in all.
+names. `defaults`, `limits`, `vantage`, `listen` and `otlp` may each stand in one file only; names of dependencies are
+unique in all.
 `whyd validate PATH` tells everything that is wrong at once; `whyd validate --dump PATH` prints what is in effect;
 `whyd schema` prints the JSON Schema for editors.
 

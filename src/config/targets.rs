@@ -13,7 +13,7 @@ use super::raw::lists::{OneOrMany, Statuses};
 use super::raw::values::{Address, DurationText, FromScalar, Nameserver, Whole, Word};
 use super::raw::{
     RawAuth, RawBasic, RawCertExpect, RawDefaults, RawDependency, RawExpect, RawRedirects, RawResolve,
-    RawRetry, RawTimeouts, RawTls,
+    RawRetry, RawTimeouts, RawTls, RawVantage,
 };
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Target};
@@ -43,6 +43,8 @@ pub struct TargetOptions {
     pub resolvers: Vec<String>,
     /// Addresses that stand for the name.
     pub addresses: Vec<String>,
+    /// URLs of anchors: whom to ask whether it is us.
+    pub anchors: Vec<String>,
     pub ipv4: bool,
     pub ipv6: bool,
     pub http_version: Option<String>,
@@ -126,6 +128,13 @@ pub fn plan_for_targets(
     let raw = RawPlan {
         defaults: Some((shared, options_place)),
         dependencies,
+        vantage: (!options.anchors.is_empty()).then(|| {
+            let raw = RawVantage {
+                anchors: Some(options.anchors.clone()),
+                ..RawVantage::default()
+            };
+            (raw, Place::root(0).key(OPTIONS).key("vantage"))
+        }),
         from: Origin::CommandLine,
         ..RawPlan::default()
     };
@@ -155,7 +164,7 @@ const OPTIONS: &str = "options";
 const TARGETS: &str = "targets";
 
 /// What each key is called on the command line.
-const FLAGS: [(&str, &str); 27] = [
+const FLAGS: [(&str, &str); 28] = [
     ("redirects", "--max-redirects"),
     ("timeouts.total", "--timeout"),
     ("timeouts.attempt", "--attempt-timeout"),
@@ -180,6 +189,7 @@ const FLAGS: [(&str, &str); 27] = [
     ("resolve.addresses", "--address"),
     ("resolve.family", "--ipv4 or --ipv6"),
     ("resolve", "--resolver"),
+    ("vantage.anchors", "--anchor"),
     ("http_version", "--http"),
     ("user_agent", "--user-agent"),
     ("expect", "--expect"),

@@ -24,6 +24,7 @@ use crate::web::{ReloadRequest, Web};
 use super::clock::Clock;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
+use super::headroom;
 use super::runtimes::Aside;
 use super::teller::{Listener, Teller};
 
@@ -86,6 +87,7 @@ pub struct Running {
     engine_loop: JoinHandle<()>,
     teller: JoinHandle<()>,
     web: Option<JoinHandle<()>>,
+    sampler: Option<JoinHandle<()>>,
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
@@ -157,6 +159,7 @@ impl Daemon {
             logging: options.logging,
             dropped,
         };
+        let sampler = (!plan.one_round).then(|| tokio::spawn(headroom::watch(inputs.clone())));
         let running = Running {
             inputs,
             reader,
@@ -168,9 +171,14 @@ impl Daemon {
             engine_loop: tokio::spawn(engine_loop.run()),
             teller: tokio::spawn(teller.run()),
             web,
+            sampler,
             state: writing,
             _aside: aside,
         };
+        // One round asks all at once, as the user did: what that runs out of is part of the diagnosis.
+        if let Some(resources) = headroom::sample().filter(|_| !plan.one_round) {
+            running.send(Input::ResourcesChanged(resources)).await;
+        }
         running.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(running)
     }
@@ -332,10 +340,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let tasks: [Option<AbortHandle>; 3] = [
+        let tasks: [Option<AbortHandle>; 4] = [
             Some(self.engine_loop.abort_handle()),
             Some(self.teller.abort_handle()),
             self.web.as_ref().map(JoinHandle::abort_handle),
+            self.sampler.as_ref().map(JoinHandle::abort_handle),
         ];
         for task in tasks.into_iter().flatten() {
             task.abort();

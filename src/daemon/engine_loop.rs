@@ -19,6 +19,7 @@ use crate::model::idle::IdleRound;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::record::Record;
 use crate::model::time::Wall;
+use crate::model::vantage::VantageOrder;
 use crate::net::reader::ReadRequest;
 use crate::probe::Prober;
 use crate::store::Writer;
@@ -125,6 +126,8 @@ impl EngineLoop {
         match output {
             Output::StartAttempt(order) => self.start_attempt(order),
             Output::StartConfirmation(order) => self.start_confirmation(order),
+            Output::CheckVantage(order) => self.observe(order),
+            Output::KeepConnections(keep) => self.prober.keep_connections(keep),
             Output::StartIdleRound(order) => self.start_idle_round(order),
             Output::CancelIdleRound(round) => {
                 if let Some(handle) = self.idle_rounds.remove(&round) {
@@ -191,6 +194,16 @@ impl EngineLoop {
                 .await;
         });
         self.under_way.insert(operation, task.abort_handle());
+    }
+
+    fn observe(&self, order: Box<VantageOrder>) {
+        let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
+        tokio::spawn(async move {
+            // An observation that breaks is one that found nothing: the engine gives it up in time.
+            let observing = AssertUnwindSafe(prober.observe(&order)).catch_unwind().await;
+            let facts = Box::new(observing.unwrap_or_default());
+            let _ = answers.send(Input::VantageObserved { id: order.id, facts }).await;
+        });
     }
 
     fn start_idle_round(&mut self, order: Box<IdleOrder>) {

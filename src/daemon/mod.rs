@@ -7,6 +7,7 @@ mod assemble;
 mod clock;
 mod engine_loop;
 mod exporters;
+mod headroom;
 mod limits;
 mod memory;
 mod once;

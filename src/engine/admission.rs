@@ -75,7 +75,7 @@ impl Engine {
     fn start_or_wait(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
         let (per_host, global_full) = (
             self.limits.concurrency_per_host,
-            self.in_flight >= self.limits.concurrency,
+            self.in_flight >= self.headroom.cap(self.limits.concurrency),
         );
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
@@ -192,7 +192,7 @@ impl Engine {
             let freed = host.waiting.len().min(room);
             self.waiting.extend(host.waiting.drain(..freed));
         }
-        while self.in_flight < self.limits.concurrency {
+        while self.in_flight < self.headroom.cap(self.limits.concurrency) {
             let Some(index) = self.waiting.pop_front() else {
                 break;
             };

@@ -22,7 +22,8 @@ use super::operation::{Operation, Stage};
 use super::retry::{self, Question};
 use super::schedule::Alarm;
 use super::slot::Slot;
-use super::tally::StaleSeen;
+use super::tally::{StaleSeen, Tally};
+use super::vantage;
 use super::window::Sample;
 use super::{Engine, Output};
 
@@ -41,13 +42,20 @@ impl Engine {
         let Some((number, since)) = self.attempt_under_way(index, id) else {
             return;
         };
-        let failure = self.classify(index, &attempt, now);
-        self.count_attempt(index, &attempt, failure.as_ref(), out);
-        self.check_against_idle(index, &attempt, now);
+        let mut failure = self.classify(index, &attempt, now);
+        self.consider_clock(index, &attempt, failure.as_mut(), now);
+        if let Some(failure) = &failure {
+            self.note_want(failure.cause, now, out);
+        }
+        let excuse = self.consider(index, &attempt, failure.as_ref(), now, out);
         let decision = match &failure {
             None => RetryDecision::NotNeeded,
+            Some(_) if excuse.is_some() && self.vantage.is_offline() => RetryDecision::Offline,
             Some(failure) => self.decide_retry(index, failure, &attempt, number, now),
         };
+        let failure = excuse.or(failure);
+        self.count_or_defer(index, &attempt, failure.as_ref(), out);
+        self.check_against_idle(index, &attempt, now);
         let findings = match &failure {
             None => self.findings(index, &attempt, now),
             Some(_) => Vec::new(),
@@ -93,7 +101,10 @@ impl Engine {
         let operation = self.operation_mut(index).filter(|operation| operation.id == id)?;
         match operation.stage {
             Stage::Attempting { number, since } => Some((number, since)),
-            Stage::BackingOff { .. } | Stage::Confirming { .. } => None,
+            Stage::BackingOff { .. }
+            | Stage::AwaitingSight { .. }
+            | Stage::AwaitingOthers
+            | Stage::Confirming { .. } => None,
         }
     }
 
@@ -148,7 +159,7 @@ impl Engine {
         classify::findings(attempt, &context)
     }
 
-    fn count_attempt(
+    fn count_or_defer(
         &mut self,
         index: DependencyIndex,
         attempt: &Attempt,
@@ -158,15 +169,19 @@ impl Engine {
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
-        slot.tally.count_attempt(attempt, failure);
         if let Some(stale) = attempt.stale_found {
             slot.tally.count_stale(stale.kind, StaleSeen::BeforeSend);
             host.saw_idle_end(&stale);
             let dependency = Arc::clone(&slot.dependency);
             out.push(Output::Observed(Event::KeepaliveReset { dependency, stale }));
         }
-        if let Some(kind) = failure.and_then(|failure| retry::stale_kind(failure.cause)) {
-            slot.tally.count_stale(kind, StaleSeen::AfterSend);
+        let defers = failure.is_some_and(|failure| vantage::is_suspect(attempt, failure));
+        match slot.operation.as_deref_mut() {
+            // An outage of our own may turn out to be the reason: then it is no failed attempt of the dependency.
+            Some(operation) if defers => {
+                operation.uncounted |= 1_u32.wrapping_shl(operation.attempts.len() as u32)
+            }
+            _ => slot.tally.count_attempt(attempt, failure),
         }
     }
 
@@ -246,8 +261,7 @@ impl Engine {
         {
             last.decision = reason;
         }
-        let failure = self.last_failure(index);
-        self.conclude_and_release(index, failure, now, out);
+        self.look_twice_or_conclude(index, now, out);
     }
 
     /// A stop does not wait for retries: operations between two attempts conclude with what they know.
@@ -300,7 +314,9 @@ impl Engine {
         let Some(host) = self.tables.slot(index).map(|slot| slot.host) else {
             return;
         };
-        self.conclude(index, failure, now, out);
+        // What was looked into for a while may have fallen silent because we had.
+        let excuse = failure.as_ref().and_then(|failure| self.excused(index, failure));
+        self.conclude(index, excuse.or(failure), now, out);
         self.release(host, now, out);
     }
 
@@ -319,6 +335,7 @@ impl Engine {
         let Some(mut operation) = slot.operation.take() else {
             return;
         };
+        count_deferred(&mut slot.tally, &operation);
         let verdict = verdict(&operation, failure.as_ref());
         let conclusive = verdict != Verdict::Inconclusive;
         let sample = sample(&operation, verdict);
@@ -371,6 +388,18 @@ fn abandoned() -> Failure {
         fix: Cause::Abandoned.doc().fix.into(),
         elapsed: Duration::ZERO,
         chain: Vec::new(),
+    }
+}
+
+/// Counts the attempts that waited to be told from our own outages.
+fn count_deferred(tally: &mut Tally, operation: &Operation) {
+    if operation.uncounted == 0 {
+        return;
+    }
+    for (place, record) in (0..).zip(&operation.attempts) {
+        if operation.uncounted & 1_u32.wrapping_shl(place) != 0 {
+            tally.count_attempt(&record.attempt, record.failure.as_ref());
+        }
     }
 }
 

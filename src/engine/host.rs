@@ -9,6 +9,7 @@ use crate::model::event::SuppressReason;
 use crate::model::page::HostView;
 use crate::model::time::{Moment, Wall};
 
+use super::clock::Shown;
 use super::retry::RetryBudget;
 use super::window::Windows;
 
@@ -26,6 +27,8 @@ pub struct Host {
     pub waiting: VecDeque<DependencyIndex>,
     idle_timeout: Option<(StaleKind, Duration)>,
     looks: Looks,
+    /// What it has shown of the time.
+    pub shown: Shown,
 }
 
 impl Host {
@@ -41,6 +44,7 @@ impl Host {
             waiting: VecDeque::new(),
             idle_timeout: None,
             looks: Looks::default(),
+            shown: Shown::default(),
         }
     }
 

@@ -41,6 +41,17 @@ impl Engine {
         let Some(failure) = self.last_failure(index) else {
             return;
         };
+        if !self.waits_for_others(index, &failure, now) && !self.waits_for_sight(index, &failure, now, out) {
+            self.note_anchors(index);
+            self.look_twice(index, now, out);
+        }
+    }
+
+    /// Makes the second looks that would settle the last failure, or concludes.
+    pub(super) fn look_twice(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
+        let Some(failure) = self.last_failure(index) else {
+            return;
+        };
         let looks = self.second_looks(index, &failure, now);
         self.next_look(index, Some(failure), looks, now, out);
     }
@@ -70,7 +81,8 @@ impl Engine {
         let no_time = operation
             .look_budget(&slot.dependency.timeouts, allowance, now.moment)
             .is_zero();
-        let unwanted = stopping || no_time || operation.admission != Admission::Full;
+        let scarce = self.headroom.scarce(now.moment).is_some();
+        let unwanted = stopping || scarce || no_time || operation.admission != Admission::Full;
         let Some(last) = operation.attempts.last().filter(|_| !unwanted) else {
             return VecDeque::new();
         };
@@ -94,7 +106,7 @@ impl Engine {
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return VecDeque::new();
         };
-        if stopping || slot.dependency.confirm == Confirm::Off {
+        if stopping || self.headroom.scarce(now.moment).is_some() || slot.dependency.confirm == Confirm::Off {
             return VecDeque::new();
         }
         let due = match one_round {
@@ -223,7 +235,12 @@ impl Engine {
                 }
                 self.next_look(index, failure, rest, now, out);
             }
-            other @ (Stage::Attempting { .. } | Stage::BackingOff { .. }) => operation.stage = other,
+            other @ (Stage::Attempting { .. }
+            | Stage::BackingOff { .. }
+            | Stage::AwaitingSight { .. }
+            | Stage::AwaitingOthers) => {
+                operation.stage = other;
+            }
         }
     }
 }

@@ -6,7 +6,9 @@
 mod admission;
 mod breaker;
 pub mod classify;
+mod clock;
 mod conduct;
+mod headroom;
 mod history;
 mod host;
 mod idle;
@@ -22,6 +24,7 @@ mod schedule;
 mod slot;
 mod table;
 mod tally;
+mod vantage;
 mod window;
 
 use std::collections::VecDeque;
@@ -30,18 +33,23 @@ use std::sync::Arc;
 use crate::model::attempt::{Attempt, Confirmation};
 use crate::model::dependency::DependencyIndex;
 use crate::model::event::Event;
+use crate::model::headroom::Resources;
 use crate::model::histogram::Histogram;
 use crate::model::idle::IdleRound;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::plan::{Limits, Plan};
 use crate::model::record::{Change, PersistSeq};
 use crate::model::time::{Moment, Now, Wall};
+use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
 
 pub use idle::{AT_ONCE as IDLE_HOSTS, CONNECTIONS as IDLE_CONNECTIONS};
 
+use clock::Clock;
+use headroom::Headroom;
 use random::Random;
 use schedule::{Alarm, Alarms};
 use table::Tables;
+use vantage::Watch;
 
 /// What the world tells the engine.
 #[derive(Debug)]
@@ -58,12 +66,19 @@ pub enum Input {
         operation: OperationId,
         confirmation: Box<Confirmation>,
     },
+    /// What an observation of our own network and of the anchors found.
+    VantageObserved {
+        id: ObservationId,
+        facts: Box<VantageFacts>,
+    },
     IdleRoundFinished {
         round: IdleRoundId,
         result: Box<IdleRound>,
     },
     /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
     Persisted { seq: PersistSeq, durable: bool },
+    /// How much is left of what sockets are made of.
+    ResourcesChanged(Resources),
     /// A deadline that the engine named has come.
     Woke,
     /// Begin nothing more; what is under way may end, without retries.
@@ -77,6 +92,10 @@ pub enum Input {
 pub enum Output {
     StartAttempt(Box<AttemptOrder>),
     StartConfirmation(Box<ConfirmationOrder>),
+    /// Look at our own network, and ask the anchors.
+    CheckVantage(Box<VantageOrder>),
+    /// Whether connections are kept between operations at all; `false` closes those that are.
+    KeepConnections(bool),
     /// The operation is of no more interest: end its attempt, its result will not be looked at.
     Cancel(OperationId),
     StartIdleRound(Box<IdleOrder>),
@@ -98,6 +117,9 @@ pub struct Engine {
     tables: Tables,
     alarms: Alarms,
     random: Random,
+    vantage: Watch,
+    headroom: Headroom,
+    clock: Clock,
     limits: Limits,
     one_round: bool,
     stopping: bool,
@@ -129,6 +151,9 @@ impl Engine {
             tables: Tables::default(),
             alarms: Alarms::default(),
             random: Random::new(seed),
+            vantage: Watch::default(),
+            headroom: Headroom::default(),
+            clock: Clock::default(),
             limits: Limits::default(),
             one_round: false,
             stopping: false,
@@ -168,10 +193,12 @@ impl Engine {
             } => {
                 self.confirmation_finished(index, operation, *confirmation, now, out);
             }
+            Input::VantageObserved { id, facts } => self.vantage_observed(id, *facts, now, out),
             Input::IdleRoundFinished { round, result } => {
                 self.idle_round_finished(round, &result, now, out);
             }
             Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
+            Input::ResourcesChanged(resources) => self.resources_changed(resources, now, out),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
             Input::Abandon => {
@@ -183,9 +210,12 @@ impl Engine {
             match alarm {
                 Alarm::Due { index, generation } => self.dependency_due(index, generation, due, now, out),
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
+                Alarm::Vantage => self.vantage_alarm(now, out),
+                Alarm::PatienceEnds { index, operation } => self.patience_ended(index, operation, now, out),
                 Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
             }
         }
+        self.release_clock_waiting(now, out);
         self.first_round_begun |= self.planned && self.not_begun == 0;
         self.report_when_drained(out);
     }

@@ -23,6 +23,8 @@ pub struct Operation {
     /// When the last attempt so far ended: what the operation took. Second looks are time of ours, not of the dependency.
     pub answered: Moment,
     pub attempts: Vec<AttemptRecord>,
+    /// Attempts (by bit) that are counted only when it is known whether they are excused.
+    pub uncounted: u32,
     pub confirmations: Vec<ConfirmationRecord>,
     pub findings: Vec<Finding>,
     /// What each of its surveys found, by the kind of look.
@@ -40,6 +42,12 @@ pub enum Stage {
     BackingOff {
         next: u8,
     },
+    /// For an observation of our own network that began at that moment or later: the verdict depends on it.
+    AwaitingSight {
+        since: Moment,
+    },
+    /// In one round, for what other targets show of the time: whether a certificate is out of date, or our clock.
+    AwaitingOthers,
     /// For a second look at `failure`, or for a survey where there is none; the rest are still to be made.
     Confirming {
         failure: Option<Box<Failure>>,
@@ -62,6 +70,7 @@ impl Operation {
             },
             answered: now.moment,
             attempts: Vec::with_capacity(1),
+            uncounted: 0,
             confirmations: Vec::new(),
             findings: Vec::new(),
             surveyed: Vec::new(),

@@ -42,11 +42,13 @@ impl Engine {
             dependencies: self.tables.slots.len(),
             hosts: self.tables.hosts.len(),
             in_flight: self.in_flight,
-            cap: self.limits.concurrency,
+            cap: self.headroom.cap(self.limits.concurrency),
             waiting: self.waiting_count,
             skipped: self.skipped,
             lag: self.lag,
             first_round_begun: self.first_round_begun,
+            vantage: self.vantage.view(),
+            headroom: self.headroom.view(self.limits.concurrency),
         }
     }
 

@@ -36,6 +36,7 @@ impl Engine {
         self.limits = plan.limits;
         self.one_round = plan.one_round;
         self.planned = true;
+        self.vantage.configure(&plan.vantage, plan.one_round);
         let wanted: HashSet<&str> = plan.dependencies.iter().map(|d| &*d.name).collect();
         let gone: Vec<DependencyIndex> = self
             .tables
@@ -81,6 +82,7 @@ impl Engine {
         }));
         self.forget_names_of_others(out);
         self.use_new_room(now, out);
+        self.look_around(now, out);
         self.replan_idle(plan, now, out);
     }
 
@@ -177,7 +179,7 @@ impl Engine {
     }
 
     /// The caps may have grown.
-    fn use_new_room(&mut self, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn use_new_room(&mut self, now: Now, out: &mut Vec<Output>) {
         let hosts: Vec<u32> = self
             .tables
             .hosts

@@ -18,6 +18,13 @@ pub enum Alarm {
         index: DependencyIndex,
         operation: OperationId,
     },
+    /// An operation has waited long enough for what other targets show.
+    PatienceEnds {
+        index: DependencyIndex,
+        operation: OperationId,
+    },
+    /// It is time to look at our own network again, or to give up an observation.
+    Vantage,
     /// A host's idle timeout is to be measured, or the pause between two rounds of that ends.
     IdleDue { place: u32, serial: u64 },
 }

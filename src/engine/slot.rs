@@ -7,6 +7,7 @@ use crate::model::dependency::{Dependency, DependencyIndex};
 use crate::model::failure::{Finding, OperationRecord, State};
 use crate::model::page::{DependencyView, Detail, HostView};
 use crate::model::time::{Moment, Wall};
+use crate::model::vantage::Gaps;
 
 use super::breaker::Breaker;
 use super::history::History;
@@ -31,6 +32,10 @@ pub struct Slot {
     pub state: State,
     /// The last operation was conclusive.
     pub conclusive: bool,
+    /// We are offline, and that is why nothing can be said of it.
+    pub suspended: bool,
+    /// When nothing could be said of it because we were offline.
+    pub gaps: Gaps,
     /// Of the last conclusive operation's answer.
     pub findings: Vec<Finding>,
     /// Of the last survey of each kind; they hold until the next one of that kind.
@@ -59,6 +64,8 @@ impl Slot {
             tally: Tally::default(),
             state: State::Unknown,
             conclusive: false,
+            suspended: false,
+            gaps: Gaps::default(),
             findings: Vec::new(),
             survey_findings: Vec::new(),
             survey_due: None,
@@ -95,7 +102,7 @@ impl Slot {
             dependency: Arc::clone(&self.dependency),
             since: self.since,
             state: self.state.clone(),
-            up: match (&self.state, self.conclusive) {
+            up: match (&self.state, self.conclusive && !self.suspended) {
                 (_, false) | (State::Unknown, true) => None,
                 (State::Up { .. }, true) => Some(true),
                 (State::Failing { .. }, true) => Some(false),
@@ -149,6 +156,7 @@ impl Slot {
             earlier_successes: self.history.earlier_successes().cloned().collect(),
             last_failures: self.history.failures().cloned().collect(),
             findings: self.all_findings(),
+            gaps: self.gaps.clone(),
         }
     }
 }

@@ -51,12 +51,18 @@ impl<T> Table<T> {
         self.places.get_mut(index as usize)?.as_mut()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> + Clone {
         self.from(0)
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        (0..)
+            .zip(&mut self.places)
+            .filter_map(|(i, place)| place.as_mut().map(|value| (i, value)))
+    }
+
     /// What is at that index and after it.
-    pub fn from(&self, index: u32) -> impl Iterator<Item = (u32, &T)> {
+    pub fn from(&self, index: u32) -> impl Iterator<Item = (u32, &T)> + Clone {
         let places = self.places.get(index as usize..).unwrap_or(&[]);
         (index..)
             .zip(places)

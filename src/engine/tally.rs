@@ -8,6 +8,8 @@ use crate::model::histogram::Histogram;
 use crate::model::page::{FAILURE_KEYS_MAX, FailureKey, PhaseFigures};
 use crate::model::time::Wall;
 
+use super::retry;
+
 /// Whether a stale connection showed itself before or after something was sent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StaleSeen {
@@ -58,7 +60,12 @@ impl Tally {
             None => self.attempts_ok += 1,
             // A failure of ours is in the operations as inconclusive; it says nothing of the dependency's attempts.
             Some(failure) if failure.cause.is_ours() => {}
-            Some(failure) => self.count_failed(failure),
+            Some(failure) => {
+                self.count_failed(failure);
+                if let Some(kind) = retry::stale_kind(failure.cause) {
+                    self.count_stale(kind, StaleSeen::AfterSend);
+                }
+            }
         }
         self.remember_last(attempt);
     }

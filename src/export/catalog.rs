@@ -7,6 +7,7 @@ mod table;
 
 use crate::model::attempt::StaleKind;
 use crate::model::failure::State;
+use crate::model::headroom::HeadroomView;
 use crate::model::histogram::{Histogram, LATENCY_BOUNDS};
 use crate::model::page::{DependencyView, FailureKey, HostView, PhaseFigures, saturation};
 use crate::model::phase::Phase;
@@ -266,6 +267,19 @@ fn process_samples<'a>(id: MetricId, snapshot: &'a Snapshot, sink: &mut impl FnM
                 points.integer(Extra::Skipped(place), count);
             }
         }
+        MetricId::VantageOffline => points.integer(Extra::None, engine.vantage.sight.is_offline()),
+        MetricId::VantageGaps => points.integer(Extra::None, engine.vantage.gaps_total),
+        MetricId::DependenciesSuspended => {
+            points.integer(
+                Extra::None,
+                u64::try_from(engine.vantage.suspended).unwrap_or(u64::MAX),
+            );
+        }
+        MetricId::OpenFiles
+        | MetricId::OpenFilesLimit
+        | MetricId::PortsInUse
+        | MetricId::PortRange
+        | MetricId::HeadroomLow => headroom_samples(id, &engine.headroom, &mut points),
         MetricId::ExportFailures => {
             for (exporter, count) in Exporter::ALL.into_iter().zip(process.export_failures) {
                 points.integer(Extra::Exporter(exporter), count);
@@ -288,6 +302,23 @@ fn process_samples<'a>(id: MetricId, snapshot: &'a Snapshot, sink: &mut impl FnM
         }
         MetricId::BuildInfo => points.integer(Extra::Build, 1_u64),
         _ => {}
+    }
+}
+
+fn headroom_samples<'a, S: FnMut(Sample<'a>)>(id: MetricId, view: &HeadroomView, points: &mut Points<'_, S>) {
+    let ports = view.resources.and_then(|resources| resources.ports);
+    let value = match id {
+        MetricId::OpenFiles => view.resources.map(|resources| resources.open_files),
+        MetricId::OpenFilesLimit => view
+            .resources
+            .map(|resources| resources.open_files_limit)
+            .filter(|limit| *limit < u64::MAX),
+        MetricId::PortsInUse => ports.map(|ports| ports.in_use),
+        MetricId::PortRange => ports.map(|ports| ports.range),
+        _ => Some(u64::from(view.scarce.is_some())),
+    };
+    if let Some(value) = value {
+        points.integer(Extra::None, value);
     }
 }
 

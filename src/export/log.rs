@@ -11,12 +11,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::model::cause::Cause;
 use crate::model::dependency::Dependency;
-use crate::model::event::Event;
+use crate::model::event::{Event, VantageChange};
 use crate::model::failure::{Failure, OperationRecord, State, Verdict};
+use crate::model::headroom::{Resources, Scarce};
 use crate::model::idle::{IdleLimit, IdleMeasurement, IdleUnknown};
 
 use crate::net::wall::now as wall_now;
+use crate::report::units::dependencies;
 
 pub use writer::Logging;
 
@@ -239,7 +242,85 @@ pub fn log_event(event: &Event) {
             unchanged,
             "configuration in force: dependencies: {added} added, {changed} changed, {removed} removed, {unchanged} unchanged",
         ),
+        Event::VantageChanged(change) => log_vantage(change),
+        Event::HeadroomChanged { scarce, resources } => log_headroom(*scarce, *resources),
         Event::Drained => debug!("nothing is under way any more"),
+    }
+}
+
+fn log_headroom(scarce: Option<Scarce>, resources: Option<Resources>) {
+    let open_files = resources.map(|resources| resources.open_files);
+    let open_files_limit = resources.map(|resources| resources.open_files_limit);
+    let ports = resources.and_then(|resources| resources.ports);
+    let Some(scarce) = scarce else {
+        info!(
+            open_files,
+            open_files_limit, "enough descriptors and ports are left again: nothing is held back"
+        );
+        return;
+    };
+    let (words, cause) = match scarce {
+        Scarce::OpenFiles => (
+            "open files run short (raise LimitNOFILE or ulimit -n)",
+            Cause::LocalFdExhaustedProcess,
+        ),
+        Scarce::Ports => (
+            "local ports have run out (reuse connections, or widen ip_local_port_range)",
+            Cause::LocalPortExhausted,
+        ),
+    };
+    warn!(
+        cause = cause.id(),
+        scarce = scarce.id(),
+        open_files,
+        open_files_limit,
+        ports_in_use = ports.map(|ports| ports.in_use),
+        port_range = ports.map(|ports| ports.range),
+        "{words}: fewer operations run at once, no connection is kept and no second look is made",
+    );
+}
+
+fn log_vantage(change: &VantageChange) {
+    match change {
+        VantageChange::Offline {
+            because,
+            since,
+            anchors,
+            silent,
+            suspended,
+        } => warn!(
+            cause = Cause::VantageOffline.id(),
+            because = because.id(),
+            since = %since,
+            anchors,
+            anchors_silent = silent,
+            suspended,
+            "we are offline: {}{}; no verdict is given about {} until we see again",
+            because.words(),
+            if *anchors > 0 {
+                format!(" ({silent} of {anchors} anchors are silent)")
+            } else {
+                String::new()
+            },
+            dependencies(*suspended),
+        ),
+        VantageChange::Online { gap, suspended } => {
+            let lasted = gap.to.unwrap_or(gap.from).seconds_since(gap.from).max(0);
+            info!(
+                cause = Cause::VantageOffline.id(),
+                from = %gap.from,
+                to = %gap.to.unwrap_or(gap.from),
+                offline_for = lasted,
+                suspended,
+                "we see again after {}: verdicts are given again about {}",
+                Lasted(lasted),
+                dependencies(*suspended),
+            );
+        }
+        VantageChange::AnchorsDiscredited { silent } => warn!(
+            anchors_silent = silent,
+            "{silent} anchors are silent while dependencies answer: until an anchor answers they do not count",
+        ),
     }
 }
 

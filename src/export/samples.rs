@@ -19,6 +19,7 @@ use crate::model::evidence::Evidence;
 use crate::model::failure::{
     AttemptRecord, Confidence, Failure, OperationRecord, RetryDecision, State, Verdict,
 };
+use crate::model::headroom::{HeadroomView, Ports, Resources};
 use crate::model::histogram::Histogram;
 use crate::model::order::OperationId;
 use crate::model::page::{
@@ -191,6 +192,19 @@ impl World {
             skipped: [1, 2, 3],
             lag,
             first_round_begun: self.first_round_begun,
+            vantage: Default::default(),
+            headroom: HeadroomView {
+                resources: Some(Resources {
+                    open_files: 120,
+                    open_files_limit: 1024,
+                    ports: Some(Ports {
+                        in_use: 60,
+                        range: 28_232,
+                    }),
+                }),
+                scarce: None,
+                cap: Some(290),
+            },
         }
     }
 
@@ -234,6 +248,7 @@ impl World {
                         earlier_successes: Vec::new(),
                         last_failures: Vec::new(),
                         findings: Vec::new(),
+                        gaps: Default::default(),
                     })
                 }));
             }

@@ -404,6 +404,8 @@ pub struct ResponseFacts {
     /// By which squid names an error page of its own: its template, and an errno.
     pub squid_error: Option<Box<str>>,
     pub retry_after: Option<RetryAfter>,
+    /// `Date`, to the second: when the peer says that it is.
+    pub date: Option<Wall>,
     /// Without its query.
     pub location: Option<Box<str>>,
     pub content_type: Option<Box<str>>,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::attempt::StaleConnection;
 use super::dependency::Dependency;
 use super::failure::{OperationRecord, State};
+use super::headroom::{Resources, Scarce};
 use super::idle::{IdleMeasurement, IdleUnknown};
+use super::time::Wall;
+use super::vantage::{Gap, OfflineBecause};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -49,8 +52,37 @@ pub enum Event {
         removed: usize,
         unchanged: usize,
     },
+    /// Little is left of what sockets are made of, and less is done; or enough of everything (`None`).
+    HeadroomChanged {
+        scarce: Option<Scarce>,
+        resources: Option<Resources>,
+    },
+    /// We lost sight, or see again.
+    VantageChanged(VantageChange),
     /// A plan of one round is done, or a stop has drained.
     Drained,
+}
+
+/// What changed about our own sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VantageChange {
+    /// From now on no verdict is given about what is beyond us.
+    Offline {
+        because: OfflineBecause,
+        since: Wall,
+        /// How many anchors there are, and how many of them were silent.
+        anchors: usize,
+        silent: usize,
+        /// Dependencies without a verdict.
+        suspended: usize,
+    },
+    Online {
+        gap: Gap,
+        /// Dependencies that had no verdict meanwhile.
+        suspended: usize,
+    },
+    /// That many anchors are silent while dependencies answer: they prove nothing until one of them answers again.
+    AnchorsDiscredited { silent: usize },
 }
 
 /// The breaker's states, named by their effect.

@@ -106,6 +106,8 @@ pub enum RetryDecision {
     },
     BudgetEmpty,
     BreakerSuppressing,
+    /// We are offline: asking again would show nothing.
+    Offline,
     Stopping,
 }
 
@@ -121,6 +123,7 @@ impl RetryDecision {
             RetryDecision::RetryAfterTooLong { .. } => "retry_after_too_long",
             RetryDecision::BudgetEmpty => "budget_empty",
             RetryDecision::BreakerSuppressing => "breaker_suppressing",
+            RetryDecision::Offline => "offline",
             RetryDecision::Stopping => "stopping",
         }
     }

@@ -9,10 +9,12 @@ use super::cause::{Cause, Speed};
 use super::dependency::{Dependency, DependencyIndex, HostKey};
 use super::event::BreakerState;
 use super::failure::{Finding, OperationRecord, State};
+use super::headroom::HeadroomView;
 use super::histogram::Histogram;
 use super::idle::IdleView;
 use super::phase::Phase;
 use super::time::Wall;
+use super::vantage::{Gaps, VantageView};
 
 /// A slice of the dependencies.
 #[derive(Clone, Debug, Default)]
@@ -186,6 +188,8 @@ pub struct EngineView {
     pub lag: Histogram,
     /// Every dependency of a plan was begun once; what a later plan adds does not take that back.
     pub first_round_begun: bool,
+    pub vantage: VantageView,
+    pub headroom: HeadroomView,
 }
 
 /// Everything known of one dependency.
@@ -200,4 +204,6 @@ pub struct Detail {
     /// The last ones that were not, newest first, and at least one of each cause.
     pub last_failures: Vec<Arc<OperationRecord>>,
     pub findings: Vec<Finding>,
+    /// When nothing could be said of it because we were offline.
+    pub gaps: Gaps,
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use super::dependency::{Dependency, TlsSettings};
 use super::secret::{SecretRef, Text};
+use super::vantage::Vantage;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Sorted by name; names are unique.
     pub dependencies: Vec<Arc<Dependency>>,
     pub limits: Limits,
+    /// How our own outages are told from others'.
+    pub vantage: Vantage,
     /// Each dependency is asked once, at once, and that is all (`check`).
     pub one_round: bool,
     pub otlp: Option<Otlp>,

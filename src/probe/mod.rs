@@ -27,6 +27,7 @@ mod tcp_info;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod vantage;
 mod websocket;
 
 use std::any::Any;
@@ -43,6 +44,7 @@ use crate::model::evidence::Evidence;
 use crate::model::idle::IdleRound;
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder};
 use crate::model::phase::Phase;
+use crate::model::vantage::{VantageFacts, VantageOrder};
 use crate::net::sanitize::foreign_text;
 use crate::net::secret::Secrets;
 use crate::net::wall;
@@ -67,6 +69,7 @@ pub(crate) struct World {
     pool: Pool,
     prepared: PreparedCache,
     tokens: Tokens,
+    known: vantage::Known,
     patterns: PatternCache,
 }
 
@@ -85,6 +88,7 @@ impl Prober {
             pool: Pool::default(),
             prepared: PreparedCache::default(),
             tokens: Tokens::default(),
+            known: vantage::Known::default(),
             patterns: PatternCache::default(),
         }))
     }
@@ -102,6 +106,16 @@ impl Prober {
             result: ConfirmationResult::NotDone(panic_text(&*panic)),
             evidence: Evidence::new(),
         })
+    }
+
+    /// Looks at our own network and asks the anchors, within the order's budget.
+    pub async fn observe(&self, order: &VantageOrder) -> VantageFacts {
+        vantage::observe(&self.0, order).await
+    }
+
+    /// Whether connections are kept between operations at all; closes those that are when not.
+    pub fn keep_connections(&self, keep: bool) {
+        self.0.pool.keep(keep);
     }
 
     /// Makes one round of an idle measurement, which takes as long as its longest rung.

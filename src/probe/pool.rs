@@ -3,7 +3,7 @@
 //! A parked connection has a task that waits for its end, so that it is known when and how the peer closed it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -42,6 +42,8 @@ pub(crate) enum Taken {
 pub(crate) struct Pool {
     parked: Mutex<HashMap<Arc<str>, Parked>>,
     forgotten: AtomicU64,
+    /// Nothing is kept for the time being.
+    closed: AtomicBool,
 }
 
 impl Pool {
@@ -72,7 +74,7 @@ impl Pool {
             since: Instant::now(),
         };
         let mut pool = self.lock();
-        if self.forgotten() != as_of {
+        if self.forgotten() != as_of || self.closed.load(Ordering::Relaxed) {
             return;
         }
         if pool.len() < MAX_PARKED || pool.contains_key(&dependency) {
@@ -91,6 +93,20 @@ impl Pool {
         let forgotten = pool.remove(dependency);
         drop(pool);
         drop(forgotten);
+    }
+
+    /// Whether connections are kept from now on. Where they are not, those that are kept are closed.
+    pub fn keep(&self, keep: bool) {
+        let mut pool = self.lock();
+        // Set under the lock, so that none is parked after the others are gone.
+        self.closed.store(!keep, Ordering::Relaxed);
+        let gone = if keep {
+            HashMap::new()
+        } else {
+            std::mem::take(&mut *pool)
+        };
+        drop(pool);
+        drop(gone);
     }
 
     /// How often something was forgotten.

@@ -66,14 +66,18 @@ pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// "1 dependency on 1 host", "12 dependencies on 9 hosts".
-pub fn dependencies_on_hosts(dependencies: usize, hosts: usize) -> String {
-    let plural = if dependencies == 1 {
-        "dependency"
+/// "1 dependency", "12 dependencies".
+pub fn dependencies(number: usize) -> String {
+    if number == 1 {
+        "1 dependency".to_owned()
     } else {
-        "dependencies"
-    };
-    format!("{dependencies} {plural} on {}", count(hosts, "host"))
+        format!("{number} dependencies")
+    }
+}
+
+/// "1 dependency on 1 host", "12 dependencies on 9 hosts".
+pub fn dependencies_on_hosts(number: usize, hosts: usize) -> String {
+    format!("{} on {}", dependencies(number), count(hosts, "host"))
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub fn retry_reason(decision: &RetryDecision) -> String {
         ),
         RetryDecision::BudgetEmpty => "not retried: the retry budget of this host is used up".to_owned(),
         RetryDecision::BreakerSuppressing => "not retried: it keeps failing, so retries pause".to_owned(),
+        RetryDecision::Offline => "not retried: we are offline ourselves".to_owned(),
         RetryDecision::Stopping => "not retried: this process is stopping".to_owned(),
     }
 }

@@ -111,3 +111,11 @@ pub async fn one(
         Err(Stopped) => stopped(),
     }
 }
+
+/// Whether we see, what the anchors say, and when we did not see.
+pub async fn vantage(State(web): State<Web>) -> Response {
+    match web.reader.engine().await {
+        Ok(engine) => axum::Json(report::vantage(&engine.vantage, &engine.headroom)).into_response(),
+        Err(Stopped) => stopped(),
+    }
+}

@@ -46,6 +46,7 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/dependencies", get(api::list))
         .route("/api/v1/dependencies/{name}", get(api::one))
+        .route("/api/v1/vantage", get(api::vantage))
         .route("/-/ready", get(health::ready))
         .route("/-/reload", post(health::reload))
         .fallback(not_found)

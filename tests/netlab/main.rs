@@ -18,3 +18,4 @@ mod keepalive;
 mod names;
 mod path_mtu;
 mod silence;
+mod vantage;

@@ -130,6 +130,7 @@ impl World {
             dependencies: self.dependencies.values().cloned().collect(),
             limits: self.limits,
             one_round: false,
+            vantage: Default::default(),
             otlp: None,
             listen: None,
         };
@@ -193,6 +194,11 @@ impl World {
                     confirmation: Box::new(confirmation),
                 };
                 self.arrive(Duration::from_millis(1), input);
+            }
+            Output::KeepConnections(keep) => self.say(format!("connections are kept: {keep}")),
+            Output::CheckVantage(order) => {
+                let facts = Box::default();
+                self.arrive(Duration::ZERO, Input::VantageObserved { id: order.id, facts });
             }
             Output::Cancel(operation) => self.say(format!("operation {} is cancelled", operation.0)),
             Output::Forget(name) => self.say(format!("{name} is forgotten")),
@@ -308,6 +314,10 @@ impl World {
                 );
                 self.say(line);
             }
+            Event::HeadroomChanged { scarce, .. } => {
+                self.say(format!("scarce: {}", scarce.map_or("nothing", |what| what.id())));
+            }
+            Event::VantageChanged(change) => self.say(format!("{change:?}")),
             Event::IdleTimeoutMeasured {
                 dependency,
                 measurement,

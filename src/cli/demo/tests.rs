@@ -139,6 +139,7 @@ fn detail(name: &str, state: State) -> Detail {
         earlier_successes: Vec::new(),
         last_failures: Vec::new(),
         findings: Vec::new(),
+        gaps: Default::default(),
     }
 }
 

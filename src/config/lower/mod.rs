@@ -13,6 +13,7 @@ mod network;
 mod otlp;
 mod secret;
 mod services;
+mod vantage;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::raw::choices::ConfirmWord;
-use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp};
+use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
 use crate::model::dependency::{Confirm, Dependency, DnsProbe, HostKey, Probe, Security, TcpProbe, TlsProbe};
@@ -49,6 +50,7 @@ pub struct RawPlan {
     pub defaults: Option<(RawDefaults, Place)>,
     pub dependencies: Vec<(RawDependency, Place)>,
     pub limits: Option<RawLimits>,
+    pub vantage: Option<(RawVantage, Place)>,
     pub listen: Option<(RawListen, Place)>,
     pub otlp: Option<(RawOtlp, Place)>,
     /// Where relative paths of each file start; a file beyond the end has none (the command line).
@@ -106,8 +108,10 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
     graph::check(&mut context, raw, &names);
     dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     let served = raw.from == Origin::Files;
+    let vantage = vantage::lower(&mut context, raw.vantage.as_ref(), &dependencies);
     Plan {
         dependencies,
+        vantage,
         limits: lower_limits(raw.limits.as_ref()),
         one_round: !served,
         otlp: if served {

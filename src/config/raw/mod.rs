@@ -126,6 +126,8 @@ section! {
         dependencies: Vec<RawDependency>,
         /// How much may be under way at once.
         limits: RawLimits,
+        /// How our own outages are told from others'.
+        vantage: RawVantage,
         /// The one listener: metrics, API and health.
         listen: RawListen,
         /// Where metrics are pushed. What is left out is taken from the standard `OTEL_*` variables.
@@ -460,6 +462,20 @@ section! {
         concurrency_per_host: Whole<1, 10000>,
         /// Second looks per host and minute.
         confirmations_per_host: Whole<0, 1000>,
+    }
+}
+
+section! {
+    /// Is it us? When something falls silent, the anchors are asked before it is blamed: as long as none of them answers
+    /// either, we are offline, and nobody gets a verdict.
+    "Vantage" RawVantage {
+        /// URLs of servers that do not depend on each other or on what is watched, best three or more in different
+        /// networks: `tcp://host:port`, `https://host/`, `dns://server/name`, `icmp://host`. Whatever they answer, they answer.
+        anchors: Vec<String>,
+        /// How long they may take, and a verdict at most waits for them; up to 10s.
+        timeout: DurationText,
+        /// Time between two looks while we are offline; at least 1s.
+        recheck: DurationText,
     }
 }
 

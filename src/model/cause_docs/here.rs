@@ -53,8 +53,8 @@ pub const LOCAL_POLICY_DENIED: CauseDoc = CauseDoc {
 
 pub const LOCAL_CLOCK_SKEW: CauseDoc = CauseDoc {
     title: "the clock of this host is wrong",
-    meaning: "Certificates of many unrelated dependencies are expired or not yet valid at the same moment. It is more likely that our clock is wrong than that all of them are.",
-    told_by: "The same date fault on several unrelated dependencies at once.",
+    meaning: "Certificates of unrelated dependencies are expired or not yet valid by our clock, and good by everybody else's. Other programs on this host refuse them in the same way, so the operation counts as failed until the clock is right.",
+    told_by: "The Date headers of three or more hosts agree with each other and differ from our clock by more than five minutes, and by their time the certificate is good (confirmed). Or the certificates of three or more hosts by as many issuers are out of date at once, more than are not, and another time exists at which all that are presented are good (likely). The certificate of one host is never taken for it.",
     mistaken_for: "Bad certificates everywhere.",
     fix: "correct the clock of this host and keep it in step (NTP)",
     wording: &[
@@ -66,7 +66,7 @@ pub const LOCAL_CLOCK_SKEW: CauseDoc = CauseDoc {
 pub const VANTAGE_OFFLINE: CauseDoc = CauseDoc {
     title: "we are offline ourselves",
     meaning: "Unrelated dependencies and the anchors fail together, in the same phase: the connection of this prober is gone. No verdict is given about anyone, and a gap is recorded.",
-    told_by: "Failures of unrelated dependencies and of the anchors at the same moment.",
+    told_by: "A dependency falls silent, and so do all anchors (two of them at least, or one and an unrelated dependency) while nothing else beyond our link answers. Without anchors, what the kernel knows for certain: no interface is operational, or the default route that was there is gone. What answers on this host or on its own link keeps its verdict.",
     mistaken_for: "Everything being down.",
     fix: "repair the network of this host",
     wording: &["Network is unreachable", "net::ERR_INTERNET_DISCONNECTED"],

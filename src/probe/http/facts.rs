@@ -26,6 +26,9 @@ pub(crate) fn response_facts(headers: &HeaderMap) -> ResponseFacts {
         proxy_status: all(headers, &PROXY_STATUS),
         squid_error: text(SQUID_ERROR),
         retry_after: headers.get(header::RETRY_AFTER).and_then(retry_after),
+        date: headers
+            .get(header::DATE)
+            .and_then(|value| fixed_date(value.as_bytes())),
         location: headers.get(header::LOCATION).map(location),
         content_type: text(header::CONTENT_TYPE),
         content_encoding: text(header::CONTENT_ENCODING),
@@ -116,6 +119,39 @@ pub(crate) fn retry_after(value: &HeaderValue) -> Option<RetryAfter> {
     http_date(text).map(RetryAfter::At)
 }
 
+/// The one form of a date that a sender may use (IMF-fixdate, RFC 9110, section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Every answer has one, so that it is read without a parser's detours.
+fn fixed_date(text: &[u8]) -> Option<Wall> {
+    const MONTHS: [&[u8]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+    ];
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        digits.iter().try_fold(0_i64, |sum, digit| {
+            digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
+        })
+    };
+    if text.len() != 29 || !text.ends_with(b" GMT") || text.get(3..5)? != b", " {
+        return None;
+    }
+    let month = (1_i64..)
+        .zip(MONTHS)
+        .find(|(_, name)| text.get(8..11) == Some(*name))?
+        .0;
+    let days = days_from_civil(number(12, 16)?, month, number(5, 7)?);
+    let seconds = number(17, 19)? * 3600 + number(20, 22)? * 60 + number(23, 25)?;
+    Some(Wall::from_unix_secs(days * 86_400 + seconds))
+}
+
+/// Days from 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year - era * 400;
+    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
 /// The date forms of RFC 9110, section 5.6.7.
 fn http_date(text: &str) -> Option<Wall> {
     let timestamp = jiff::fmt::rfc2822::parse(text)
@@ -146,6 +182,30 @@ mod tests {
         assert_eq!(parse("Sun Nov  6 08:49:37 1994"), at);
         assert_eq!(parse("soon"), None);
         assert_eq!(parse("-1"), None);
+    }
+
+    #[test]
+    fn a_date_is_read_in_its_one_form() {
+        let parse = |text: &str| fixed_date(text.as_bytes()).map(Wall::unix_secs);
+        assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(parse("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
+        assert_eq!(parse("Thu, 29 Feb 2024 23:59:59 GMT"), Some(1_709_251_199));
+        for day in (0..40_000).step_by(13) {
+            let at = Wall::from_unix_secs(day * 86_400 + 12_345);
+            let stamp = jiff::Timestamp::from_second(at.unix_secs()).expect("in range");
+            let text = stamp
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .strftime("%a, %d %b %Y %H:%M:%S GMT");
+            assert_eq!(parse(&text.to_string()), Some(at.unix_secs()), "{text}");
+        }
+        for bad in [
+            "",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nix 1994 08:49:37 GMT",
+            "Sun, 0x Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

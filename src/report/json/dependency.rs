@@ -29,6 +29,7 @@ pub fn detail(detail: &Detail, limit: usize) -> Json {
     };
     put("host", host(&detail.host));
     put("findings", detail.findings.iter().map(finding).collect());
+    put("gaps", super::vantage::gaps(&detail.gaps));
     let success: Option<&OperationRecord> = detail.last_success.as_deref();
     put("last_success", success.map_or(Json::Null, operation));
     put("earlier_successes", operations(&detail.earlier_successes));

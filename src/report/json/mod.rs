@@ -5,8 +5,10 @@
 mod dependency;
 mod hop;
 mod scalar;
+mod vantage;
 
 pub use dependency::{dependency, detail};
+pub use vantage::vantage;
 
 use serde_json::{Map, Value as Json, json};
 

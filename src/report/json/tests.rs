@@ -320,6 +320,7 @@ fn a_detail_adds_the_host_and_the_last_operations() {
             earlier_successes: vec![Arc::new(samples::ok()), Arc::new(samples::ok())],
             last_failures: vec![Arc::new(expired()), Arc::new(expired())],
             findings: Vec::new(),
+            gaps: Default::default(),
         };
         detail(&one, limit)
     };
