@@ -11,8 +11,8 @@ inside() { ip netns exec $ns "$@"; }
 
 stop() {
   touch "$dir/stop"
-  if [ -f "$dir/pids" ]; then xargs -r kill <"$dir/pids" 2>/dev/null || true; rm -f "$dir/pids"; fi
   sleep 1
+  ip netns pids $ns 2>/dev/null | xargs -r kill 2>/dev/null || true
   ip netns del $ns 2>/dev/null || true
   rm -rf /etc/netns/$ns
 }
@@ -38,7 +38,6 @@ authority() {
 s_server() { # NAME PORT OPTIONS…
   local name=$1 port=$2; shift 2
   inside openssl s_server -quiet -www -accept "$port" "$@" >"$dir/$name.log" 2>&1 </dev/null &
-  echo $! >>"$dir/pids"
   extra="$extra,\"$name\":$port"
 }
 
@@ -78,7 +77,6 @@ NFT
   s_server weak 4505 -key "$dir/weak.key" -cert "$dir/weak.pem" -cipher 'ALL:@SECLEVEL=0'
   s_server revoked 4506 -key "$dir/revoked.key" -cert "$dir/revoked.pem"
   inside "$python" "$here/clients/grpc_server.py" 4510 >"$dir/grpc.log" 2>&1 &
-  echo $! >>"$dir/pids"
   sed -i "\$s/}/${extra},\"grpc\":4510}/" "$dir/ports.json"
 }
 
