@@ -123,15 +123,18 @@ async fn request<'a>(run: &mut Run<'_>, probe: &'a GrpcProbe) -> Result<Ask<'a>,
     })
 }
 
-/// The deadline as the server is told it: what the answer may take, in at most eight digits.
+/// How much later than ours the server's deadline is. A server that keeps to it answers DEADLINE_EXCEEDED, and which of
+/// the two is told must not depend on who wakes first.
+const LATER: Duration = Duration::from_millis(100);
+
+/// The deadline as the server is told it: what the answer may take, and a little more, in at most eight digits.
 fn timeout_of(run: &Run<'_>) -> HeaderValue {
     let left = run.end.at.saturating_duration_since(Instant::now());
-    timeout_text(left.min(run.timeouts().first_byte))
+    timeout_text(left.min(run.timeouts().first_byte) + LATER)
 }
 
 fn timeout_text(time: Duration) -> HeaderValue {
     const MOST: u128 = 99_999_999;
-    // Rounded up, so that it is our own time that ends first and the failure does not depend on a race.
     let millis = time.as_nanos().div_ceil(1_000_000).max(1);
     let text = if millis <= MOST {
         format!("{millis}m")

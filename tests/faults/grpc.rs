@@ -29,7 +29,7 @@ async fn a_service_that_serves() {
         r#""content-type": "application/grpc""#,
         r#""te": "trailers""#,
         r#""x-tenant": "main""#,
-        r#""grpc-timeout": "2000m""#,
+        r#""grpc-timeout": "2100m""#,
     ] {
         assert!(head.contains(said), "{said} in {head}");
     }
