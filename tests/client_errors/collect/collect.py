@@ -106,7 +106,7 @@ SCRUB = [
     (re.escape(HERE) + "/clients", "/app"),
     (re.escape(installed), "/app"),
     (re.escape(lab), "/app/lab"),
-    (r"/root/\.cargo/registry/src/[^/]+", "/cargo"),
+    (r"/\S*/\.cargo/registry/src/[^/]+", "/cargo"),
     (r"/root\b", "/home/app"),
 ]
 
