@@ -60,15 +60,25 @@ async fn ipv6_is_broken_and_ipv4_works() {
     assert_eq!(evidence["working"], format!("127.0.0.1:{port}"));
 }
 
+/// A listener on ::1, and what keeps the same port of 127.0.0.1 from being listened at by anyone. A port that is free in
+/// one family may be taken in the other, so that several are tried.
+fn listening_on_ipv6_alone() -> (std::net::TcpListener, Socket) {
+    let pair = || {
+        let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("IPv6");
+        let port = listener.local_addr().expect("its address").port();
+        let refusing = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        refusing.bind(&address.into()).ok().map(|()| (listener, refusing))
+    };
+    (0..50)
+        .find_map(|_| pair())
+        .expect("a port that is free in both families")
+}
+
 #[tokio::test]
 async fn ipv4_is_broken_and_ipv6_works() {
-    let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("IPv6");
+    let (listener, _refusing) = listening_on_ipv6_alone();
     let port = listener.local_addr().expect("its address").port();
-    let refusing = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    refusing
-        .bind(&address.into())
-        .expect("the same port of 127.0.0.1");
     let found =
         ask(Ask::new(format!("tcp://it.lab.test:{port}")).with("resolve: {addresses: [127.0.0.1, '::1']}"))
             .await;
