@@ -295,8 +295,13 @@ fn without_anchors_the_loss_of_the_link_or_of_the_default_route_is_ours() {
         service.series("whyd_vantage_offline", "") == [1.0]
     });
     assert_eq!(service.json("/api/v1/vantage")["because"], "no_way_out");
+    net.on(Host::Client, "ip", ["route", "add", "default", "via", ROUTER]);
+    service.until("everything is up again", || service.up() == 52.0);
     let inconclusive = || service.sum("whyd_operations_total", "outcome=\"inconclusive\"");
     net.on(Host::Client, "ip", ["link", "set", "c0", "down"]);
+    service.until("offline is said again", || {
+        service.series("whyd_vantage_offline", "") == [1.0]
+    });
     let before = inconclusive();
     service.until("every far one was asked again", || {
         inconclusive() >= before + 100.0

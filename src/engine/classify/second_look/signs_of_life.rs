@@ -160,8 +160,14 @@ fn neighbour(found: &SignsOfLife) -> Option<Neighbour> {
 
 /// The next hop does not answer: the host itself on our own link, or the gateway.
 fn nobody_there(found: &SignsOfLife) -> Option<Verdict> {
+    // This host says itself that the host is unreachable when it has asked for the neighbour in vain; the table that was
+    // read a moment earlier may still have had it as being asked for.
+    let given_up = matches!(
+        seen(found, LookedAt::Again),
+        Some(Seen::Icmp(icmp)) if icmp.from_this_host && matches!(icmp.meaning(), IcmpMeaning::Host)
+    );
     let failed = neighbour(found)?.state == NeighbourState::Failed;
-    if !failed {
+    if !failed && !given_up {
         return None;
     }
     let gateway = found.route.and_then(|route| route.gateway);
