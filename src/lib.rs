@@ -18,6 +18,7 @@ pub mod store;
 pub mod web;
 
 pub mod daemon;
+pub mod deliver;
 pub mod lab;
 
 pub mod cli;

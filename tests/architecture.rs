@@ -15,19 +15,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("export", &["model", "net", "report"]),
     ("store", &["model", "net"]),
+    ("deliver", &["model", "net"]),
     ("web", &["model", "net", "report", "export"]),
     ("lab", &[]),
     (
         "daemon",
         &[
-            "model", "net", "engine", "config", "probe", "report", "export", "store", "web",
+            "model", "net", "engine", "config", "probe", "report", "export", "store", "deliver", "web",
         ],
     ),
     (
         "cli",
         &[
-            "model", "net", "engine", "config", "probe", "report", "export", "store", "web", "lab", "daemon",
-            "clients",
+            "model", "net", "engine", "config", "probe", "report", "export", "store", "deliver", "web",
+            "lab", "daemon", "clients",
         ],
     ),
 ];

@@ -196,7 +196,7 @@ impl World {
                 self.idle.push(*order);
             }
             Output::CancelIdleRound(round) => self.idle.retain(|order| order.round != round),
-            Output::Forget(_) => {}
+            Output::Forget(_) | Output::Deliver(_) => {}
             Output::Persist { changes, .. } => assert!(!changes.is_empty(), "nothing to keep"),
             Output::Observed(Event::OperationFinished(record)) => {
                 assert!(self.finished.insert(record.id), "concluded twice");
@@ -352,6 +352,7 @@ fn plan(members: u8, variant: u8, limits: Limits) -> Plan {
             ..Vantage::default()
         },
         otlp: None,
+        alerting: Default::default(),
         listen: None,
     }
 }
@@ -407,6 +408,7 @@ fn dependency(i: u8, variant: u8) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        alerts: Arc::default(),
     }
 }
 

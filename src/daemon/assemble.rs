@@ -114,18 +114,6 @@ impl Daemon {
             Some(directory) => open_state(directory, inputs.clone(), Arc::clone(&process)).await?,
             None => State::default(),
         };
-        let dropped = Arc::new(AtomicU64::new(0));
-        let channels = Channels {
-            inputs: input_ends,
-            answers: inputs.clone(),
-            reads,
-            events,
-            dropped: Arc::clone(&dropped),
-            store: writer.clone(),
-        };
-        let seed = options.seed.unwrap_or_else(random_seed);
-        let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels, kept);
-
         // One round exports nothing and serves nobody, so it needs no thread for that.
         let aside = if plan.one_round {
             None
@@ -137,6 +125,19 @@ impl Daemon {
             .and_then(Aside::handle)
             .cloned()
             .unwrap_or_else(Handle::current);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let channels = Channels {
+            inputs: input_ends,
+            answers: inputs.clone(),
+            reads,
+            events,
+            dropped: Arc::clone(&dropped),
+            store: writer.clone(),
+            beside: beside.clone(),
+        };
+        let seed = options.seed.unwrap_or_else(random_seed);
+        let engine_loop = EngineLoop::new(seed, clock, Arc::new(Prober::new()), channels, kept);
+
         let exporters = Exporters::start(beside.clone(), plan.otlp.as_ref(), &reader, &process)?;
         let listen_address_and_web = match &plan.listen {
             Some(listen) => {

@@ -11,13 +11,15 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::deliver::Deliverer;
 use crate::engine::{Engine, Input, Output};
 use crate::model::attempt::{Attempt, Confirmation, ConfirmationResult, Outcome, Stop, Trouble};
 use crate::model::event::Event;
 use crate::model::evidence::Evidence;
 use crate::model::idle::IdleRound;
+use crate::model::notification::{DeliveryOrder, DeliveryOutcome};
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
-use crate::model::record::Record;
+use crate::model::record::{PersistSeq, Record};
 use crate::model::time::Wall;
 use crate::model::vantage::VantageOrder;
 use crate::net::reader::ReadRequest;
@@ -41,6 +43,8 @@ pub struct Channels {
     pub dropped: Arc<AtomicU64>,
     /// To the state directory; `None` where nothing is kept.
     pub store: Option<Writer>,
+    /// Where deliveries run, beside the probes.
+    pub beside: tokio::runtime::Handle,
 }
 
 pub struct EngineLoop {
@@ -51,13 +55,17 @@ pub struct EngineLoop {
     under_way: HashMap<OperationId, AbortHandle>,
     idle_rounds: HashMap<IdleRoundId, AbortHandle>,
     outputs: Vec<Output>,
+    deliverer: Arc<Deliverer>,
+    /// What nobody keeps, since there is no state directory: the engine hears at once that it is not on disk.
+    unkept: Option<PersistSeq>,
 }
 
 impl EngineLoop {
     /// `kept` is what another run left.
     pub fn new(seed: u64, clock: Clock, prober: Arc<Prober>, channels: Channels, kept: Vec<Record>) -> Self {
         let mut engine = Engine::new(seed, clock.now());
-        engine.restore(kept);
+        let now = clock.now();
+        engine.restore(kept, now);
         EngineLoop {
             engine,
             clock,
@@ -66,6 +74,8 @@ impl EngineLoop {
             under_way: HashMap::new(),
             idle_rounds: HashMap::new(),
             outputs: Vec::new(),
+            deliverer: Arc::new(Deliverer::new()),
+            unkept: None,
         }
     }
 
@@ -106,6 +116,13 @@ impl EngineLoop {
     }
 
     fn apply(&mut self, input: Input) {
+        self.apply_one(input);
+        while let Some(seq) = self.unkept.take() {
+            self.apply_one(Input::Persisted { seq, durable: false });
+        }
+    }
+
+    fn apply_one(&mut self, input: Input) {
         if let Input::AttemptFinished { operation, .. } | Input::ConfirmationFinished { operation, .. } =
             &input
         {
@@ -140,12 +157,11 @@ impl EngineLoop {
                 }
             }
             Output::Forget(name) => self.prober.forget(&name),
-            // Without a store nothing is ever durable, and nothing answers.
-            Output::Persist { seq, changes } => {
-                if let Some(store) = &self.channels.store {
-                    store.keep(seq, changes);
-                }
-            }
+            Output::Persist { seq, changes } => match &self.channels.store {
+                Some(store) => store.keep(seq, changes),
+                None => self.unkept = Some(seq),
+            },
+            Output::Deliver(order) => self.deliver(order),
             Output::Observed(event) => {
                 if self.channels.events.try_send(event).is_err() {
                     self.channels.dropped.fetch_add(1, Ordering::Relaxed);
@@ -206,6 +222,19 @@ impl EngineLoop {
         });
     }
 
+    fn deliver(&self, order: Box<DeliveryOrder>) {
+        let (deliverer, answers) = (Arc::clone(&self.deliverer), self.channels.answers.clone());
+        self.channels.beside.spawn(async move {
+            let delivering = AssertUnwindSafe(deliverer.deliver(&order)).catch_unwind().await;
+            let outcome = delivering.unwrap_or_else(|panic| DeliveryOutcome::Failed {
+                why: panic_text(&*panic).into(),
+                retry_after: None,
+            });
+            let delivery = order.delivery;
+            let _ = answers.send(Input::DeliveryFinished { delivery, outcome }).await;
+        });
+    }
+
     fn start_idle_round(&mut self, order: Box<IdleOrder>) {
         let (prober, answers) = (Arc::clone(&self.prober), self.channels.answers.clone());
         let round = order.round;
@@ -228,6 +257,21 @@ impl EngineLoop {
             ReadRequest::Engine { reply } => drop(reply.send(self.engine.view())),
             ReadRequest::Detail { name, reply } => {
                 drop(reply.send(self.engine.detail(&name, self.clock.now()).map(Box::new)));
+            }
+            ReadRequest::Alerts { from, max, reply } => {
+                drop(reply.send(self.engine.alerts(from, max, self.clock.now())));
+            }
+            ReadRequest::Why { dependency, reply } => {
+                drop(reply.send(self.engine.why(dependency.as_deref(), self.clock.now())));
+            }
+            ReadRequest::Incidents { reply } => drop(reply.send(self.engine.incidents())),
+            ReadRequest::Silences { reply } => {
+                drop(reply.send(self.engine.silences(self.clock.now().wall)));
+            }
+            ReadRequest::Receivers { reply } => drop(reply.send(self.engine.receivers())),
+            ReadRequest::ChangeSilence { change, reply } => {
+                self.apply(Input::SilenceChanged(change));
+                let _ = reply.send(());
             }
         }
     }

@@ -4,6 +4,8 @@
 //! The whole conversation with the world is [`Input`] and [`Output`]; what readers see are pages of the read model.
 
 mod admission;
+#[allow(dead_code)] // Until the rules are built.
+mod alert;
 mod breaker;
 pub mod classify;
 mod clock;
@@ -14,6 +16,8 @@ mod host;
 mod idle;
 mod looks;
 mod names;
+#[allow(dead_code)] // Until notifications are built.
+mod notify;
 mod operation;
 mod persist;
 mod random;
@@ -36,9 +40,12 @@ use crate::model::event::Event;
 use crate::model::headroom::Resources;
 use crate::model::histogram::Histogram;
 use crate::model::idle::IdleRound;
+use crate::model::monitor::SelfFacts;
+use crate::model::notification::{DeliveryId, DeliveryOrder, DeliveryOutcome};
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::plan::{Limits, Plan};
 use crate::model::record::{Change, PersistSeq};
+use crate::model::silence::{Opening, SilenceChange};
 use crate::model::time::{Moment, Now, Wall};
 use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
 
@@ -77,6 +84,17 @@ pub enum Input {
     },
     /// What was handed out to be kept up to that number is on disk; or it is not, and goes on waiting to be written.
     Persisted { seq: PersistSeq, durable: bool },
+    /// What became of a delivery.
+    DeliveryFinished {
+        delivery: DeliveryId,
+        outcome: DeliveryOutcome,
+    },
+    /// A person made or ended a silence.
+    SilenceChanged(SilenceChange),
+    /// When maintenance windows are open, as far ahead as the calendar looks; in place of what it said before.
+    CalendarChanged(Vec<Opening>),
+    /// How the edges of this process do.
+    SelfObserved(SelfFacts),
     /// How much is left of what sockets are made of.
     ResourcesChanged(Resources),
     /// A deadline that the engine named has come.
@@ -108,6 +126,8 @@ pub enum Output {
         seq: PersistSeq,
         changes: Vec<Change>,
     },
+    /// Tell a receiver; [`Input::DeliveryFinished`] answers.
+    Deliver(Box<DeliveryOrder>),
     Observed(Event),
 }
 
@@ -142,6 +162,9 @@ pub struct Engine {
     persist: persist::Persist,
     idle: idle::Desk,
     names_kept: names::NamesKept,
+    alerts: alert::Alerts,
+    #[allow(dead_code)]
+    desk: notify::Desk,
 }
 
 impl Engine {
@@ -172,6 +195,8 @@ impl Engine {
             persist: persist::Persist::default(),
             idle: idle::Desk::default(),
             names_kept: names::NamesKept::default(),
+            alerts: alert::Alerts::default(),
+            desk: notify::Desk::default(),
         }
     }
 
@@ -198,6 +223,12 @@ impl Engine {
                 self.idle_round_finished(round, &result, now, out);
             }
             Input::Persisted { seq, durable } => self.persist.answered(seq, durable),
+            Input::DeliveryFinished { delivery, outcome } => {
+                self.delivery_finished(delivery, outcome, now, out);
+            }
+            Input::SilenceChanged(change) => self.silence_changed(change, now),
+            Input::CalendarChanged(openings) => self.calendar_changed(openings, now),
+            Input::SelfObserved(facts) => self.self_observed(facts, now),
             Input::ResourcesChanged(resources) => self.resources_changed(resources, now, out),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),
@@ -216,6 +247,7 @@ impl Engine {
             }
         }
         self.release_clock_waiting(now, out);
+        self.settle_alerts(now, out);
         self.first_round_begun |= self.planned && self.not_begun == 0;
         self.report_when_drained(out);
     }

@@ -1,6 +1,7 @@
 //! What the engine hands out to be kept, and what it is given back at its start.
 
 use crate::model::record::{Change, PersistSeq, Record};
+use crate::model::time::Now;
 
 use super::{Engine, Output};
 
@@ -9,6 +10,7 @@ use super::{Engine, Output};
 pub struct Persist {
     last: PersistSeq,
     durable: PersistSeq,
+    answered: PersistSeq,
 }
 
 impl Persist {
@@ -20,9 +22,17 @@ impl Persist {
 
     /// Everything up to `seq` was written, or could not be.
     pub fn answered(&mut self, seq: PersistSeq, durable: bool) {
+        self.answered = self.answered.max(seq);
         if durable {
             self.durable = self.durable.max(seq);
         }
+    }
+
+    /// Whether what was handed out under that number is on disk, or could not be written: then it is acted upon all the
+    /// same, since an alert that is told and might be told again is better than one that is not told.
+    #[allow(dead_code)] // Until notifications are built.
+    pub fn is_answered(&self, seq: PersistSeq) -> bool {
+        seq <= self.answered
     }
 
     /// Whether what was handed out under that number is on disk.
@@ -40,7 +50,7 @@ impl Engine {
     }
 
     /// Takes what was kept by another run, before the first plan comes.
-    pub fn restore(&mut self, records: Vec<Record>) {
+    pub fn restore(&mut self, records: Vec<Record>, now: Now) {
         for record in records {
             match record {
                 Record::IdleTimeout { host, measurement } => self.restore_idle(host, measurement),
@@ -49,6 +59,10 @@ impl Engine {
                     name,
                     seen,
                 } => self.names_kept.add(dependency, name, seen),
+                Record::Alert(kept) => self.restore_alert(*kept, now),
+                Record::Incident(kept) => self.restore_incident(*kept),
+                Record::Outbox(kept) => self.restore_notification(*kept),
+                Record::Silence(silence) => self.restore_silence(*silence),
             }
         }
     }

@@ -244,6 +244,8 @@ pub fn log_event(event: &Event) {
         ),
         Event::VantageChanged(change) => log_vantage(change),
         Event::HeadroomChanged { scarce, resources } => log_headroom(*scarce, *resources),
+        Event::AlertChanged { change, view } => debug!(alert = view.key.rule.id(), change = change.id()),
+        Event::Delivery(delivery) => debug!(receiver = &*delivery.receiver),
         Event::Drained => debug!("nothing is under way any more"),
     }
 }

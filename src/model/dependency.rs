@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alert_policy::AlertPolicy;
 use super::secret::{SecretRef, Text};
 
 pub use super::expect::{CertExpect, Expect, HeaderExpect, HeaderIs, JsonExpect, StatusSet};
@@ -40,6 +41,8 @@ pub struct Dependency {
     pub fast_below: Duration,
     /// Names of dependencies that this one needs.
     pub depends_on: Arc<[Arc<str>]>,
+    /// When it raises alerts, and of what severity. Shared by those with the same thresholds.
+    pub alerts: Arc<AlertPolicy>,
     /// The variable of the environment by which other programs here would go through a proxy to this target, where the
     /// configuration says nothing about one: it is not used, and may be why those programs get further.
     pub unused_proxy: Option<Arc<str>>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alert::{AlertChange, AlertView};
 use super::attempt::StaleConnection;
 use super::dependency::Dependency;
 use super::failure::{OperationRecord, State};
@@ -59,8 +60,35 @@ pub enum Event {
     },
     /// We lost sight, or see again.
     VantageChanged(VantageChange),
+    /// Something happened to an alert; the view is of after it.
+    AlertChanged {
+        change: AlertChange,
+        view: Box<AlertView>,
+    },
+    /// A notification left the outbox, or did not.
+    Delivery(DeliveryEvent),
     /// A plan of one round is done, or a stop has drained.
     Drained,
+}
+
+/// What became of a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryEvent {
+    pub receiver: Arc<str>,
+    /// The notification's id and its title.
+    pub notification: Arc<str>,
+    pub title: Box<str>,
+    pub what: Delivered,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// The receiver acknowledged it.
+    Accepted { tries: u32 },
+    /// Said of the first failure in a row of a receiver, and again when the reason changes.
+    Failing { why: Box<str> },
+    /// It was not taken before it expired, or its receiver left the configuration: nobody will be told.
+    GivenUp { why: Box<str> },
 }
 
 /// What changed about our own sight.

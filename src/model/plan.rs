@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dependency::{Dependency, TlsSettings};
+use super::receiver::Alerting;
 use super::secret::{SecretRef, Text};
 use super::vantage::Vantage;
 
@@ -16,6 +17,8 @@ pub struct Plan {
     pub limits: Limits,
     /// How our own outages are told from others'.
     pub vantage: Vantage,
+    /// Who is told of alerts.
+    pub alerting: Alerting,
     /// Each dependency is asked once, at once, and that is all (`check`).
     pub one_round: bool,
     pub otlp: Option<Otlp>,

@@ -5,10 +5,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::alert::{AlertKey, AlertState, AlertText, Severity};
+use super::cause::Cause;
 use super::dependency::HostKey;
 use super::idle::IdleMeasurement;
+use super::incident::{Factor, IncidentId};
 use super::looks::NamesSeen;
+use super::notification::{Notification, OutboxId};
+use super::silence::Silence;
+use super::time::Wall;
 
 /// Counts what was handed out to be kept, so that it is known what has been.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +36,58 @@ pub enum Record {
         name: Arc<str>,
         seen: NamesSeen,
     },
+    /// An alert that is not quiet.
+    Alert(Box<KeptAlert>),
+    /// An incident that was told, or is going to be.
+    Incident(Box<KeptIncident>),
+    /// A notification that no receiver has acknowledged yet.
+    Outbox(Box<KeptNotification>),
+    /// A silence that has not ended.
+    Silence(Box<Silence>),
+}
+
+/// An alert as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptAlert {
+    pub key: AlertKey,
+    pub state: AlertState,
+    /// How long its condition has held (or, while it recovers, has not held), our gaps left out.
+    pub held: Duration,
+    pub severity: Severity,
+    pub labels: Arc<[(Arc<str>, Arc<str>)]>,
+    pub text: Arc<AlertText>,
+}
+
+/// An incident as it is kept: its members and whom they were told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptIncident {
+    pub id: IncidentId,
+    pub since: Wall,
+    pub cause: Option<Cause>,
+    pub factors: Vec<Factor>,
+    /// Counts the notifications of it, so that each has an id of its own.
+    pub serial: u64,
+    pub members: Vec<AlertKey>,
+    pub told: Vec<KeptTold>,
+}
+
+/// What one receiver knows of an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptTold {
+    pub receiver: Arc<str>,
+    /// When it was last put into the receiver's outbox.
+    pub last: Wall,
+    /// The alerts that it was told of as firing and not yet as over.
+    pub firing: Vec<AlertKey>,
+}
+
+/// A notification as it waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptNotification {
+    pub id: OutboxId,
+    pub receiver: Arc<str>,
+    pub expires: Wall,
+    pub notification: Arc<Notification>,
 }
 
 /// The kinds of records. Each has a table of its own in the store.
@@ -36,16 +95,31 @@ pub enum Record {
 pub enum RecordKind {
     IdleTimeout,
     Names,
+    Alert,
+    Incident,
+    Outbox,
+    Silence,
 }
 
 impl RecordKind {
-    pub const ALL: [RecordKind; 2] = [RecordKind::IdleTimeout, RecordKind::Names];
+    pub const ALL: [RecordKind; 6] = [
+        RecordKind::IdleTimeout,
+        RecordKind::Names,
+        RecordKind::Alert,
+        RecordKind::Incident,
+        RecordKind::Outbox,
+        RecordKind::Silence,
+    ];
 
     /// Stable: it names the table.
     pub const fn id(self) -> &'static str {
         match self {
             RecordKind::IdleTimeout => "idle_timeout",
             RecordKind::Names => "names",
+            RecordKind::Alert => "alert",
+            RecordKind::Incident => "incident",
+            RecordKind::Outbox => "outbox",
+            RecordKind::Silence => "silence",
         }
     }
 }
@@ -73,6 +147,35 @@ impl RecordKey {
             key: dependency.into(),
         }
     }
+
+    pub fn alert(key: &AlertKey) -> RecordKey {
+        RecordKey {
+            kind: RecordKind::Alert,
+            key: key.id().to_string().into(),
+        }
+    }
+
+    pub fn incident(id: IncidentId) -> RecordKey {
+        RecordKey {
+            kind: RecordKind::Incident,
+            key: id.to_string().into(),
+        }
+    }
+
+    pub fn outbox(id: OutboxId) -> RecordKey {
+        RecordKey {
+            kind: RecordKind::Outbox,
+            // Padded, so that the order of the keys is that of the numbers.
+            key: format!("{:020}", id.0).into(),
+        }
+    }
+
+    pub fn silence(id: &str) -> RecordKey {
+        RecordKey {
+            kind: RecordKind::Silence,
+            key: id.into(),
+        }
+    }
 }
 
 impl fmt::Display for RecordKey {
@@ -86,6 +189,10 @@ impl Record {
         match self {
             Record::IdleTimeout { host, .. } => RecordKey::idle_timeout(host),
             Record::Names { dependency, .. } => RecordKey::names(dependency),
+            Record::Alert(kept) => RecordKey::alert(&kept.key),
+            Record::Incident(kept) => RecordKey::incident(kept.id),
+            Record::Outbox(kept) => RecordKey::outbox(kept.id),
+            Record::Silence(kept) => RecordKey::silence(&kept.id),
         }
     }
 }

@@ -68,6 +68,7 @@ pub fn dependency(scheme: Scheme, host: &str, path: &str) -> Arc<Dependency> {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        alerts: Arc::default(),
     })
 }
 

@@ -42,6 +42,7 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
             name,
             seen,
         } => versioned(1, NamesV1::new(dependency, name, seen)),
+        Record::Alert(_) | Record::Incident(_) | Record::Outbox(_) | Record::Silence(_) => versioned(0, ()),
     }
 }
 
@@ -54,7 +55,7 @@ pub fn decode(kind: RecordKind, bytes: &[u8]) -> Result<Record, Unreadable> {
     match (kind, version) {
         (RecordKind::IdleTimeout, 1) => body::<IdleTimeoutV1>(bytes)?.read(),
         (RecordKind::Names, 1) => body::<NamesV1>(bytes)?.read(),
-        (RecordKind::IdleTimeout | RecordKind::Names, other) => Err(Unreadable::Version(other)),
+        (_, other) => Err(Unreadable::Version(other)),
     }
 }
 

@@ -114,7 +114,8 @@ impl World {
             Step::Restart => {
                 self.say("restart");
                 self.engine = Engine::new(42, self.clock());
-                self.engine.restore(self.kept.values().cloned().collect());
+                let now = self.clock();
+                self.engine.restore(self.kept.values().cloned().collect(), now);
                 self.coming.clear();
                 self.idle_rounds.clear();
                 self.apply_plan();
@@ -132,6 +133,7 @@ impl World {
             one_round: false,
             vantage: Default::default(),
             otlp: None,
+            alerting: Default::default(),
             listen: None,
         };
         self.apply(Input::PlanChanged(Arc::new(plan)));
@@ -218,6 +220,10 @@ impl World {
                 }
                 self.arrive(Duration::from_millis(1), Input::Persisted { seq, durable: true });
             }
+            Output::Deliver(order) => self.say(format!(
+                "{} is told: {}",
+                order.receiver.name, order.notification.title
+            )),
             Output::Observed(event) => self.observed(&event),
         }
     }
@@ -318,6 +324,8 @@ impl World {
                 self.say(format!("scarce: {}", scarce.map_or("nothing", |what| what.id())));
             }
             Event::VantageChanged(change) => self.say(format!("{change:?}")),
+            Event::AlertChanged { change, view } => self.say(format!("{}: {}", view.key, change.id())),
+            Event::Delivery(delivery) => self.say(format!("{}: {:?}", delivery.receiver, delivery.what)),
             Event::IdleTimeoutMeasured {
                 dependency,
                 measurement,
@@ -529,6 +537,7 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        alerts: Arc::default(),
     }
 }
 

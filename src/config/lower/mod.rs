@@ -27,6 +27,7 @@ use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
 use crate::model::dependency::{Confirm, Dependency, DnsProbe, HostKey, Probe, Security, TcpProbe, TlsProbe};
 use crate::model::plan::{Limits, Plan};
+use crate::model::receiver::Alerting;
 use layers::Layers;
 
 /// Time between two operations unless configured.
@@ -112,6 +113,7 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
     Plan {
         dependencies,
         vantage,
+        alerting: Alerting::default(),
         limits: lower_limits(raw.limits.as_ref()),
         one_round: !served,
         otlp: if served {
@@ -215,6 +217,7 @@ fn lower_dependency(
     };
     Some(Dependency {
         unused_proxy: network::unused_proxy(context, layers, &probe),
+        alerts: Arc::default(),
         name: raw.name.as_ref().map_or("?", |name| name.0.as_str()).into(),
         labels,
         host,

@@ -308,6 +308,7 @@ pub fn plan(hosts: &[&str], anchors: &[&str], one_round: bool) -> Plan {
         },
         one_round,
         otlp: None,
+        alerting: Default::default(),
         listen: None,
     }
 }
@@ -343,5 +344,6 @@ pub fn dependency(name: &str, host: &str) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        alerts: Arc::default(),
     }
 }
