@@ -67,6 +67,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Say what a cause means, or of what cause an error text speaks; without an argument list all causes.
     Explain(ExplainArgs),
+    /// Try a receiver of alerts.
+    Alerts(AlertsArgs),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Start a lab of misbehaving dependencies on this machine and watch it.
@@ -242,6 +244,32 @@ pub struct ExplainArgs {
     /// How the explanation of an error text is printed; json is one object.
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT", requires = "error")]
     pub output: OutputFormat,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_required = true)]
+pub struct AlertsArgs {
+    #[command(subcommand)]
+    pub command: Option<AlertsCommand>,
+}
+
+#[derive(Subcommand)]
+pub enum AlertsCommand {
+    /// Send a real test notification to a receiver, and its end where the receiver keeps states.
+    Test(AlertsTestArgs),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 it was accepted, 1 it was not, 2 there is no such receiver, 78 the configuration is bad."
+)]
+pub struct AlertsTestArgs {
+    /// The receiver's name in the configuration; of several peers, all are tried.
+    #[arg(value_name = "RECEIVER")]
+    pub receiver: String,
+    /// A file, or a directory whose *.yaml and *.yml files are merged.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: PathBuf,
 }
 
 #[derive(Args)]

@@ -1,5 +1,6 @@
 //! The command line. Each command is a file; `wiring` joins them with the rooms that do the work.
 
+mod alerts;
 pub mod args;
 mod check;
 pub mod demo;
@@ -38,6 +39,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => wiring::run_daemon(run, global),
         Command::Validate(validate) => validate::run(validate, global),
         Command::Explain(explain) => explain::run(explain, global),
+        Command::Alerts(args) => alerts::run(args, global),
         Command::Schema => print(&reference::schema(&wiring::schema())),
         Command::Demo(demo) => wiring::run_demo(demo, global),
         Command::Completions(completions) => print(&reference::completions(completions.shell)),
