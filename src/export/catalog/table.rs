@@ -435,7 +435,7 @@ pub const METRICS: [Metric; 33] = [
         prometheus: "whyd_export_failures_total",
         kind: Kind::Counter,
         scope: Scope::Process,
-        attributes: &[("exporter", "otlp_metrics, otlp_traces")],
+        attributes: &[("exporter", "otlp_metrics, otlp_traces, otlp_logs")],
         help: "Exports that failed after all their retries, or were refused in part.",
         absent: "",
     },
