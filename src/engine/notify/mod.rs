@@ -55,6 +55,11 @@ impl Engine {
         Vec::new()
     }
 
+    /// How many are open. Asked for by every export and every look at the health, so it must cost nothing.
+    pub fn open_incidents(&self) -> usize {
+        0
+    }
+
     /// Silences and maintenance windows that have not ended.
     pub fn silences(&self, _now: Wall) -> Vec<SilenceView> {
         Vec::new()
