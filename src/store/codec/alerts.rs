@@ -222,6 +222,8 @@ pub struct AlertV1 {
     severity: String,
     labels: Vec<PairV1>,
     text: TextV1,
+    incident: Option<u64>,
+    ended: Option<NoteV1>,
 }
 
 impl AlertV1 {
@@ -233,6 +235,8 @@ impl AlertV1 {
             severity: kept.severity.id().to_owned(),
             labels: pairs(&kept.labels),
             text: TextV1::new(&kept.text),
+            incident: kept.incident.map(|id| id.0),
+            ended: kept.ended.as_deref().map(NoteV1::new),
         }
     }
 
@@ -244,6 +248,8 @@ impl AlertV1 {
             severity: named(Severity::ALL, Severity::id, &self.severity)?,
             labels: labels(self.labels),
             text: self.text.read()?,
+            incident: self.incident.map(IncidentId),
+            ended: self.ended.map(NoteV1::read).transpose()?.map(Box::new),
         })))
     }
 }
@@ -309,10 +315,11 @@ fn factors(factors: &[Factor]) -> Vec<FactorV1> {
 pub struct IncidentV1 {
     id: u64,
     since: i64,
+    founder: String,
     cause: Option<String>,
     factors: Vec<FactorV1>,
+    severity: String,
     serial: u64,
-    members: Vec<KeyV1>,
     told: Vec<ToldV1>,
 }
 
@@ -321,6 +328,7 @@ struct ToldV1 {
     receiver: String,
     last: i64,
     firing: Vec<KeyV1>,
+    listed: Vec<String>,
 }
 
 impl IncidentV1 {
@@ -329,9 +337,10 @@ impl IncidentV1 {
             id: kept.id.0,
             since: kept.since.unix_nanos(),
             cause: kept.cause.map(|cause| cause.id().to_owned()),
+            founder: kept.founder.id().to_owned(),
             factors: factors(&kept.factors),
+            severity: kept.severity.id().to_owned(),
             serial: kept.serial,
-            members: kept.members.iter().map(KeyV1::new).collect(),
             told: kept.told.iter().map(ToldV1::new).collect(),
         }
     }
@@ -343,8 +352,9 @@ impl IncidentV1 {
             since: Wall::from_unix_nanos(self.since),
             cause: self.cause.as_deref().map(cause).transpose()?,
             factors: self.factors.into_iter().map(FactorV1::read).collect(),
+            founder: named(Rule::ALL.iter().copied(), Rule::id, &self.founder)?,
+            severity: named(Severity::ALL, Severity::id, &self.severity)?,
             serial: self.serial,
-            members: KeyV1::read_all(self.members)?,
             told: told?,
         })))
     }
@@ -356,6 +366,7 @@ impl ToldV1 {
             receiver: told.receiver.to_string(),
             last: told.last.unix_nanos(),
             firing: told.firing.iter().map(KeyV1::new).collect(),
+            listed: told.listed.iter().map(|name| name.to_string()).collect(),
         }
     }
 
@@ -364,6 +375,7 @@ impl ToldV1 {
             receiver: self.receiver.into(),
             last: Wall::from_unix_nanos(self.last),
             firing: KeyV1::read_all(self.firing)?,
+            listed: self.listed.into_iter().map(Into::into).collect(),
         })
     }
 }
@@ -619,6 +631,11 @@ mod tests {
                     severity: Severity::Critical,
                     labels: labels(),
                     text: text(),
+                    incident: Some(IncidentId(u64::MAX)),
+                    ended: Some(Box::new(note(
+                        Rule::Flapping,
+                        Some((wall(4), ResolvedBecause::Recovered)),
+                    ))),
                 })));
             }
         }
@@ -650,18 +667,19 @@ mod tests {
             cause: Some(Cause::ProxyRefused),
             factors: all_factors(),
             serial: 3,
-            members: vec![key(Rule::Flapping), host_key()],
+            founder: Rule::DependencyDownFast,
+            severity: Severity::Critical,
             told: vec![KeptTold {
                 receiver: "oncall".into(),
                 last: wall(9),
-                firing: vec![key(Rule::Flapping)],
+                firing: vec![key(Rule::Flapping), host_key()],
+                listed: vec!["orders".into()],
             }],
         })));
     }
 
-    #[test]
-    fn notifications() {
-        let note = |rule, ended| AlertNote {
+    fn note(rule: Rule, ended: Option<(Wall, ResolvedBecause)>) -> AlertNote {
+        AlertNote {
             key: key(rule),
             id: key(rule).id(),
             severity: Severity::Warning,
@@ -669,7 +687,11 @@ mod tests {
             ended,
             labels: labels(),
             text: text(),
-        };
+        }
+    }
+
+    #[test]
+    fn notifications() {
         for occasion in Occasion::ALL {
             survives(&Record::Outbox(Box::new(KeptNotification {
                 id: OutboxId(42),
@@ -724,6 +746,8 @@ mod tests {
             severity: Severity::Info,
             labels: labels(),
             text: text(),
+            incident: None,
+            ended: None,
         })))
         .expect("it can be written");
         let other = String::from_utf8(bytes)
