@@ -14,7 +14,6 @@ use crate::model::incident::{Factor, IncidentId};
 use crate::model::notification::{AlertNote, Notification, Occasion, OutboxId};
 use crate::model::phase::Phase;
 use crate::model::record::{KeptAlert, KeptIncident, KeptNotification, KeptTold, Record};
-use crate::model::silence::{Matcher, Silence};
 use crate::model::time::{Wall, nanos};
 
 type Labels = Arc<[(Arc<str>, Arc<str>)]>;
@@ -366,7 +365,7 @@ impl ToldV1 {
             receiver: told.receiver.to_string(),
             last: told.last.unix_nanos(),
             firing: told.firing.iter().map(KeyV1::new).collect(),
-            listed: told.listed.iter().map(|name| name.to_string()).collect(),
+            listed: texts(&told.listed),
         }
     }
 
@@ -375,7 +374,7 @@ impl ToldV1 {
             receiver: self.receiver.into(),
             last: Wall::from_unix_nanos(self.last),
             firing: KeyV1::read_all(self.firing)?,
-            listed: self.listed.into_iter().map(Into::into).collect(),
+            listed: shared(self.listed),
         })
     }
 }
@@ -505,60 +504,6 @@ impl NoteV1 {
             labels: labels(self.labels),
             text: self.text.read()?,
         })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-pub struct SilenceV1 {
-    id: String,
-    matchers: Vec<MatcherV1>,
-    owner: String,
-    reason: String,
-    from: i64,
-    until: i64,
-    created: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MatcherV1 {
-    label: String,
-    pattern: String,
-    negated: bool,
-}
-
-impl SilenceV1 {
-    pub fn new(silence: &Silence) -> Self {
-        let matcher = |matcher: &Matcher| MatcherV1 {
-            label: matcher.label.to_string(),
-            pattern: matcher.pattern.to_string(),
-            negated: matcher.negated,
-        };
-        SilenceV1 {
-            id: silence.id.to_string(),
-            matchers: silence.matchers.iter().map(matcher).collect(),
-            owner: silence.owner.to_string(),
-            reason: silence.reason.to_string(),
-            from: silence.from.unix_nanos(),
-            until: silence.until.unix_nanos(),
-            created: silence.created.unix_nanos(),
-        }
-    }
-
-    pub fn read(self) -> Record {
-        let matcher = |matcher: MatcherV1| Matcher {
-            label: matcher.label.into(),
-            pattern: matcher.pattern.into(),
-            negated: matcher.negated,
-        };
-        Record::Silence(Box::new(Silence {
-            id: self.id.into(),
-            matchers: self.matchers.into_iter().map(matcher).collect(),
-            owner: self.owner.into(),
-            reason: self.reason.into(),
-            from: Wall::from_unix_nanos(self.from),
-            until: Wall::from_unix_nanos(self.until),
-            created: Wall::from_unix_nanos(self.created),
-        }))
     }
 }
 
