@@ -511,6 +511,7 @@ impl NoteV1 {
 mod tests {
     use super::super::{decode, encode};
     use super::*;
+    use crate::model::silence::{Matcher, Silence};
 
     fn text() -> Arc<AlertText> {
         Arc::new(AlertText {
