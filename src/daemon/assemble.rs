@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::engine::Input;
 use crate::export::process::ProcessFigures;
@@ -25,6 +25,7 @@ use super::clock::Clock;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
 use super::headroom;
+use super::monitor;
 use super::runtimes::Aside;
 use super::teller::{Listener, Teller};
 
@@ -87,7 +88,8 @@ pub struct Running {
     engine_loop: JoinHandle<()>,
     teller: JoinHandle<()>,
     web: Option<JoinHandle<()>>,
-    sampler: Option<JoinHandle<()>>,
+    /// What looks at this process again and again.
+    samplers: Vec<JoinHandle<()>>,
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
@@ -160,7 +162,14 @@ impl Daemon {
             logging: options.logging,
             dropped,
         };
-        let sampler = (!plan.one_round).then(|| tokio::spawn(headroom::watch(inputs.clone())));
+        let samplers = if plan.one_round {
+            Vec::new()
+        } else {
+            vec![
+                tokio::spawn(headroom::watch(inputs.clone())),
+                tokio::spawn(monitor::watch(Arc::clone(&process), inputs.clone())),
+            ]
+        };
         let running = Running {
             inputs,
             reader,
@@ -172,7 +181,7 @@ impl Daemon {
             engine_loop: tokio::spawn(engine_loop.run()),
             teller: tokio::spawn(teller.run()),
             web,
-            sampler,
+            samplers,
             state: writing,
             _aside: aside,
         };
@@ -341,13 +350,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let tasks: [Option<AbortHandle>; 4] = [
-            Some(self.engine_loop.abort_handle()),
-            Some(self.teller.abort_handle()),
-            self.web.as_ref().map(JoinHandle::abort_handle),
-            self.sampler.as_ref().map(JoinHandle::abort_handle),
-        ];
-        for task in tasks.into_iter().flatten() {
+        for task in [&self.engine_loop, &self.teller]
+            .into_iter()
+            .chain(&self.web)
+            .chain(&self.samplers)
+        {
             task.abort();
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::model::monitor::ExportFacts;
+use crate::model::monitor::{ExportFacts, SelfFacts};
 use crate::model::time::Wall;
 use crate::net::wall::now as wall_now;
 
@@ -62,6 +62,8 @@ pub struct Reload {
     pub success: bool,
     /// When a configuration was last put into force.
     pub applied: Option<Wall>,
+    /// Since when the file holds something that was refused.
+    pub refused: Option<Wall>,
 }
 
 /// [`ProcessFigures`] at one moment.
@@ -125,6 +127,16 @@ impl ProcessFigures {
         Exporter::ALL.into_iter().map(facts).collect()
     }
 
+    /// What the rules about this process look at.
+    pub fn facts(&self) -> SelfFacts {
+        let reload = *self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        SelfFacts {
+            exports: self.exports(),
+            state_trouble: self.state_trouble(),
+            config_refused: reload.and_then(|last| last.refused),
+        }
+    }
+
     pub fn points_rejected(&self, count: u64) {
         self.points_rejected.fetch_add(count, Ordering::Relaxed);
     }
@@ -144,8 +156,12 @@ impl ProcessFigures {
         // The value is `Copy` and set in one step: a panic elsewhere cannot leave it half written.
         let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
         let before = reload.and_then(|last| last.applied);
-        let applied = if success { Some(at) } else { before };
-        *reload = Some(Reload { success, applied });
+        let refused_before = reload.and_then(|last| last.refused);
+        *reload = Some(Reload {
+            success,
+            applied: if success { Some(at) } else { before },
+            refused: (!success).then(|| refused_before.unwrap_or(at)),
+        });
     }
 
     pub fn snapshot(&self) -> ProcessView {
@@ -196,8 +212,13 @@ mod tests {
             Some(Reload {
                 success: false,
                 applied: Some(Wall::from_unix_secs(7)),
+                refused: Some(Wall::from_unix_secs(9)),
             })
         );
+        figures.reloaded(false, Wall::from_unix_secs(11));
+        assert_eq!(figures.facts().config_refused, Some(Wall::from_unix_secs(9)));
+        figures.reloaded(true, Wall::from_unix_secs(12));
+        assert_eq!(figures.facts().config_refused, None);
     }
 
     #[test]
