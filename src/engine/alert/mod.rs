@@ -59,6 +59,9 @@ impl Alerts {
             severity: alert.severity,
             labels: Arc::clone(&alert.labels),
             text: Arc::clone(&alert.text),
+            // Added by `notify`.
+            incident: None,
+            ended: None,
         })
     }
 }
