@@ -116,6 +116,9 @@ impl Alerts {
             severity: alert.severity,
             labels: Arc::clone(&alert.labels),
             text: Arc::clone(&alert.text),
+            // Added by `notify`.
+            incident: None,
+            ended: None,
         })
     }
 }

@@ -14,7 +14,6 @@ use crate::model::incident::{Factor, IncidentId};
 use crate::model::notification::{AlertNote, Notification, Occasion, OutboxId};
 use crate::model::phase::Phase;
 use crate::model::record::{KeptAlert, KeptIncident, KeptNotification, KeptTold, Record};
-use crate::model::silence::{Matcher, Silence};
 use crate::model::time::{Wall, nanos};
 
 type Labels = Arc<[(Arc<str>, Arc<str>)]>;
@@ -222,6 +221,8 @@ pub struct AlertV1 {
     severity: String,
     labels: Vec<PairV1>,
     text: TextV1,
+    incident: Option<u64>,
+    ended: Option<NoteV1>,
 }
 
 impl AlertV1 {
@@ -233,6 +234,8 @@ impl AlertV1 {
             severity: kept.severity.id().to_owned(),
             labels: pairs(&kept.labels),
             text: TextV1::new(&kept.text),
+            incident: kept.incident.map(|id| id.0),
+            ended: kept.ended.as_deref().map(NoteV1::new),
         }
     }
 
@@ -244,6 +247,8 @@ impl AlertV1 {
             severity: named(Severity::ALL, Severity::id, &self.severity)?,
             labels: labels(self.labels),
             text: self.text.read()?,
+            incident: self.incident.map(IncidentId),
+            ended: self.ended.map(NoteV1::read).transpose()?.map(Box::new),
         })))
     }
 }
@@ -309,10 +314,11 @@ fn factors(factors: &[Factor]) -> Vec<FactorV1> {
 pub struct IncidentV1 {
     id: u64,
     since: i64,
+    founder: String,
     cause: Option<String>,
     factors: Vec<FactorV1>,
+    severity: String,
     serial: u64,
-    members: Vec<KeyV1>,
     told: Vec<ToldV1>,
 }
 
@@ -321,6 +327,7 @@ struct ToldV1 {
     receiver: String,
     last: i64,
     firing: Vec<KeyV1>,
+    listed: Vec<String>,
 }
 
 impl IncidentV1 {
@@ -329,9 +336,10 @@ impl IncidentV1 {
             id: kept.id.0,
             since: kept.since.unix_nanos(),
             cause: kept.cause.map(|cause| cause.id().to_owned()),
+            founder: kept.founder.id().to_owned(),
             factors: factors(&kept.factors),
+            severity: kept.severity.id().to_owned(),
             serial: kept.serial,
-            members: kept.members.iter().map(KeyV1::new).collect(),
             told: kept.told.iter().map(ToldV1::new).collect(),
         }
     }
@@ -343,8 +351,9 @@ impl IncidentV1 {
             since: Wall::from_unix_nanos(self.since),
             cause: self.cause.as_deref().map(cause).transpose()?,
             factors: self.factors.into_iter().map(FactorV1::read).collect(),
+            founder: named(Rule::ALL.iter().copied(), Rule::id, &self.founder)?,
+            severity: named(Severity::ALL, Severity::id, &self.severity)?,
             serial: self.serial,
-            members: KeyV1::read_all(self.members)?,
             told: told?,
         })))
     }
@@ -356,6 +365,7 @@ impl ToldV1 {
             receiver: told.receiver.to_string(),
             last: told.last.unix_nanos(),
             firing: told.firing.iter().map(KeyV1::new).collect(),
+            listed: texts(&told.listed),
         }
     }
 
@@ -364,6 +374,7 @@ impl ToldV1 {
             receiver: self.receiver.into(),
             last: Wall::from_unix_nanos(self.last),
             firing: KeyV1::read_all(self.firing)?,
+            listed: shared(self.listed),
         })
     }
 }
@@ -496,64 +507,11 @@ impl NoteV1 {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-pub struct SilenceV1 {
-    id: String,
-    matchers: Vec<MatcherV1>,
-    owner: String,
-    reason: String,
-    from: i64,
-    until: i64,
-    created: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MatcherV1 {
-    label: String,
-    pattern: String,
-    negated: bool,
-}
-
-impl SilenceV1 {
-    pub fn new(silence: &Silence) -> Self {
-        let matcher = |matcher: &Matcher| MatcherV1 {
-            label: matcher.label.to_string(),
-            pattern: matcher.pattern.to_string(),
-            negated: matcher.negated,
-        };
-        SilenceV1 {
-            id: silence.id.to_string(),
-            matchers: silence.matchers.iter().map(matcher).collect(),
-            owner: silence.owner.to_string(),
-            reason: silence.reason.to_string(),
-            from: silence.from.unix_nanos(),
-            until: silence.until.unix_nanos(),
-            created: silence.created.unix_nanos(),
-        }
-    }
-
-    pub fn read(self) -> Record {
-        let matcher = |matcher: MatcherV1| Matcher {
-            label: matcher.label.into(),
-            pattern: matcher.pattern.into(),
-            negated: matcher.negated,
-        };
-        Record::Silence(Box::new(Silence {
-            id: self.id.into(),
-            matchers: self.matchers.into_iter().map(matcher).collect(),
-            owner: self.owner.into(),
-            reason: self.reason.into(),
-            from: Wall::from_unix_nanos(self.from),
-            until: Wall::from_unix_nanos(self.until),
-            created: Wall::from_unix_nanos(self.created),
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{decode, encode};
     use super::*;
+    use crate::model::silence::{Matcher, Silence};
 
     fn text() -> Arc<AlertText> {
         Arc::new(AlertText {
@@ -619,6 +577,11 @@ mod tests {
                     severity: Severity::Critical,
                     labels: labels(),
                     text: text(),
+                    incident: Some(IncidentId(u64::MAX)),
+                    ended: Some(Box::new(note(
+                        Rule::Flapping,
+                        Some((wall(4), ResolvedBecause::Recovered)),
+                    ))),
                 })));
             }
         }
@@ -650,18 +613,19 @@ mod tests {
             cause: Some(Cause::ProxyRefused),
             factors: all_factors(),
             serial: 3,
-            members: vec![key(Rule::Flapping), host_key()],
+            founder: Rule::DependencyDownFast,
+            severity: Severity::Critical,
             told: vec![KeptTold {
                 receiver: "oncall".into(),
                 last: wall(9),
-                firing: vec![key(Rule::Flapping)],
+                firing: vec![key(Rule::Flapping), host_key()],
+                listed: vec!["orders".into()],
             }],
         })));
     }
 
-    #[test]
-    fn notifications() {
-        let note = |rule, ended| AlertNote {
+    fn note(rule: Rule, ended: Option<(Wall, ResolvedBecause)>) -> AlertNote {
+        AlertNote {
             key: key(rule),
             id: key(rule).id(),
             severity: Severity::Warning,
@@ -669,7 +633,11 @@ mod tests {
             ended,
             labels: labels(),
             text: text(),
-        };
+        }
+    }
+
+    #[test]
+    fn notifications() {
         for occasion in Occasion::ALL {
             survives(&Record::Outbox(Box::new(KeptNotification {
                 id: OutboxId(42),
@@ -724,6 +692,8 @@ mod tests {
             severity: Severity::Info,
             labels: labels(),
             text: text(),
+            incident: None,
+            ended: None,
         })))
         .expect("it can be written");
         let other = String::from_utf8(bytes)

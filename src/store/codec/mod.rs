@@ -4,13 +4,15 @@
 //! is. To change a record, add a struct for its next version, write that, and go on reading the old one.
 
 mod alerts;
+mod silences;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use self::alerts::{AlertV1, IncidentV1, OutboxV1, SilenceV1};
+use self::alerts::{AlertV1, IncidentV1, OutboxV1};
+use self::silences::SilenceV1;
 use crate::model::dependency::HostKey;
 use crate::model::idle::{IdleEnd, IdleLimit, IdleMeasurement};
 use crate::model::looks::{NameSource, NamesSeen, SeenAddress};
