@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::engine::Input;
 use crate::export::process::ProcessFigures;
@@ -25,6 +25,7 @@ use super::clock::Clock;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
 use super::headroom;
+use super::monitor;
 use super::runtimes::Aside;
 use super::teller::{Listener, Teller};
 
@@ -38,6 +39,9 @@ const EVENT_QUEUE: usize = 8192;
 /// How long a stop waits for the operations under way, and then for exporters. Together they stay below the 10 s that
 /// INTERFACES promises.
 const DRAIN: Duration = Duration::from_secs(6);
+/// Of the drain, how long what was just decided may take to reach its receivers. What does not is kept for the next
+/// start, where there is a state directory.
+const DELIVER: Duration = Duration::from_millis(1_500);
 const FLUSH: Duration = Duration::from_millis(2_500);
 /// How long a stop waits for what is being written to the state directory.
 const KEEP: Duration = Duration::from_millis(700);
@@ -87,7 +91,8 @@ pub struct Running {
     engine_loop: JoinHandle<()>,
     teller: JoinHandle<()>,
     web: Option<JoinHandle<()>>,
-    sampler: Option<JoinHandle<()>>,
+    /// What looks at this process again and again.
+    samplers: Vec<JoinHandle<()>>,
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
@@ -160,7 +165,14 @@ impl Daemon {
             logging: options.logging,
             dropped,
         };
-        let sampler = (!plan.one_round).then(|| tokio::spawn(headroom::watch(inputs.clone())));
+        let samplers = if plan.one_round {
+            Vec::new()
+        } else {
+            vec![
+                tokio::spawn(headroom::watch(inputs.clone())),
+                tokio::spawn(monitor::watch(Arc::clone(&process), inputs.clone())),
+            ]
+        };
         let running = Running {
             inputs,
             reader,
@@ -172,7 +184,7 @@ impl Daemon {
             engine_loop: tokio::spawn(engine_loop.run()),
             teller: tokio::spawn(teller.run()),
             web,
-            sampler,
+            samplers,
             state: writing,
             _aside: aside,
         };
@@ -264,6 +276,16 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
+/// Asks again and again until no notification waits. Nothing tells, since nobody but a stop wants to know.
+async fn outbox_is_empty(reader: &Reader) {
+    while let Ok(receivers) = reader.receivers().await {
+        if receivers.iter().all(|receiver| receiver.waiting == 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library's hasher is keyed from the system's randomness.
@@ -309,7 +331,12 @@ impl Running {
     /// Stops in an orderly way within 10 s: begins nothing more, lets what is under way end, flushes exports.
     pub async fn stop(mut self) {
         self.send(Input::Stop).await;
-        let _ = tokio::time::timeout(DRAIN, self.drained()).await;
+        let reader = self.reader.clone();
+        let _ = tokio::time::timeout(DRAIN, async {
+            self.drained().await;
+            let _ = tokio::time::timeout(DELIVER, outbox_is_empty(&reader)).await;
+        })
+        .await;
         let _ = tokio::time::timeout(FLUSH, self.exporters.stop()).await;
         self.shutdown.send_replace(true);
         if let Some(web) = self.web.take() {
@@ -341,13 +368,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let tasks: [Option<AbortHandle>; 4] = [
-            Some(self.engine_loop.abort_handle()),
-            Some(self.teller.abort_handle()),
-            self.web.as_ref().map(JoinHandle::abort_handle),
-            self.sampler.as_ref().map(JoinHandle::abort_handle),
-        ];
-        for task in tasks.into_iter().flatten() {
+        for task in [&self.engine_loop, &self.teller]
+            .into_iter()
+            .chain(&self.web)
+            .chain(&self.samplers)
+        {
             task.abort();
         }
     }

@@ -10,6 +10,7 @@ mod exporters;
 mod headroom;
 mod limits;
 mod memory;
+mod monitor;
 mod once;
 mod reload;
 mod runtimes;

@@ -40,11 +40,11 @@ pub fn defaults() -> RawDefaults {
         rules.set(*rule, whole_rule(*rule, policy.rule(*rule)));
     }
     RawDefaults {
-        alerts: Some(AlertsSetting::Full(RawAlertPolicy {
+        alerts: Some(AlertsSetting::Full(Box::new(RawAlertPolicy {
             enabled: None,
             objective: Some(Percent(policy.objective)),
             rules: Some(rules),
-        })),
+        }))),
         ..RawDefaults::default()
     }
 }
@@ -75,7 +75,7 @@ pub fn policy(policy: &AlertPolicy) -> Option<AlertsSetting> {
         objective: (policy.objective != built_in.objective).then_some(Percent(policy.objective)),
         rules: (rules != RawRules::default()).then_some(rules),
     };
-    (raised != RawAlertPolicy::default()).then_some(AlertsSetting::Full(raised))
+    (raised != RawAlertPolicy::default()).then(|| AlertsSetting::Full(Box::new(raised)))
 }
 
 fn differing(one: &RulePolicy, other: &RulePolicy) -> RawRule {

@@ -144,7 +144,7 @@ section! {
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlertsSetting {
     Switch(bool),
-    Full(RawAlertPolicy),
+    Full(Box<RawAlertPolicy>),
 }
 
 const ALERTS_EXPECTED: &str = "`off`, `on`, or `{objective: …, rules: {…}}`";
@@ -171,7 +171,8 @@ impl<'de> Visitor<'de> for AlertsVisitor {
         Ok(AlertsSetting::Switch(on))
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AlertsSetting, A::Error> {
-        RawAlertPolicy::deserialize(MapAccessDeserializer::new(map)).map(AlertsSetting::Full)
+        RawAlertPolicy::deserialize(MapAccessDeserializer::new(map))
+            .map(|policy| AlertsSetting::Full(Box::new(policy)))
     }
 }
 

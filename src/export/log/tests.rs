@@ -42,7 +42,7 @@ impl MakeWriter<'_> for Written {
     }
 }
 
-fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
+pub(super) fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
     let lines = Written::default();
     let filter = filter(None, level).expect("a level");
     let builder = tracing_subscriber::fmt()

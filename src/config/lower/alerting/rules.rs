@@ -142,7 +142,7 @@ fn check_threshold(report: &mut Report, measure: Measure, threshold: f64, at: &P
         return;
     }
     let finding = Finding::error(at, "this threshold can never decide anything").expected(expected);
-    let percent = measure == Measure::Share && threshold >= 1.0 && threshold < 100.0;
+    let percent = measure == Measure::Share && (1.0..100.0).contains(&threshold);
     report.add(finding.suggest_opt(percent.then(|| format!("did you mean `{}`?", threshold / 100.0))));
 }
 

@@ -30,7 +30,9 @@ macro_rules! parts {
     ($($raw:ident: $($key:ident)*;)*) => {
         $(impl<'r> From<&'r $raw> for Parts<'r> {
             fn from(raw: &'r $raw) -> Self {
-                Parts { $($key: raw.$key.as_ref(),)* ..Parts::default() }
+                let mut parts = Parts::default();
+                $(parts.$key = raw.$key.as_ref();)*
+                parts
             }
         })*
     };
