@@ -39,6 +39,9 @@ const EVENT_QUEUE: usize = 8192;
 /// How long a stop waits for the operations under way, and then for exporters. Together they stay below the 10 s that
 /// INTERFACES promises.
 const DRAIN: Duration = Duration::from_secs(6);
+/// Of the drain, how long what was just decided may take to reach its receivers. What does not is kept for the next
+/// start, where there is a state directory.
+const DELIVER: Duration = Duration::from_millis(1_500);
 const FLUSH: Duration = Duration::from_millis(2_500);
 /// How long a stop waits for what is being written to the state directory.
 const KEEP: Duration = Duration::from_millis(700);
@@ -273,6 +276,16 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
+/// Asks again and again until no notification waits. Nothing tells, since nobody but a stop wants to know.
+async fn outbox_is_empty(reader: &Reader) {
+    while let Ok(receivers) = reader.receivers().await {
+        if receivers.iter().all(|receiver| receiver.waiting == 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library's hasher is keyed from the system's randomness.
@@ -318,7 +331,12 @@ impl Running {
     /// Stops in an orderly way within 10 s: begins nothing more, lets what is under way end, flushes exports.
     pub async fn stop(mut self) {
         self.send(Input::Stop).await;
-        let _ = tokio::time::timeout(DRAIN, self.drained()).await;
+        let reader = self.reader.clone();
+        let _ = tokio::time::timeout(DRAIN, async {
+            self.drained().await;
+            let _ = tokio::time::timeout(DELIVER, outbox_is_empty(&reader)).await;
+        })
+        .await;
         let _ = tokio::time::timeout(FLUSH, self.exporters.stop()).await;
         self.shutdown.send_replace(true);
         if let Some(web) = self.web.take() {

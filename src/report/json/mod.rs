@@ -157,7 +157,7 @@ fn retry(decision: &RetryDecision) -> Json {
 fn confirmation(record: &ConfirmationRecord) -> Json {
     let address = match &record.kind {
         ConfirmationKind::NotFoundVariants
-        | ConfirmationKind::PlainHttp
+        | ConfirmationKind::PlainHttp { .. }
         | ConfirmationKind::AsBrowser { .. }
         | ConfirmationKind::EveryAddress(_)
         | ConfirmationKind::CompareNames => None,
