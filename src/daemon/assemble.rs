@@ -9,22 +9,25 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::engine::Input;
 use crate::export::process::ProcessFigures;
 use crate::model::event::Event;
 use crate::model::plan::{Listen, Plan};
 use crate::model::record::Record;
+use crate::model::silence::{Maintenance, Opening};
 use crate::net::reader::Reader;
 use crate::probe::Prober;
 use crate::store::{OpenError, Store, Writer, Writing, Written};
 use crate::web::{ReloadRequest, Web};
 
+use super::calendar::{self, Calendar};
 use super::clock::Clock;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
 use super::headroom;
+use super::monitor;
 use super::runtimes::Aside;
 use super::teller::{Listener, Teller};
 
@@ -38,6 +41,9 @@ const EVENT_QUEUE: usize = 8192;
 /// How long a stop waits for the operations under way, and then for exporters. Together they stay below the 10 s that
 /// INTERFACES promises.
 const DRAIN: Duration = Duration::from_secs(6);
+/// Of the drain, how long what was just decided may take to reach its receivers. What does not is kept for the next
+/// start, where there is a state directory.
+const DELIVER: Duration = Duration::from_millis(1_500);
 const FLUSH: Duration = Duration::from_millis(2_500);
 /// How long a stop waits for what is being written to the state directory.
 const KEEP: Duration = Duration::from_millis(700);
@@ -87,7 +93,11 @@ pub struct Running {
     engine_loop: JoinHandle<()>,
     teller: JoinHandle<()>,
     web: Option<JoinHandle<()>>,
-    sampler: Option<JoinHandle<()>>,
+    /// What looks at this process again and again.
+    samplers: Vec<JoinHandle<()>>,
+    /// The maintenance windows in force; the calendar sees them change.
+    windows: watch::Sender<Arc<[Maintenance]>>,
+    clock: Clock,
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
@@ -160,7 +170,22 @@ impl Daemon {
             logging: options.logging,
             dropped,
         };
-        let sampler = (!plan.one_round).then(|| tokio::spawn(headroom::watch(inputs.clone())));
+        let (windows, windows_seen) = watch::channel(Arc::clone(&plan.alerting.maintenance));
+        let calendar = Calendar {
+            windows: windows_seen,
+            inputs: inputs.clone(),
+            clock,
+        };
+        let samplers = if plan.one_round {
+            Vec::new()
+        } else {
+            vec![
+                tokio::spawn(headroom::watch(inputs.clone())),
+                tokio::spawn(monitor::watch(Arc::clone(&process), inputs.clone())),
+                // Not among the probes: thousands of windows are as many conversions.
+                beside.spawn(calendar.run()),
+            ]
+        };
         let running = Running {
             inputs,
             reader,
@@ -172,13 +197,20 @@ impl Daemon {
             engine_loop: tokio::spawn(engine_loop.run()),
             teller: tokio::spawn(teller.run()),
             web,
-            sampler,
+            samplers,
+            windows,
+            clock,
             state: writing,
             _aside: aside,
         };
         // One round asks all at once, as the user did: what that runs out of is part of the diagnosis.
         if let Some(resources) = headroom::sample().filter(|_| !plan.one_round) {
             running.send(Input::ResourcesChanged(resources)).await;
+        }
+        // Before the plan: what another run left to be told must not be told within a window.
+        if !plan.alerting.maintenance.is_empty() {
+            let openings = running.openings(&plan.alerting.maintenance);
+            running.send(Input::CalendarChanged(openings)).await;
         }
         running.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(running)
@@ -264,6 +296,16 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
+/// Asks again and again until no notification waits. Nothing tells, since nobody but a stop wants to know.
+async fn outbox_is_empty(reader: &Reader) {
+    while let Ok(receivers) = reader.receivers().await {
+        if receivers.iter().all(|receiver| receiver.waiting == 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library's hasher is keyed from the system's randomness.
@@ -291,7 +333,17 @@ impl Running {
         self.exporters
             .change(plan.otlp.as_ref(), &self.reader, &self.process)
             .await?;
+        let windows = Arc::clone(&plan.alerting.maintenance);
+        let before = Arc::clone(&self.windows.borrow());
+        if !(windows.is_empty() && before.is_empty()) {
+            // The old ones and the new ones, since neither plan may be without its windows for a moment; the calendar follows
+            // with the new ones alone.
+            let mut openings = self.openings(&before);
+            openings.extend(self.openings(&windows));
+            self.send(Input::CalendarChanged(openings)).await;
+        }
         self.send(Input::PlanChanged(Arc::new(plan))).await;
+        self.windows.send_replace(windows);
         Ok(())
     }
 
@@ -309,7 +361,12 @@ impl Running {
     /// Stops in an orderly way within 10 s: begins nothing more, lets what is under way end, flushes exports.
     pub async fn stop(mut self) {
         self.send(Input::Stop).await;
-        let _ = tokio::time::timeout(DRAIN, self.drained()).await;
+        let reader = self.reader.clone();
+        let _ = tokio::time::timeout(DRAIN, async {
+            self.drained().await;
+            let _ = tokio::time::timeout(DELIVER, outbox_is_empty(&reader)).await;
+        })
+        .await;
         let _ = tokio::time::timeout(FLUSH, self.exporters.stop()).await;
         self.shutdown.send_replace(true);
         if let Some(web) = self.web.take() {
@@ -333,6 +390,10 @@ impl Running {
         let _ = tokio::time::timeout(FLUSH, self.drained()).await;
     }
 
+    fn openings(&self, windows: &[Maintenance]) -> Vec<Opening> {
+        calendar::openings(windows, self.clock.now().wall)
+    }
+
     async fn send(&self, input: Input) {
         // The loop ends only with this handle.
         let _ = self.inputs.send(input).await;
@@ -341,13 +402,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let tasks: [Option<AbortHandle>; 4] = [
-            Some(self.engine_loop.abort_handle()),
-            Some(self.teller.abort_handle()),
-            self.web.as_ref().map(JoinHandle::abort_handle),
-            self.sampler.as_ref().map(JoinHandle::abort_handle),
-        ];
-        for task in tasks.into_iter().flatten() {
+        for task in [&self.engine_loop, &self.teller]
+            .into_iter()
+            .chain(&self.web)
+            .chain(&self.samplers)
+        {
             task.abort();
         }
     }

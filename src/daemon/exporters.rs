@@ -55,6 +55,7 @@ impl Exporters {
     pub fn traces(&self) -> watch::Receiver<Option<TraceSender>> {
         self.traces.subscribe()
     }
+
     /// After a reload: another collector, another exporter; the same one goes on undisturbed.
     pub async fn change(
         &mut self,
@@ -70,6 +71,7 @@ impl Exporters {
             .map(|settings| start(&self.runtime, settings, reader, process))
             .transpose()?;
         self.stop().await;
+        process.exporters_changed();
         self.traces
             .send_replace(next.as_ref().and_then(|running| running.traces.clone()));
         self.running = next;

@@ -4,12 +4,14 @@
 //! assembly over different plans.
 
 mod assemble;
+mod calendar;
 mod clock;
 mod engine_loop;
 mod exporters;
 mod headroom;
 mod limits;
 mod memory;
+mod monitor;
 mod once;
 mod reload;
 mod runtimes;

@@ -372,6 +372,7 @@ impl Engine {
                 }));
             }
         }
+        self.judge_operation(index, &record, now);
         out.push(Output::Observed(Event::OperationFinished(record)));
     }
 }

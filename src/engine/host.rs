@@ -9,6 +9,7 @@ use crate::model::event::SuppressReason;
 use crate::model::page::HostView;
 use crate::model::time::{Moment, Wall};
 
+use super::alert::{HostTerms, Marks};
 use super::clock::Shown;
 use super::retry::RetryBudget;
 use super::window::Windows;
@@ -29,6 +30,10 @@ pub struct Host {
     looks: Looks,
     /// What it has shown of the time.
     pub shown: Shown,
+    /// By what its alerts are raised; made of its dependencies when a plan comes into force.
+    pub terms: Option<Box<HostTerms>>,
+    /// Which of its alerts are not quiet.
+    pub marks: Marks,
 }
 
 impl Host {
@@ -45,6 +50,8 @@ impl Host {
             idle_timeout: None,
             looks: Looks::default(),
             shown: Shown::default(),
+            terms: None,
+            marks: Marks::default(),
         }
     }
 

@@ -4,7 +4,6 @@
 //! The whole conversation with the world is [`Input`] and [`Output`]; what readers see are pages of the read model.
 
 mod admission;
-#[allow(dead_code)] // Until the rules are built.
 mod alert;
 mod breaker;
 pub mod classify;
@@ -244,6 +243,7 @@ impl Engine {
                 Alarm::Vantage => self.vantage_alarm(now, out),
                 Alarm::PatienceEnds { index, operation } => self.patience_ended(index, operation, now, out),
                 Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
+                Alarm::AlertDue { serial } => self.alert_due(serial, due, now),
             }
         }
         self.release_clock_waiting(now, out);
@@ -262,6 +262,7 @@ impl Engine {
         self.leave_queues();
         self.abandon_backoffs(now, out);
         self.stop_idle(out);
+        self.keep_alerts();
     }
 
     fn report_when_drained(&mut self, out: &mut Vec<Output>) {

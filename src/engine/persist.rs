@@ -1,5 +1,6 @@
 //! What the engine hands out to be kept, and what it is given back at its start.
 
+use crate::model::alert::AlertState;
 use crate::model::record::{Change, PersistSeq, Record};
 use crate::model::time::Now;
 
@@ -59,9 +60,15 @@ impl Engine {
                     name,
                     seen,
                 } => self.names_kept.add(dependency, name, seen),
-                Record::Alert(kept) => self.restore_alert(*kept, now),
-                Record::Incident(kept) => self.restore_incident(*kept),
-                Record::Outbox(kept) => self.restore_notification(*kept),
+                Record::Alert(kept) => {
+                    self.restore_member(&kept, now);
+                    // One that is over is kept only until that is told.
+                    if kept.state != AlertState::Quiet {
+                        self.restore_alert(*kept, now);
+                    }
+                }
+                Record::Incident(kept) => self.restore_incident(*kept, now),
+                Record::Outbox(kept) => self.restore_notification(*kept, now),
                 Record::Silence(silence) => self.restore_silence(*silence),
             }
         }

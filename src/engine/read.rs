@@ -49,6 +49,7 @@ impl Engine {
             first_round_begun: self.first_round_begun,
             vantage: self.vantage.view(),
             headroom: self.headroom.view(self.limits.concurrency),
+            incidents: self.open_incidents(),
         }
     }
 

@@ -15,6 +15,8 @@ use super::{Engine, Output};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     Unchanged,
+    /// Asked as before and judged by other thresholds: what is under way goes on.
+    Judged,
     /// The same series (host and labels), asked in another way: figures and history are kept.
     Asked,
     /// Another host or other labels: its series are others, so it begins anew.
@@ -24,11 +26,22 @@ enum Change {
 fn change(old: &Dependency, new: &Dependency) -> Change {
     if old == new {
         Change::Unchanged
+    } else if is_asked_alike(old, new) {
+        Change::Judged
     } else if old.host == new.host && old.labels == new.labels {
         Change::Asked
     } else {
         Change::Identity
     }
+}
+
+/// Whether nothing but the thresholds of the rules is another.
+fn is_asked_alike(old: &Dependency, new: &Dependency) -> bool {
+    let judged_alike = Dependency {
+        alerts: Arc::clone(&old.alerts),
+        ..new.clone()
+    };
+    *old == judged_alike
 }
 
 impl Engine {
@@ -59,6 +72,13 @@ impl Engine {
                     unchanged += 1;
                     self.forget_suggestion(index);
                 }
+                (Some(index), Some(Change::Judged)) => {
+                    changed += 1;
+                    self.forget_suggestion(index);
+                    if let Some(slot) = self.tables.slot_mut(index) {
+                        slot.dependency = Arc::clone(dependency);
+                    }
+                }
                 (Some(index), Some(Change::Asked)) => {
                     changed += 1;
                     self.ask_otherwise(index, dependency, now, out);
@@ -84,6 +104,7 @@ impl Engine {
         self.use_new_room(now, out);
         self.look_around(now, out);
         self.replan_idle(plan, now, out);
+        self.replan_alerts(plan, now);
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {
@@ -123,6 +144,7 @@ impl Engine {
         now: Now,
         out: &mut Vec<Output>,
     ) {
+        self.pause_alerts_of(index, now.moment);
         self.cancel(index, now, out);
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
@@ -140,6 +162,7 @@ impl Engine {
     }
 
     fn remove(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
+        self.end_alerts_of(index);
         self.cancel(index, now, out);
         let waited = self
             .tables

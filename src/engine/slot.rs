@@ -9,6 +9,7 @@ use crate::model::page::{DependencyView, Detail, HostView};
 use crate::model::time::{Moment, Wall};
 use crate::model::vantage::Gaps;
 
+use super::alert::{Marks, Signals};
 use super::breaker::Breaker;
 use super::history::History;
 use super::names::NameHistory;
@@ -47,6 +48,10 @@ pub struct Slot {
     pub history: History,
     /// What to suggest for this name when it does not resolve; computed once per plan, on the first need.
     pub suggestion: Option<Option<String>>,
+    /// What the rules of alerts look at.
+    pub signals: Signals,
+    /// Which of its alerts are not quiet.
+    pub marks: Marks,
 }
 
 impl Slot {
@@ -72,6 +77,8 @@ impl Slot {
             names: None,
             history: History::default(),
             suggestion: None,
+            signals: Signals::default(),
+            marks: Marks::default(),
         }
     }
 

@@ -88,6 +88,11 @@ impl Tables {
         self.by_name.get(name).copied()
     }
 
+    /// The place of the host with that key.
+    pub fn host_of(&self, key: &HostKey) -> Option<u32> {
+        self.by_key.get(key).copied()
+    }
+
     pub fn slot(&self, index: DependencyIndex) -> Option<&Slot> {
         self.slots.get(index.0)
     }

@@ -9,20 +9,22 @@ use crate::model::attempt::StaleKind;
 use crate::model::failure::State;
 use crate::model::headroom::HeadroomView;
 use crate::model::histogram::{Histogram, LATENCY_BOUNDS};
+use crate::model::notification::ReceiverView;
 use crate::model::page::{DependencyView, FailureKey, HostView, PhaseFigures, saturation};
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
-pub use super::labels::{Attributes, Extra};
+pub use super::labels::{Attributes, Delivery, Extra};
 use super::process::Exporter;
 use super::snapshot::Snapshot;
 pub use table::{Kind, METRICS, Metric, MetricId, Scope};
 
 /// Whose series a sample belongs to; numbers are places in the snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
     Dependency(usize),
     Host(usize),
+    Receiver(usize),
     Process,
 }
 
@@ -51,46 +53,26 @@ pub struct Distribution<'a> {
     pub sum: f64,
 }
 
-/// The owners that may have series of a metric, in the order in which encoders visit them.
-pub fn owners(metric: &Metric, snapshot: &Snapshot) -> Owners {
-    let (dependencies, hosts, process) = match metric.scope {
-        Scope::Dependency => (snapshot.dependencies.len(), 0, false),
-        Scope::Host => (0, snapshot.hosts.len(), false),
-        Scope::HostAndProcess => (0, snapshot.hosts.len(), true),
-        Scope::Process => (0, 0, true),
-    };
-    Owners {
-        dependencies,
-        hosts,
-        process,
-    }
-}
-
-/// A list of owners that is counted, not stored.
-#[derive(Clone, Copy, Debug)]
-pub struct Owners {
-    dependencies: usize,
-    hosts: usize,
-    process: bool,
-}
-
-impl Owners {
-    /// The owner at that place; `None` past the end.
-    pub fn get(&self, place: usize) -> Option<Owner> {
-        if place < self.dependencies {
-            Some(Owner::Dependency(place))
-        } else if place - self.dependencies < self.hosts {
-            Some(Owner::Host(place - self.dependencies))
-        } else if self.process && place == self.dependencies + self.hosts {
-            Some(Owner::Process)
-        } else {
-            None
-        }
+/// The owner at that place among those that may have series of a metric, in the order in which encoders visit them; `None`
+/// past the last.
+pub fn owner(metric: &Metric, snapshot: &Snapshot, place: usize) -> Option<Owner> {
+    match metric.scope {
+        Scope::Dependency => (place < snapshot.dependencies.len()).then_some(Owner::Dependency(place)),
+        Scope::Host => (place < snapshot.hosts.len()).then_some(Owner::Host(place)),
+        Scope::HostAndProcess if place < snapshot.hosts.len() => Some(Owner::Host(place)),
+        Scope::HostAndProcess => (place == snapshot.hosts.len()).then_some(Owner::Process),
+        Scope::Process => (place == 0).then_some(Owner::Process),
+        Scope::Receiver => (place < snapshot.receivers.len()).then_some(Owner::Receiver(place)),
+        // Only those that have any: most of the time there are none at all.
+        Scope::Raised => snapshot.raised.get(place).map(|raised| raised.owner),
     }
 }
 
 /// Gives `sink` every sample that one owner has of one metric: the projection itself.
 pub fn samples<'a>(id: MetricId, snapshot: &'a Snapshot, owner: Owner, sink: &mut impl FnMut(Sample<'a>)) {
+    if id == MetricId::AlertActive {
+        return alert_samples(snapshot, owner, sink);
+    }
     match owner {
         Owner::Dependency(place) => {
             if let Some(view) = snapshot.dependencies.get(place) {
@@ -102,8 +84,46 @@ pub fn samples<'a>(id: MetricId, snapshot: &'a Snapshot, owner: Owner, sink: &mu
                 host_samples(id, view, sink);
             }
         }
+        Owner::Receiver(place) => {
+            if let Some(view) = snapshot.receivers.get(place) {
+                receiver_samples(id, view, snapshot.engine.since, sink);
+            }
+        }
         Owner::Process => process_samples(id, snapshot, sink),
     }
+}
+
+/// Gauges need no start time.
+fn alert_samples<'a>(snapshot: &'a Snapshot, owner: Owner, sink: &mut impl FnMut(Sample<'a>)) {
+    let mut points = Points {
+        since: snapshot.engine.since,
+        sink,
+    };
+    for (rule, severity) in snapshot.raised_of(owner) {
+        points.integer(Extra::Alert(*rule, *severity), 1_u64);
+    }
+}
+
+fn receiver_samples<'a>(id: MetricId, view: &ReceiverView, since: Wall, sink: &mut impl FnMut(Sample<'a>)) {
+    let mut points = Points { since, sink };
+    match id {
+        MetricId::Deliveries => {
+            for (what, count) in [
+                (Delivery::Accepted, view.delivered),
+                (Delivery::Failed, view.failed),
+                (Delivery::Expired, view.expired),
+            ] {
+                points.integer(Extra::Delivery(what), count);
+            }
+        }
+        MetricId::OutboxWaiting => points.integer(Extra::None, count(view.waiting)),
+        _ => {}
+    }
+}
+
+/// A number of things that are in memory.
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// Puts points of one owner into a sink, with the owner's start time.
@@ -178,6 +198,7 @@ fn dependency_samples<'a>(id: MetricId, view: &'a DependencyView, sink: &mut imp
             }
         }
         MetricId::BreakerState => points.integer(Extra::None, view.breaker.number()),
+        MetricId::SloObjective => points.float(Extra::None, view.dependency.alerts.objective),
         MetricId::HttpStatusCode => {
             if let Some(status) = view.last_status {
                 points.integer(Extra::None, status);
@@ -270,11 +291,9 @@ fn process_samples<'a>(id: MetricId, snapshot: &'a Snapshot, sink: &mut impl FnM
         MetricId::VantageOffline => points.integer(Extra::None, engine.vantage.sight.is_offline()),
         MetricId::VantageGaps => points.integer(Extra::None, engine.vantage.gaps_total),
         MetricId::DependenciesSuspended => {
-            points.integer(
-                Extra::None,
-                u64::try_from(engine.vantage.suspended).unwrap_or(u64::MAX),
-            );
+            points.integer(Extra::None, count(engine.vantage.suspended));
         }
+        MetricId::Incidents => points.integer(Extra::None, count(engine.incidents)),
         MetricId::OpenFiles
         | MetricId::OpenFilesLimit
         | MetricId::PortsInUse

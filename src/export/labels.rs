@@ -1,6 +1,7 @@
 //! What tells the series of one metric and one owner apart. Every value comes from an enum or from the build, never from
 //! what a peer sent: that is what bounds the number of series.
 
+use crate::model::alert::{Rule, Severity};
 use crate::model::attempt::StaleKind;
 use crate::model::cause::{Cause, Speed};
 use crate::model::event::{SkipReason, SuppressReason};
@@ -34,7 +35,30 @@ pub enum Extra {
     ScopeGlobal,
     Skipped(u8),
     Exporter(Exporter),
+    Alert(Rule, Severity),
+    Delivery(Delivery),
     Build,
+}
+
+/// What became of tries to deliver a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Delivery {
+    /// The receiver acknowledged it.
+    Accepted,
+    /// A try failed; it is made again.
+    Failed,
+    /// It was given up.
+    Expired,
+}
+
+impl Delivery {
+    pub const fn id(self) -> &'static str {
+        match self {
+            Delivery::Accepted => "accepted",
+            Delivery::Failed => "failed",
+            Delivery::Expired => "expired",
+        }
+    }
 }
 
 /// A verdict by its place in `Verdict::ALL`, which can be ordered and hashed.
@@ -81,6 +105,11 @@ impl Extra {
             Extra::ScopeGlobal => list.push("scope", "global"),
             Extra::Skipped(place) => list.push("reason", SkipReason::ALL[usize::from(place)].id()),
             Extra::Exporter(exporter) => list.push("exporter", exporter.id()),
+            Extra::Alert(rule, severity) => {
+                list.push("alert", rule.id());
+                list.push("severity", severity.id());
+            }
+            Extra::Delivery(what) => list.push("outcome", what.id()),
             Extra::Build => {
                 list.push("version", VERSION);
                 list.push("os", std::env::consts::OS);

@@ -1,5 +1,6 @@
 //! Events as log lines: a state change is one line that names the cause in plain words; a healthy probe is not one.
 
+mod alerts;
 mod writer;
 
 use std::fmt::{self, Write as _};
@@ -136,7 +137,7 @@ where
             write!(writer, "{} {on}{level:>5}{off} ", wall_now())?;
         }
         let mut line = String::new();
-        if event.metadata().target() == module_path!() {
+        if event.metadata().target().starts_with(module_path!()) {
             // The sentence says what the fields say; those are for machines.
             event.record(&mut Message(&mut line));
         } else {
@@ -244,8 +245,8 @@ pub fn log_event(event: &Event) {
         ),
         Event::VantageChanged(change) => log_vantage(change),
         Event::HeadroomChanged { scarce, resources } => log_headroom(*scarce, *resources),
-        Event::AlertChanged { change, view } => debug!(alert = view.key.rule.id(), change = change.id()),
-        Event::Delivery(delivery) => debug!(receiver = &*delivery.receiver),
+        Event::AlertChanged { change, view } => alerts::alert(*change, view, wall_now()),
+        Event::Delivery(delivery) => alerts::delivery(delivery),
         Event::Drained => debug!("nothing is under way any more"),
     }
 }

@@ -1,8 +1,9 @@
 //! The figures that the edges keep about this process: failed exports, reloads, dropped traces, the build.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::model::monitor::{ExportFacts, SelfFacts};
 use crate::model::time::Wall;
 use crate::net::wall::now as wall_now;
 
@@ -13,15 +14,17 @@ use super::random::instance_id;
 pub enum Exporter {
     OtlpMetrics,
     OtlpTraces,
+    OtlpLogs,
 }
 
 impl Exporter {
-    pub const ALL: [Exporter; 2] = [Exporter::OtlpMetrics, Exporter::OtlpTraces];
+    pub const ALL: [Exporter; 3] = [Exporter::OtlpMetrics, Exporter::OtlpTraces, Exporter::OtlpLogs];
 
     pub const fn id(self) -> &'static str {
         match self {
             Exporter::OtlpMetrics => "otlp_metrics",
             Exporter::OtlpTraces => "otlp_traces",
+            Exporter::OtlpLogs => "otlp_logs",
         }
     }
 
@@ -42,6 +45,8 @@ pub struct ProcessFigures {
     started: Wall,
     instance_id: String,
     export_failures: [AtomicU64; Exporter::ALL.len()],
+    /// Exports that failed since the last one that did not.
+    failed_in_a_row: [AtomicU32; Exporter::ALL.len()],
     points_rejected: AtomicU64,
     traces_dropped: AtomicU64,
     reload: Mutex<Option<Reload>>,
@@ -57,6 +62,8 @@ pub struct Reload {
     pub success: bool,
     /// When a configuration was last put into force.
     pub applied: Option<Wall>,
+    /// Since when the file holds something that was refused.
+    pub refused: Option<Wall>,
 }
 
 /// [`ProcessFigures`] at one moment.
@@ -83,6 +90,7 @@ impl ProcessFigures {
             started,
             instance_id: instance_id(),
             export_failures: Default::default(),
+            failed_in_a_row: Default::default(),
             points_rejected: AtomicU64::new(0),
             traces_dropped: AtomicU64::new(0),
             reload: Mutex::new(None),
@@ -90,8 +98,43 @@ impl ProcessFigures {
         }
     }
 
+    /// An export did not arrive after all its retries, or was refused in part.
     pub fn export_failed(&self, exporter: Exporter) {
         self.export_failures[exporter.index()].fetch_add(1, Ordering::Relaxed);
+        let row = &self.failed_in_a_row[exporter.index()];
+        // Saturating: a row that long says no more than a longer one, and must not begin anew.
+        row.store(row.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// An export arrived, and all of it was taken.
+    pub fn export_arrived(&self, exporter: Exporter) {
+        self.failed_in_a_row[exporter.index()].store(0, Ordering::Relaxed);
+    }
+
+    /// Exporters ended, and what comes in their place has not failed yet.
+    pub fn exporters_changed(&self) {
+        for row in &self.failed_in_a_row {
+            row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How everything that sends data away does.
+    pub fn exports(&self) -> Vec<ExportFacts> {
+        let facts = |exporter: Exporter| ExportFacts {
+            exporter: exporter.id(),
+            failed_in_a_row: self.failed_in_a_row[exporter.index()].load(Ordering::Relaxed),
+        };
+        Exporter::ALL.into_iter().map(facts).collect()
+    }
+
+    /// What the rules about this process look at.
+    pub fn facts(&self) -> SelfFacts {
+        let reload = *self.reload.lock().unwrap_or_else(PoisonError::into_inner);
+        SelfFacts {
+            exports: self.exports(),
+            state_trouble: self.state_trouble(),
+            config_refused: reload.and_then(|last| last.refused),
+        }
     }
 
     pub fn points_rejected(&self, count: u64) {
@@ -113,8 +156,12 @@ impl ProcessFigures {
         // The value is `Copy` and set in one step: a panic elsewhere cannot leave it half written.
         let mut reload = self.reload.lock().unwrap_or_else(PoisonError::into_inner);
         let before = reload.and_then(|last| last.applied);
-        let applied = if success { Some(at) } else { before };
-        *reload = Some(Reload { success, applied });
+        let refused_before = reload.and_then(|last| last.refused);
+        *reload = Some(Reload {
+            success,
+            applied: if success { Some(at) } else { before },
+            refused: (!success).then(|| refused_before.unwrap_or(at)),
+        });
     }
 
     pub fn snapshot(&self) -> ProcessView {
@@ -165,8 +212,13 @@ mod tests {
             Some(Reload {
                 success: false,
                 applied: Some(Wall::from_unix_secs(7)),
+                refused: Some(Wall::from_unix_secs(9)),
             })
         );
+        figures.reloaded(false, Wall::from_unix_secs(11));
+        assert_eq!(figures.facts().config_refused, Some(Wall::from_unix_secs(9)));
+        figures.reloaded(true, Wall::from_unix_secs(12));
+        assert_eq!(figures.facts().config_refused, None);
     }
 
     #[test]
@@ -175,6 +227,32 @@ mod tests {
         figures.export_failed(Exporter::OtlpTraces);
         figures.export_failed(Exporter::OtlpTraces);
         figures.export_failed(Exporter::OtlpMetrics);
-        assert_eq!(figures.snapshot().export_failures, [1, 2]);
+        assert_eq!(figures.snapshot().export_failures, [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_row_of_failures_ends_with_an_export_that_arrives_or_with_its_exporter() {
+        let figures = ProcessFigures::new(Wall::default());
+        let rows = || -> Vec<u32> {
+            figures
+                .exports()
+                .iter()
+                .map(|facts| facts.failed_in_a_row)
+                .collect()
+        };
+        for _ in 0..3 {
+            figures.export_failed(Exporter::OtlpMetrics);
+        }
+        figures.export_failed(Exporter::OtlpLogs);
+        assert_eq!(rows(), [3, 0, 1]);
+        figures.export_arrived(Exporter::OtlpMetrics);
+        assert_eq!(rows(), [0, 0, 1]);
+        figures.exporters_changed();
+        assert_eq!(rows(), [0, 0, 0]);
+        assert_eq!(
+            figures.snapshot().export_failures,
+            [3, 0, 1],
+            "counters do not go back"
+        );
     }
 }

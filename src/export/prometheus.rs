@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::model::dependency::Dependency;
 
-use super::catalog::{self, Distribution, Kind, METRICS, Metric, Owner, Owners, Sample, Value};
+use super::catalog::{self, Distribution, Kind, METRICS, Metric, Owner, Sample, Value};
 use super::snapshot::Snapshot;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,10 @@ const PIECE: usize = 64 * 1024;
 pub struct Exposition {
     snapshot: Snapshot,
     format: Format,
-    /// Written labels of each dependency and host, without braces.
+    /// Written labels of each dependency, host and receiver, without braces.
     dependencies: Vec<Box<str>>,
     hosts: Vec<Box<str>>,
+    receivers: Vec<Box<str>>,
     metric: usize,
     place: usize,
     /// The family's head is written with its first sample: a family without samples is left out.
@@ -89,9 +90,15 @@ impl Exposition {
             labels.push("server_port", &view.key.port.to_string());
             labels.write()
         });
+        let receivers = snapshot.receivers.iter().map(|view| {
+            let mut labels = Labels::default();
+            labels.push("receiver", &view.name);
+            labels.write()
+        });
         Exposition {
             dependencies: dependencies.collect(),
             hosts: hosts.collect(),
+            receivers: receivers.collect(),
             snapshot,
             format,
             metric: 0,
@@ -108,8 +115,7 @@ impl Exposition {
         }
         let limit = out.len() + PIECE;
         while let Some(metric) = METRICS.get(self.metric) {
-            let owners = catalog::owners(metric, &self.snapshot);
-            if !self.write_family(metric, owners, out, limit) {
+            if !self.write_family(metric, out, limit) {
                 return true;
             }
             (self.metric, self.place, self.headed) = (self.metric + 1, 0, false);
@@ -122,14 +128,15 @@ impl Exposition {
     }
 
     /// False when the piece was full before the family's end.
-    fn write_family(&mut self, metric: &Metric, owners: Owners, out: &mut String, limit: usize) -> bool {
-        while let Some(owner) = owners.get(self.place) {
+    fn write_family(&mut self, metric: &Metric, out: &mut String, limit: usize) -> bool {
+        while let Some(owner) = catalog::owner(metric, &self.snapshot, self.place) {
             if out.len() >= limit {
                 return false;
             }
             let labels: &str = match owner {
                 Owner::Dependency(place) => &self.dependencies[place],
                 Owner::Host(place) => &self.hosts[place],
+                Owner::Receiver(place) => &self.receivers[place],
                 Owner::Process => "",
             };
             let (format, headed) = (self.format, &mut self.headed);

@@ -13,10 +13,11 @@ The same figures leave by two ways: pushed as OTLP, and pulled as Prometheus tex
 
 Attributes of a dependency's series: `dependency`, `server.address`, `server.port`, and the labels of its configuration. A
 host's series carry `server.address` and `server.port` only; a server that is reached both directly and by a proxy is one
-host here, with sums over both. In Prometheus, dots become underscores: `error.type` is `error_type`.
+host here, with sums over both. A receiver's series carry `receiver`, its name in the configuration. In Prometheus, dots become underscores: `error.type` is `error_type`.
 
 `error.type` holds ids of causes (see causes.md), and `_OTHER` once a dependency has shown 12 different combinations of
-error.type, phase and speed. So a dependency has at most 40 series and its host 10, counting a histogram as one.
+error.type, phase and speed. So a dependency has at most 41 series and its host 10, counting a histogram as one, and besides
+one for each alert that is raised about them: each rule at most once, 13 of a dependency and 2 of a host.
 
 Counters and histograms are cumulative from the time their owner was first seen. A series that is absent says that nothing
 is known; it is never zero instead. The series of a removed dependency disappear at the next export.
@@ -79,6 +80,8 @@ fn of(scope: Scope) -> &'static str {
         Scope::Host => "host",
         Scope::Process => "process",
         Scope::HostAndProcess => "host, process",
+        Scope::Receiver => "receiver",
+        Scope::Raised => "dependency, host, process",
     }
 }
 

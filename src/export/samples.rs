@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::export::process::ProcessFigures;
 use crate::export::snapshot::Snapshot;
+use crate::model::alert::{AlertPage, AlertView};
 use crate::model::attempt::{Attempt, Hop, Outcome, Role, StaleKind};
 use crate::model::cause::{Cause, Speed};
 use crate::model::dependency::{
@@ -21,12 +22,15 @@ use crate::model::failure::{
 };
 use crate::model::headroom::{HeadroomView, Ports, Resources};
 use crate::model::histogram::Histogram;
+use crate::model::incident::IncidentView;
+use crate::model::notification::ReceiverView;
 use crate::model::order::OperationId;
 use crate::model::page::{
     DependencyView, Detail, EngineView, FAILURE_KEYS_MAX, FailureKey, HostPage, HostView, Page, PhaseFigures,
     WindowFigures,
 };
 use crate::model::phase::Phase;
+use crate::model::silence::{SilenceChange, SilenceView};
 use crate::model::time::{Moment, Wall};
 use crate::net::reader::{ReadRequest, Reader};
 
@@ -161,11 +165,19 @@ pub(crate) fn host(name: &str, port: u16) -> HostView {
 }
 
 /// What a test's loop serves.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct World {
     pub views: BTreeMap<u32, DependencyView>,
     pub hosts: Vec<HostView>,
     pub first_round_begun: bool,
+    pub alerts: Vec<AlertView>,
+    /// What `why` answers for every dependency, and for the monitor.
+    pub why: Vec<AlertView>,
+    pub incidents: Vec<IncidentView>,
+    pub silences: Vec<SilenceView>,
+    pub receivers: Vec<ReceiverView>,
+    /// What was asked of the silences.
+    pub changes: Vec<SilenceChange>,
 }
 
 impl World {
@@ -177,6 +189,7 @@ impl World {
                 .collect(),
             hosts: (0..count).map(|i| host(&format!("d{i}.internal"), 443)).collect(),
             first_round_begun: true,
+            ..World::default()
         }
     }
 
@@ -206,6 +219,7 @@ impl World {
                 scarce: None,
                 cap: Some(290),
             },
+            incidents: self.incidents.len(),
         }
     }
 
@@ -213,16 +227,20 @@ impl World {
         let process = ProcessFigures::new(SINCE);
         process.reloaded(true, SINCE);
         process.state_written(None);
-        Snapshot {
+        let mut snapshot = Snapshot {
             taken: Wall::from_unix_secs(1_790_000_600),
             dependencies: self.views.values().cloned().collect(),
             hosts: self.hosts.clone(),
             engine: self.engine(),
             process: process.snapshot(),
-        }
+            receivers: self.receivers.clone(),
+            raised: Vec::new(),
+        };
+        snapshot.set_raised(&self.alerts);
+        snapshot
     }
 
-    fn answer(&self, request: ReadRequest) {
+    fn answer(&mut self, request: ReadRequest) {
         match request {
             ReadRequest::Page { from, max, reply } => {
                 let mut rest = self.views.range(from.0..);
@@ -253,12 +271,30 @@ impl World {
                     })
                 }));
             }
-            ReadRequest::Alerts { reply, .. } => drop(reply.send(Default::default())),
-            ReadRequest::Why { reply, .. } => drop(reply.send(None)),
-            ReadRequest::Incidents { reply } => drop(reply.send(Vec::new())),
-            ReadRequest::Silences { reply } => drop(reply.send(Vec::new())),
-            ReadRequest::Receivers { reply } => drop(reply.send(Vec::new())),
-            ReadRequest::ChangeSilence { reply, .. } => {
+            ReadRequest::Alerts { from, max, reply } => {
+                let end = (from + max).min(self.alerts.len());
+                let alerts = self.alerts[from..end].to_vec();
+                let next = (end < self.alerts.len()).then_some(end);
+                let _ = reply.send(AlertPage { alerts, next });
+            }
+            ReadRequest::Why { dependency, reply } => {
+                let known = |name: String| self.views.values().any(|view| *view.dependency.name == *name);
+                let _ = reply.send(dependency.is_none_or(known).then(|| self.why.clone()));
+            }
+            ReadRequest::Incidents { reply } => drop(reply.send(self.incidents.clone())),
+            ReadRequest::Silences { reply } => drop(reply.send(self.silences.clone())),
+            ReadRequest::Receivers { reply } => drop(reply.send(self.receivers.clone())),
+            ReadRequest::ChangeSilence { change, reply } => {
+                match &change {
+                    SilenceChange::Put(silence) => self.silences.push(SilenceView {
+                        silence: silence.clone(),
+                        configured: false,
+                        active: true,
+                        muting: 1,
+                    }),
+                    SilenceChange::End { id } => self.silences.retain(|view| view.silence.id != *id),
+                }
+                self.changes.push(change);
                 let _ = reply.send(());
             }
         }

@@ -1,13 +1,16 @@
 //! The read model, gathered a page at a time: what one export or one scrape is made of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::model::alert::{AlertView, Rule, Severity, Subject};
 use crate::model::dependency::DependencyIndex;
+use crate::model::notification::ReceiverView;
 use crate::model::page::{DependencyView, EngineView, HostView, WindowFigures};
 use crate::model::time::Wall;
 use crate::net::reader::{Reader, Stopped};
 
+use super::catalog::Owner;
 use super::process::{ProcessFigures, ProcessView};
 use crate::net::wall::now as wall_now;
 
@@ -24,6 +27,17 @@ pub struct Snapshot {
     pub hosts: Vec<HostView>,
     pub engine: EngineView,
     pub process: ProcessView,
+    pub receivers: Vec<ReceiverView>,
+    /// The alerts that are raised, by whom they are about, in that order.
+    pub raised: Vec<Raised>,
+}
+
+/// The alerts that are raised about one owner of series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    pub owner: Owner,
+    /// Each rule once.
+    pub alerts: Vec<(Rule, Severity)>,
 }
 
 /// Reads all pages.
@@ -43,13 +57,71 @@ pub async fn snapshot(reader: &Reader, process: &ProcessFigures) -> Result<Snaps
         hosts.extend(page.hosts);
         from = page.next;
     }
-    Ok(Snapshot {
+    let mut alerts = Vec::new();
+    let mut from = Some(0);
+    while let Some(place) = from {
+        let page = reader.alerts(place, PAGE).await?;
+        alerts.extend(page.alerts.into_iter().filter(|alert| alert.state.is_raised()));
+        from = page.next;
+    }
+    let mut snapshot = Snapshot {
         taken: wall_now(),
         dependencies,
         hosts: merge_hosts(hosts),
         engine,
         process: process.snapshot(),
-    })
+        receivers: reader.receivers().await?,
+        raised: Vec::new(),
+    };
+    snapshot.set_raised(&alerts);
+    Ok(snapshot)
+}
+
+impl Snapshot {
+    /// Finds the owners of raised alerts. One whose dependency has left between two pages has none.
+    pub fn set_raised(&mut self, alerts: &[AlertView]) {
+        self.raised.clear();
+        // Nothing is looked for where there is nothing to be found, which is the rule.
+        if alerts.is_empty() {
+            return;
+        }
+        let names = (0..).zip(&self.dependencies);
+        let names: HashMap<&str, usize> = names.map(|(at, view)| (&*view.dependency.name, at)).collect();
+        let hosts = (0..).zip(&self.hosts);
+        let hosts: HashMap<(&str, u16), usize> = hosts
+            .map(|(at, view)| ((&*view.key.name, view.key.port), at))
+            .collect();
+        let mut raised: BTreeMap<Owner, BTreeMap<Rule, Severity>> = BTreeMap::new();
+        for alert in alerts.iter().filter(|alert| alert.state.is_raised()) {
+            let owner = match &alert.key.subject {
+                Subject::Dependency(name) => names.get(&**name).map(|at| Owner::Dependency(*at)),
+                Subject::Host(key) => hosts.get(&(&*key.name, key.port)).map(|at| Owner::Host(*at)),
+                Subject::Monitor => Some(Owner::Process),
+            };
+            if let Some(owner) = owner {
+                let severity = raised
+                    .entry(owner)
+                    .or_default()
+                    .entry(alert.key.rule)
+                    .or_insert(alert.severity);
+                // Two ways to one host are one owner: see `merge_hosts`.
+                *severity = alert.severity.max(*severity);
+            }
+        }
+        let raised = raised.into_iter();
+        self.raised = raised
+            .map(|(owner, alerts)| Raised {
+                owner,
+                alerts: alerts.into_iter().collect(),
+            })
+            .collect();
+    }
+
+    /// The alerts that are raised about an owner.
+    pub fn raised_of(&self, owner: Owner) -> &[(Rule, Severity)] {
+        let found = self.raised.binary_search_by_key(&owner, |raised| raised.owner);
+        found.map(|place| &*self.raised[place].alerts).unwrap_or_default()
+    }
 }
 
 /// Makes one host of those that differ by their proxy alone.
@@ -134,6 +206,57 @@ mod tests {
         assert_eq!(snapshot.dependencies.len(), 600);
         assert_eq!(snapshot.hosts.len(), 600);
         assert_eq!(snapshot.dependencies[599].index, DependencyIndex(599));
+    }
+
+    #[tokio::test]
+    async fn alerts_that_are_raised_find_their_owners() {
+        use crate::report::samples::alerts::alert;
+        let mut world = samples::World::of(600);
+        let mut by_proxy = alert(Rule::RetryMasked, "d7");
+        if let Subject::Host(key) = &mut by_proxy.key.subject {
+            key.proxy = Some("http://proxy:3128".into());
+        }
+        by_proxy.severity = Severity::Warning;
+        let mut pending = alert(Rule::Flapping, "d8");
+        pending.state = crate::model::alert::AlertState::Pending {
+            since: samples::SINCE,
+        };
+        // More than one page of them.
+        world.alerts = (0..600)
+            .map(|at| alert(Rule::DependencyDownFast, &format!("d{at}")))
+            .collect();
+        world.alerts.extend([
+            alert(Rule::Flapping, "d7"),
+            by_proxy,
+            alert(Rule::RetryMasked, "d7"),
+            pending,
+            alert(Rule::MonitorLate, ""),
+            alert(Rule::DependencyDownFast, "gone"),
+        ]);
+        let reader = samples::serve(world);
+        let snapshot = snapshot(&reader, &ProcessFigures::new(Wall::default()))
+            .await
+            .expect("the loop runs");
+        assert_eq!(snapshot.raised.len(), 602);
+        let critical = Severity::Critical;
+        assert_eq!(
+            snapshot.raised_of(Owner::Dependency(8)),
+            [(Rule::DependencyDownFast, critical)]
+        );
+        assert_eq!(
+            snapshot.raised_of(Owner::Dependency(7)),
+            [(Rule::DependencyDownFast, critical), (Rule::Flapping, critical)]
+        );
+        assert_eq!(
+            snapshot.raised_of(Owner::Host(7)),
+            [(Rule::RetryMasked, critical)],
+            "once, and the graver one"
+        );
+        assert_eq!(
+            snapshot.raised_of(Owner::Process),
+            [(Rule::MonitorLate, critical)]
+        );
+        assert_eq!(snapshot.raised_of(Owner::Host(8)), []);
     }
 
     #[tokio::test]

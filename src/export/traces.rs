@@ -146,7 +146,10 @@ impl Sender {
 
     async fn send(&mut self, batch: &[Arc<OperationRecord>]) {
         match self.try_send(batch).await {
-            Ok(()) => self.failing = false,
+            Ok(()) => {
+                self.process.export_arrived(Exporter::OtlpTraces);
+                self.failing = false;
+            }
             Err(why) => {
                 self.process.traces_dropped(batch.len() as u64);
                 self.process.export_failed(Exporter::OtlpTraces);

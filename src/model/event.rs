@@ -60,7 +60,8 @@ pub enum Event {
     },
     /// We lost sight, or see again.
     VantageChanged(VantageChange),
-    /// Something happened to an alert; the view is of after it.
+    /// Something happened to an alert; the view is of after it. That of an alert that is over (resolved, cleared) has the
+    /// state that it left, so that it can be said how long it lasted.
     AlertChanged {
         change: AlertChange,
         view: Box<AlertView>,

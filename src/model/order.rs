@@ -62,8 +62,9 @@ pub enum ConfirmationKind {
     SignsOfLife { address: SocketAddr, all: bool },
     /// Try small segments, and then the usual ones again.
     MssClamp { address: SocketAddr, stalled: Stalled },
-    /// Ask by plain HTTP on the same host and port, which did not understand TLS.
-    PlainHttp,
+    /// Ask by plain HTTP on the same host and port, which did not understand TLS: for the URL itself, or, where the peer
+    /// said nothing and may yet be a TLS server, for `/` alone.
+    PlainHttp { path: bool },
     /// Shake hands and listen, asking nothing: does the peer that wanted a client certificate end it by itself?
     LateAlert(SocketAddr),
     /// Fetch the certificate that lacks from where the one below it says, and shake hands again.
@@ -92,7 +93,7 @@ impl ConfirmationKind {
             ConfirmationKind::FreshConnection(_) => "fresh_connection",
             ConfirmationKind::SignsOfLife { .. } => "signs_of_life",
             ConfirmationKind::MssClamp { .. } => "mss_clamp",
-            ConfirmationKind::PlainHttp => "plain_http",
+            ConfirmationKind::PlainHttp { .. } => "plain_http",
             ConfirmationKind::LateAlert(_) => "late_alert",
             ConfirmationKind::FetchIssuer { .. } => "fetch_issuer",
             ConfirmationKind::AsBrowser { .. } => "as_browser",

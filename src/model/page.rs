@@ -190,6 +190,8 @@ pub struct EngineView {
     pub first_round_begun: bool,
     pub vantage: VantageView,
     pub headroom: HeadroomView,
+    /// Incidents that are open.
+    pub incidents: usize,
 }
 
 /// Everything known of one dependency.

@@ -7,13 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::{AlertKey, AlertState, AlertText, Severity};
+use super::alert::{AlertKey, AlertState, AlertText, Rule, Severity};
 use super::cause::Cause;
 use super::dependency::HostKey;
 use super::idle::IdleMeasurement;
 use super::incident::{Factor, IncidentId};
 use super::looks::NamesSeen;
-use super::notification::{Notification, OutboxId};
+use super::notification::{AlertNote, Notification, OutboxId};
 use super::silence::Silence;
 use super::time::Wall;
 
@@ -36,7 +36,7 @@ pub enum Record {
         name: Arc<str>,
         seen: NamesSeen,
     },
-    /// An alert that is not quiet.
+    /// An alert that is not quiet, or of whose end somebody has still to be told.
     Alert(Box<KeptAlert>),
     /// An incident that was told, or is going to be.
     Incident(Box<KeptIncident>),
@@ -56,18 +56,26 @@ pub struct KeptAlert {
     pub severity: Severity,
     pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     pub text: Arc<AlertText>,
+    /// The incident that it belongs to. It stands here and not with the incident, so that what is written when an alert
+    /// joins does not grow with the incident.
+    pub incident: Option<IncidentId>,
+    /// How it was when it was last over, as long as that is to be told. Its state is then quiet, or of what came after.
+    pub ended: Option<Box<AlertNote>>,
 }
 
-/// An incident as it is kept: its members and whom they were told.
+/// An incident as it is kept, and whom it was told. Its members are the alerts that name it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptIncident {
     pub id: IncidentId,
     pub since: Wall,
+    /// The rule of the alert that began it.
+    pub founder: Rule,
     pub cause: Option<Cause>,
     pub factors: Vec<Factor>,
+    /// The highest that it had.
+    pub severity: Severity,
     /// Counts the notifications of it, so that each has an id of its own.
     pub serial: u64,
-    pub members: Vec<AlertKey>,
     pub told: Vec<KeptTold>,
 }
 
@@ -79,6 +87,8 @@ pub struct KeptTold {
     pub last: Wall,
     /// The alerts that it was told of as firing and not yet as over.
     pub firing: Vec<AlertKey>,
+    /// The dependencies that it was told of as affected: when their alerts fire, that is no news to it.
+    pub listed: Vec<Arc<str>>,
 }
 
 /// A notification as it waits.

@@ -1,5 +1,7 @@
 //! Records as the engine makes them, for the tests of this room.
 
+pub(crate) mod alerts;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@
 //!
 //! 1. `model/record.rs`: a variant of `Record` with what is kept (civil time only), one of `RecordKind` with its table's
 //!    name, and a `RecordKey` to find it by.
-//! 2. `store/codec.rs`: how it is written, as a struct of its own with a version; never a type of `model` itself, which
+//! 2. `store/codec/`: how it is written, as a struct of its own with a version; never a type of `model` itself, which
 //!    may change.
 //! 3. The engine: push `Change::Put(record)` through `Engine::persist` when it changes, and take it in
 //!    `Engine::restore`, which is called once, before the first plan.

@@ -1,5 +1,9 @@
 //! TLS handshakes that fail for other reasons than the server's certificate, and ports that speak something else.
 
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use whyd::lab::certs::{Authority, CertSpec, Usage};
 use whyd::lab::http::{Behaviour, HttpOptions, HttpServer};
 use whyd::lab::tcp::{self, Scripts, Step};
@@ -94,6 +98,48 @@ async fn a_tls_port_that_ends_plain_http_without_a_word() {
             .confidence("confirmed")
             .says("first_taken_for", ".");
     }
+}
+
+#[tokio::test]
+async fn a_plain_server_that_takes_a_client_hello_for_the_beginning_of_a_request() {
+    // It waits for an empty line, which no ClientHello has.
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("https://{}/private", server.local_addr().expect("an address"));
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((mut peer, _)) = server.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match peer.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => break,
+                }
+            }
+            if head.ends_with(b"\r\n\r\n") {
+                kept.lock()
+                    .expect("not poisoned")
+                    .push(String::from_utf8_lossy(&head).into_owned());
+                let _ = peer.write_all(&answer).await;
+            }
+        }
+    });
+    let asked = ["--deep", "--retries", "0", "--tls-timeout", "500ms", &url];
+    check(&asked)
+        .await
+        .one(1)
+        .failed("tls.protocol.error.plaintext_peer tls slow config no")
+        .evidence("looked_like", "tls.timed_out")
+        .confidence("confirmed")
+        .fix("ask for http://");
+    let heads = heads.lock().expect("not poisoned");
+    assert!(
+        heads.len() == 1 && heads[0].starts_with("GET / HTTP/1.1"),
+        "{heads:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! ```text
 //! limits concurrency=10 per_host=2
 //! dependency NAME host=HOST interval=10s discover=true remeasure=24h attempts=3 total=9s reuse=true refuse=true labels=a:b
+//!                                       alert.RULE.for=30s alert.RULE.minimum=3 and so on, objective=0.999
 //! answers NAME: 503@5ms ok@2ms …        what its attempts meet, one after the other; the last one for ever
 //! cycle NAME: 503@5ms ok@2ms            the same, over and over
 //! apply                                 the dependencies above come into force (a plan)
@@ -13,6 +14,8 @@
 //! idle HOST closes=7s forgets=5s max_age=30s not_kept=true   what becomes of idle connections to it
 //! restart                               another engine begins with what was kept, and the same plan
 //! history NAME                          prints which of its operations are kept, newest first
+//! alerts                                prints those that are not quiet
+//! why RULE NAME                         why that rule does or does not raise an alert of the dependency (or of the monitor)
 //! stop
 //! abandon                               what is under way ends now
 //! ```
@@ -49,6 +52,11 @@ pub enum Step {
     },
     Restart,
     History(String),
+    Alerts,
+    Why {
+        name: Option<String>,
+        rule: String,
+    },
     Stop,
     Abandon,
 }
@@ -122,6 +130,14 @@ fn step(line: &str) -> Option<Step> {
         }
         "restart" => Step::Restart,
         "history" => Step::History(rest.into()),
+        "alerts" => Step::Alerts,
+        "why" => {
+            let (rule, name) = rest.split_once(' ').unwrap_or((rest, ""));
+            Step::Why {
+                name: (!name.is_empty()).then(|| name.into()),
+                rule: rule.into(),
+            }
+        }
         "stop" => Step::Stop,
         "abandon" => Step::Abandon,
         _ => return None,

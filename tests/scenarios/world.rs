@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd::engine::{Engine, Input, Output};
+use whyd::model::alert::{AlertChange, Rule};
+use whyd::model::alert_policy::AlertPolicy;
 use whyd::model::attempt::*;
 use whyd::model::dependency::*;
 use whyd::model::event::Event;
@@ -18,7 +20,7 @@ use whyd::model::order::{AttemptOrder, Connection, IdleOrder, IdleRoundId};
 use whyd::model::page::FailureKey;
 use whyd::model::phase::Phase;
 use whyd::model::plan::{Limits, Plan};
-use whyd::model::record::{Change, Record, RecordKey};
+use whyd::model::record::{Change, Record, RecordKey, RecordKind};
 use whyd::model::time::{Moment, Now, Wall};
 
 use crate::idle::IdleHost;
@@ -121,6 +123,8 @@ impl World {
                 self.apply_plan();
             }
             Step::History(name) => self.history(name),
+            Step::Alerts => self.alerts(),
+            Step::Why { name, rule } => self.why(name.as_deref(), rule),
             Step::Stop => self.apply(Input::Stop),
             Step::Abandon => self.apply(Input::Abandon),
         }
@@ -212,7 +216,10 @@ impl World {
             Output::Persist { seq, changes } => {
                 for change in changes {
                     let key = change.key();
-                    self.say(format!("kept: {key}"));
+                    // What alerts leave behind is told by their own lines.
+                    if matches!(key.kind, RecordKind::IdleTimeout | RecordKind::Names) {
+                        self.say(format!("kept: {key}"));
+                    }
                     match change {
                         Change::Put(record) => self.kept.insert(key, record),
                         Change::Remove(key) => self.kept.remove(&key),
@@ -324,7 +331,13 @@ impl World {
                 self.say(format!("scarce: {}", scarce.map_or("nothing", |what| what.id())));
             }
             Event::VantageChanged(change) => self.say(format!("{change:?}")),
-            Event::AlertChanged { change, view } => self.say(format!("{}: {}", view.key, change.id())),
+            Event::AlertChanged { change, view } => {
+                let how = match change {
+                    AlertChange::Resolved(because) => format!("resolved ({})", because.id()),
+                    other => other.id().to_owned(),
+                };
+                self.say(format!("{} is {how}", view.key));
+            }
             Event::Delivery(delivery) => self.say(format!("{}: {:?}", delivery.receiver, delivery.what)),
             Event::IdleTimeoutMeasured {
                 dependency,
@@ -336,6 +349,34 @@ impl World {
             }
             Event::Drained => self.say("drained"),
         }
+    }
+
+    fn alerts(&mut self) {
+        let page = self.engine.alerts(0, 100, self.clock());
+        if page.alerts.is_empty() {
+            self.say("no alerts");
+        }
+        for view in page.alerts {
+            self.say(format!(
+                "{} {} ({}): {}",
+                view.key,
+                view.state.id(),
+                view.severity.id(),
+                view.text.summary
+            ));
+            self.say(format!("  {}", view.text.description));
+            self.say(format!("  fix: {}", view.text.fix));
+        }
+    }
+
+    fn why(&mut self, name: Option<&str>, rule: &str) {
+        let views = self
+            .engine
+            .why(name, self.clock())
+            .expect("a dependency of that name");
+        let found = views.iter().find(|view| view.key.rule.id() == rule);
+        let view = found.expect("a rule of that name");
+        self.say(format!("{}: {}", view.key, view.evaluation.text));
     }
 
     fn history(&mut self, name: &str) {
@@ -537,8 +578,33 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
-        alerts: Arc::default(),
+        alerts: policy(options),
     }
+}
+
+/// `objective=0.999`, `alert.RULE.for=30s`, `alert.RULE.recover=30s`, `alert.RULE.minimum=3`, `alert.RULE.threshold=2`,
+/// `alert.RULE.enabled=false`.
+fn policy(options: &BTreeMap<String, String>) -> Arc<AlertPolicy> {
+    let mut policy = AlertPolicy::default();
+    if let Some(objective) = options.get("objective") {
+        policy.objective = objective.parse().expect("a share");
+    }
+    for (key, value) in options {
+        let Some((rule, what)) = key.strip_prefix("alert.").and_then(|key| key.split_once('.')) else {
+            continue;
+        };
+        let rule = Rule::from_id(rule).expect("a rule");
+        let policy = &mut policy.rules[rule.index()];
+        match what {
+            "for" => policy.hold = duration(value).expect("a duration"),
+            "recover" => policy.recover = duration(value).expect("a duration"),
+            "minimum" => policy.minimum = value.parse().expect("a number"),
+            "threshold" => policy.threshold = value.parse().expect("a number"),
+            "enabled" => policy.enabled = value == "true",
+            other => panic!("{other} is nothing of a rule"),
+        }
+    }
+    Arc::new(policy)
 }
 
 /// The facts of an attempt that met this answer.

@@ -1,32 +1,28 @@
 //! The end of each step: what happened to alerts becomes events, records and notifications.
 
-use crate::model::alert::{AlertChange, AlertKey, AlertPage, AlertView};
+use crate::model::alert::{AlertKey, AlertState};
 use crate::model::event::Event;
 use crate::model::monitor::SelfFacts;
-use crate::model::record::{Change, KeptAlert, RecordKey};
+use crate::model::record::{Change, KeptAlert, Record, RecordKey};
 use crate::model::time::Now;
 
 use super::super::{Engine, Output};
+use super::Alert;
 
 impl Engine {
     /// Makes events, records and notifications of what happened. An alert's new state and the notifications of it are
     /// handed over to be kept together, so that a crash leaves both or neither.
     pub(in super::super) fn settle_alerts(&mut self, now: Now, out: &mut Vec<Output>) {
         let changes = self.alerts.take_changes();
-        let mut kept: Vec<Change> = Vec::new();
-        for (key, _) in &changes {
-            kept.push(match self.alerts.kept(key) {
-                Some(alert) => Change::Put(crate::model::record::Record::Alert(Box::new(alert))),
-                None => Change::Remove(RecordKey::alert(key)),
-            });
-        }
+        let mut kept = self.alert_records(now);
         self.notify(&changes, now, &mut kept);
         for (key, change) in &changes {
-            if let Some(view) = self.alert_view(key, *change) {
+            if let Some(view) = self.changed_view(key, *change, now) {
                 let (change, view) = (*change, Box::new(view));
                 out.push(Output::Observed(Event::AlertChanged { change, view }));
             }
         }
+        self.alerts.ended.clear();
         if !kept.is_empty() {
             let seq = self.persist(kept, out);
             self.outbox_handed_over(seq);
@@ -34,22 +30,52 @@ impl Engine {
         self.dispatch(now, out);
     }
 
-    /// At most `max` alerts that are not quiet, from that place on.
-    pub fn alerts(&self, _from: usize, _max: usize, _now: Now) -> AlertPage {
-        AlertPage::default()
+    /// The records that are not what they should be.
+    fn alert_records(&mut self, now: Now) -> Vec<Change> {
+        let mut keys: Vec<AlertKey> = std::mem::take(&mut self.alerts.dirty);
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        keys.sort();
+        keys.dedup();
+        let mut records = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.alerts.kept(&key, now.moment) {
+                Some(alert) => {
+                    records.push(Change::Put(Record::Alert(Box::new(alert))));
+                    self.alerts.written.insert(key);
+                }
+                None if self.alerts.written.remove(&key) => {
+                    records.push(Change::Remove(RecordKey::alert(&key)));
+                }
+                None => {}
+            }
+        }
+        records
     }
 
-    /// Every rule for one dependency, for its host, or (`None`) for the monitor, quiet ones too, with the numbers compared;
-    /// `None` where there is no dependency of that name.
-    pub fn why(&self, _dependency: Option<&str>, _now: Now) -> Option<Vec<AlertView>> {
-        None
-    }
-
-    fn alert_view(&self, _key: &AlertKey, _change: AlertChange) -> Option<AlertView> {
-        None
+    /// The process ends: how long each alert has stood as it does must be right for the next one.
+    pub(in super::super) fn keep_alerts(&mut self) {
+        let keys: Vec<AlertKey> = self.alerts.book.keys().cloned().collect();
+        self.alerts.dirty.extend(keys);
     }
 
     pub(in super::super) fn self_observed(&mut self, _facts: SelfFacts, _now: Now) {}
 
-    pub(in super::super) fn restore_alert(&mut self, _kept: KeptAlert, _now: Now) {}
+    /// An alert of another run. It goes on where it was when its subject is looked at again: the time in between counts
+    /// for nothing. What the first plan does not contain is over then.
+    pub(in super::super) fn restore_alert(&mut self, kept: KeptAlert, _now: Now) {
+        if kept.state == AlertState::Quiet {
+            return;
+        }
+        let alert = Alert {
+            severity: kept.severity,
+            labels: kept.labels,
+            text: kept.text,
+            held: kept.held,
+            ..Alert::new(kept.state)
+        };
+        self.alerts.written.insert(kept.key.clone());
+        self.alerts.book.insert(kept.key, alert);
+    }
 }

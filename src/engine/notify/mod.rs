@@ -2,14 +2,25 @@
 
 use std::sync::Arc;
 
-use crate::model::alert::{AlertChange, AlertKey};
-use crate::model::incident::IncidentView;
+use crate::model::alert::{AlertChange, AlertKey, Muted};
+use crate::model::incident::{IncidentId, IncidentView};
 use crate::model::notification::{DeliveryId, DeliveryOutcome, ReceiverView};
-use crate::model::record::{Change, KeptIncident, KeptNotification, PersistSeq};
+use crate::model::record::{Change, KeptAlert, KeptIncident, KeptNotification, PersistSeq};
 use crate::model::silence::{Opening, Silence, SilenceChange, SilenceView};
 use crate::model::time::{Now, Wall};
 
 use super::{Engine, Output};
+
+/// A receiver that does not take what it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryTrouble {
+    pub receiver: Arc<str>,
+    /// Tries that failed since the last one that did not, and why the last one did.
+    pub failed_in_a_row: u32,
+    pub why: Box<str>,
+    /// When a notification was last given up since something was last delivered.
+    pub given_up: Option<Wall>,
+}
 
 /// Everything that is to be told, and to whom.
 #[derive(Debug, Default)]
@@ -44,15 +55,23 @@ impl Engine {
 
     pub(super) fn calendar_changed(&mut self, _openings: Vec<Opening>, _now: Now) {}
 
-    pub(super) fn restore_incident(&mut self, _kept: KeptIncident) {}
+    pub(super) fn restore_incident(&mut self, _kept: KeptIncident, _now: Now) {}
 
-    pub(super) fn restore_notification(&mut self, _kept: KeptNotification) {}
+    /// Takes from an alert's record which incident it belongs to.
+    pub(super) fn restore_member(&mut self, _kept: &KeptAlert, _now: Now) {}
+
+    pub(super) fn restore_notification(&mut self, _kept: KeptNotification, _now: Now) {}
 
     pub(super) fn restore_silence(&mut self, _silence: Silence) {}
 
     /// Those that are open.
     pub fn incidents(&self) -> Vec<IncidentView> {
         Vec::new()
+    }
+
+    /// How many are open. Asked for by every export and every look at the health, so it must cost nothing.
+    pub fn open_incidents(&self) -> usize {
+        0
     }
 
     /// Silences and maintenance windows that have not ended.
@@ -62,6 +81,21 @@ impl Engine {
 
     /// How each receiver is doing.
     pub fn receivers(&self) -> Vec<ReceiverView> {
+        Vec::new()
+    }
+
+    /// The incident that the alert belongs to, also at the moment at which it leaves it.
+    pub(super) fn incident_of(&self, _key: &AlertKey) -> Option<IncidentId> {
+        None
+    }
+
+    /// Why an alert that is raised is not told.
+    pub(super) fn muted(&self, _key: &AlertKey) -> Option<Muted> {
+        None
+    }
+
+    /// What is wrong with deliveries: one entry for each receiver (heartbeats left out) that does not take what it is sent.
+    pub(super) fn delivery_troubles(&self) -> Vec<DeliveryTrouble> {
         Vec::new()
     }
 

@@ -196,6 +196,7 @@ impl Engine {
             }
         }
         self.vantage.suspended = suspended;
+        self.pause_suspended(from);
         let (anchors, silent) = self.vantage.anchor_counts();
         out.push(Output::Observed(Event::VantageChanged(VantageChange::Offline {
             because,

@@ -18,6 +18,8 @@ pub enum MetricId {
     TlsNotAfter,
     DnsAnswersDiffer,
     BreakerState,
+    SloObjective,
+    AlertActive,
     ConcurrencySaturation,
     HttpStatusCode,
     TcpRtt,
@@ -32,6 +34,9 @@ pub enum MetricId {
     PortsInUse,
     PortRange,
     HeadroomLow,
+    Incidents,
+    Deliveries,
+    OutboxWaiting,
     ExportFailures,
     ConfigReloadSuccess,
     ConfigReloadTimestamp,
@@ -77,6 +82,10 @@ pub enum Scope {
     /// No attributes but those of the metric.
     Process,
     HostAndProcess,
+    /// `receiver`, its name in the configuration.
+    Receiver,
+    /// Those of whom an alert is about: a dependency, a host, or none for the process. Only the ones that have any.
+    Raised,
 }
 
 /// One row of the catalogue.
@@ -113,7 +122,7 @@ const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 
 /// The catalogue, in the order of [`MetricId`].
-pub const METRICS: [Metric; 33] = [
+pub const METRICS: [Metric; 38] = [
     Metric {
         id: MetricId::Up,
         name: "whyd.up",
@@ -275,6 +284,31 @@ pub const METRICS: [Metric; 33] = [
         absent: "",
     },
     Metric {
+        id: MetricId::SloObjective,
+        name: "whyd.slo.objective",
+        unit: "1",
+        prometheus: "whyd_slo_objective_ratio",
+        kind: Kind::Gauge,
+        scope: Scope::Dependency,
+        attributes: &[],
+        help: "Share of the dependency's operations that should succeed; 1 minus this is its error budget.",
+        absent: "",
+    },
+    Metric {
+        id: MetricId::AlertActive,
+        name: "whyd.alert.active",
+        unit: "",
+        prometheus: "whyd_alert_active",
+        kind: Kind::Gauge,
+        scope: Scope::Raised,
+        attributes: &[
+            ("alert", "a rule's id, such as dependency_down_fast"),
+            ("severity", "info, warning, critical"),
+        ],
+        help: "1 for every alert that was raised and is not over, also where nobody is told of it (a silence, a maintenance window, a parent that fails).",
+        absent: "while the alert is not raised",
+    },
+    Metric {
         id: MetricId::ConcurrencySaturation,
         name: "whyd.concurrency.saturation",
         unit: "1",
@@ -429,13 +463,49 @@ pub const METRICS: [Metric; 33] = [
         absent: "",
     },
     Metric {
+        id: MetricId::Incidents,
+        name: "whyd.incidents",
+        unit: "",
+        prometheus: "whyd_incidents",
+        kind: Kind::Gauge,
+        scope: Scope::Process,
+        attributes: &[],
+        help: "Incidents that are open: alerts that share a cause and something by which they hang together count as one.",
+        absent: "",
+    },
+    Metric {
+        id: MetricId::Deliveries,
+        name: "whyd.deliveries",
+        unit: "{notification}",
+        prometheus: "whyd_deliveries_total",
+        kind: Kind::Counter,
+        scope: Scope::Receiver,
+        attributes: &[(
+            "outcome",
+            "accepted, failed (a try, which is made again), expired (given up)",
+        )],
+        help: "Notifications that a receiver acknowledged, tries to deliver one that failed, and notifications that were given up.",
+        absent: "where no receiver is configured",
+    },
+    Metric {
+        id: MetricId::OutboxWaiting,
+        name: "whyd.outbox.waiting",
+        unit: "{notification}",
+        prometheus: "whyd_outbox_waiting",
+        kind: Kind::Gauge,
+        scope: Scope::Receiver,
+        attributes: &[],
+        help: "Notifications that wait to be delivered to a receiver.",
+        absent: "where no receiver is configured",
+    },
+    Metric {
         id: MetricId::ExportFailures,
         name: "whyd.export.failures",
         unit: "{export}",
         prometheus: "whyd_export_failures_total",
         kind: Kind::Counter,
         scope: Scope::Process,
-        attributes: &[("exporter", "otlp_metrics, otlp_traces")],
+        attributes: &[("exporter", "otlp_metrics, otlp_traces, otlp_logs")],
         help: "Exports that failed after all their retries, or were refused in part.",
         absent: "",
     },

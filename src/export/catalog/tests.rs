@@ -3,14 +3,15 @@ use std::sync::Arc;
 
 use super::*;
 use crate::export::samples::{self, World};
+use crate::model::alert::{Rule, RuleScope, Severity};
 use crate::model::cause::{Cause, Speed};
+use crate::report::samples::alerts as sample_alerts;
 
 fn collect(snapshot: &Snapshot) -> Vec<(MetricId, Owner, Extra)> {
     let mut all = Vec::new();
     for metric in &METRICS {
-        let owners = owners(metric, snapshot);
         let mut place = 0;
-        while let Some(owner) = owners.get(place) {
+        while let Some(owner) = owner(metric, snapshot, place) {
             samples(metric.id, snapshot, owner, &mut |sample| {
                 all.push((metric.id, owner, sample.extra))
             });
@@ -23,6 +24,17 @@ fn collect(snapshot: &Snapshot) -> Vec<(MetricId, Owner, Extra)> {
 fn world_of(view: DependencyView) -> World {
     let mut world = World::of(1);
     world.views.insert(0, view);
+    world
+}
+
+/// The same with every alert raised that there is, and two receivers.
+fn alarmed(view: DependencyView) -> World {
+    let mut world = world_of(view);
+    world.hosts[0].key.name = "payments.internal".into();
+    let all = Rule::ALL.iter();
+    world.alerts = all.map(|rule| sample_alerts::alert(*rule, "payments")).collect();
+    world.incidents = vec![sample_alerts::incident()];
+    world.receivers = vec![sample_alerts::receiver("pager"), sample_alerts::receiver("chat")];
     world
 }
 
@@ -97,6 +109,8 @@ fn the_contract_with_users() {
         ),
         ("whyd.dns.answers_differ", "", "whyd_dns_answers_differ"),
         ("whyd.breaker.state", "", "whyd_breaker_state"),
+        ("whyd.slo.objective", "1", "whyd_slo_objective_ratio"),
+        ("whyd.alert.active", "", "whyd_alert_active"),
         (
             "whyd.concurrency.saturation",
             "1",
@@ -115,6 +129,9 @@ fn the_contract_with_users() {
         ("whyd.local_ports.in_use", "{port}", "whyd_local_ports_in_use"),
         ("whyd.local_ports.range", "{port}", "whyd_local_ports_range"),
         ("whyd.headroom.low", "", "whyd_headroom_low"),
+        ("whyd.incidents", "", "whyd_incidents"),
+        ("whyd.deliveries", "{notification}", "whyd_deliveries_total"),
+        ("whyd.outbox.waiting", "{notification}", "whyd_outbox_waiting"),
         ("whyd.export.failures", "{export}", "whyd_export_failures_total"),
         (
             "whyd.config.last_reload.success",
@@ -136,8 +153,10 @@ fn the_contract_with_users() {
 #[test]
 fn a_dependency_has_a_bounded_number_of_series() {
     let view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
-    let snapshot = world_of(view).snapshot();
-    let all = collect(&snapshot);
+    let snapshot = alarmed(view).snapshot();
+    let (alerts, all): (Vec<_>, Vec<_>) = collect(&snapshot)
+        .into_iter()
+        .partition(|(id, ..)| *id == MetricId::AlertActive);
     let own = all
         .iter()
         .filter(|(_, owner, _)| *owner == Owner::Dependency(0))
@@ -146,7 +165,20 @@ fn a_dependency_has_a_bounded_number_of_series() {
         .iter()
         .filter(|(_, owner, _)| *owner == Owner::Host(0))
         .count();
-    assert_eq!((own, host), (40, 10));
+    assert_eq!((own, host), (41, 10));
+    for (scope, owner, most) in [
+        (RuleScope::Dependency, Owner::Dependency(0), 13),
+        (RuleScope::Host, Owner::Host(0), 2),
+        (RuleScope::Monitor, Owner::Process, 7),
+    ] {
+        let rules = Rule::ALL.iter().filter(|rule| rule.scope() == scope).count();
+        let raised = alerts.iter().filter(|(_, of, _)| *of == owner).count();
+        assert_eq!(
+            (rules, raised),
+            (most, most),
+            "the reference of the metrics says so"
+        );
+    }
     let distinct: BTreeSet<_> = all
         .iter()
         .map(|(id, owner, extra)| (*id, format!("{owner:?}"), *extra))
@@ -157,7 +189,7 @@ fn a_dependency_has_a_bounded_number_of_series() {
 #[test]
 fn every_metric_has_samples_in_a_full_world() {
     let view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
-    let seen: BTreeSet<_> = collect(&world_of(view).snapshot())
+    let seen: BTreeSet<_> = collect(&alarmed(view).snapshot())
         .into_iter()
         .map(|(id, ..)| id)
         .collect();
@@ -233,4 +265,47 @@ fn a_failure_beyond_the_bound_is_failing_as_other() {
         speed: Speed::Slow,
     };
     assert_eq!(extras(view), [named]);
+}
+
+#[test]
+fn an_alert_has_a_series_while_it_is_raised() {
+    let mut world = world_of(samples::plain_view(0, Arc::new(samples::dependency("payments"))));
+    world.alerts = vec![sample_alerts::alert(Rule::Flapping, "payments")];
+    let active = |world: &World| -> Vec<(Owner, Extra)> {
+        let all = collect(&world.snapshot()).into_iter();
+        all.filter(|(id, ..)| *id == MetricId::AlertActive)
+            .map(|(_, owner, extra)| (owner, extra))
+            .collect()
+    };
+    let flapping = Extra::Alert(Rule::Flapping, Severity::Critical);
+    assert_eq!(active(&world), [(Owner::Dependency(0), flapping)]);
+    assert_eq!(
+        flapping.attributes().as_slice(),
+        [("alert", "flapping"), ("severity", "critical")]
+    );
+    // A silence changes whom it is told, not whether it is so.
+    world.alerts = world.alerts.into_iter().map(sample_alerts::muted).collect();
+    assert_eq!(active(&world).len(), 1);
+    world.alerts[0].state = crate::model::alert::AlertState::Pending {
+        since: samples::SINCE,
+    };
+    assert_eq!(active(&world), []);
+}
+
+#[test]
+fn a_receiver_is_told_apart_by_its_own_attribute() {
+    let world = alarmed(samples::plain_view(0, Arc::new(samples::dependency("payments"))));
+    let snapshot = world.snapshot();
+    let mut seen = Vec::new();
+    samples(
+        MetricId::Deliveries,
+        &snapshot,
+        Owner::Receiver(1),
+        &mut |sample| {
+            if let Value::Integer(value) = sample.value {
+                seen.push((sample.extra.attributes().as_slice()[0].1, value));
+            }
+        },
+    );
+    assert_eq!(seen, [("accepted", 5), ("failed", 3), ("expired", 1)]);
 }

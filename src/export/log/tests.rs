@@ -1,3 +1,5 @@
+mod alerts;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

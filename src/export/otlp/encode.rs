@@ -73,8 +73,7 @@ impl<'a> Encoder<'a> {
     fn write_present(&mut self, request: &mut Request) {
         let snapshot = self.snapshot;
         while let Some(metric) = METRICS.get(self.metric) {
-            let owners = catalog::owners(metric, snapshot);
-            while let Some(owner) = owners.get(self.place) {
+            while let Some(owner) = catalog::owner(metric, snapshot, self.place) {
                 if request.is_full() {
                     return;
                 }

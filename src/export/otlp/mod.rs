@@ -92,7 +92,10 @@ impl OtlpExporter {
 
     async fn export(&mut self, deadline: Instant) {
         match self.try_export(deadline).await {
-            Ok(()) => {
+            Ok(rejected) => {
+                if rejected == 0 {
+                    self.process.export_arrived(Exporter::OtlpMetrics);
+                }
                 if self.failures > 0 {
                     tracing::info!(
                         "otlp: metrics arrive again, after {} failed exports",
@@ -115,7 +118,8 @@ impl OtlpExporter {
         }
     }
 
-    async fn try_export(&mut self, deadline: Instant) -> Result<(), ExportError> {
+    /// How many points the collector refused of what arrived.
+    async fn try_export(&mut self, deadline: Instant) -> Result<u64, ExportError> {
         let snapshot = snapshot(&self.reader, &self.process).await;
         let snapshot = snapshot.map_err(|stopped| ExportError(stopped.to_string()))?;
         let mut encoder = Encoder::new(&mut self.table, &snapshot, &self.resource);
@@ -131,7 +135,7 @@ impl OtlpExporter {
         }
         self.table.acknowledge();
         self.note_partial(rejected, message);
-        Ok(())
+        Ok(rejected)
     }
 
     /// The specification forbids to send rejected points again; they are counted and told.

@@ -30,6 +30,7 @@ pub struct Table {
     /// By `DependencyIndex`.
     dependencies: Vec<Option<Entry>>,
     hosts: HashMap<(Arc<str>, u16), Entry>,
+    receivers: HashMap<Arc<str>, Entry>,
     process: Entry,
     gone: Vec<Entry>,
 }
@@ -122,6 +123,13 @@ impl Table {
             });
             entry.begin(generation, view.since);
         }
+        for view in &snapshot.receivers {
+            let entry = self.receivers.entry(view.name.clone()).or_insert_with(|| Entry {
+                encoded: encode(|writer, field| attribute(writer, field, "receiver", &view.name)),
+                ..Entry::default()
+            });
+            entry.begin(generation, snapshot.engine.since);
+        }
         self.process.begin(generation, snapshot.engine.since);
         self.retire();
     }
@@ -134,6 +142,7 @@ impl Table {
                 self.dependencies.get_mut(index.0 as usize)?.as_mut()
             }
             Owner::Host(place) => self.hosts.get_mut(&host_key(snapshot.hosts.get(place)?)),
+            Owner::Receiver(place) => self.receivers.get_mut(&snapshot.receivers.get(place)?.name),
             Owner::Process => Some(&mut self.process),
         }
     }
@@ -160,8 +169,8 @@ impl Table {
     pub fn acknowledge(&mut self) {
         let generation = self.generation;
         self.gone.clear();
-        let hosts = self.hosts.values_mut();
-        for entry in self.dependencies.iter_mut().flatten().chain(hosts) {
+        let others = self.hosts.values_mut().chain(self.receivers.values_mut());
+        for entry in self.dependencies.iter_mut().flatten().chain(others) {
             entry.series.retain(|series| series.seen == generation);
         }
         self.process.series.retain(|series| series.seen == generation);
@@ -169,7 +178,10 @@ impl Table {
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         let dependencies = self.dependencies.iter().flatten();
-        dependencies.chain(self.hosts.values()).chain([&self.process])
+        dependencies
+            .chain(self.hosts.values())
+            .chain(self.receivers.values())
+            .chain([&self.process])
     }
 
     /// Moves the owners that this generation does not have to those that are gone.
@@ -180,6 +192,8 @@ impl Table {
         }
         let hosts = self.hosts.extract_if(|_, entry| entry.seen != generation);
         self.gone.extend(hosts.map(|(_, entry)| entry));
+        let receivers = self.receivers.extract_if(|_, entry| entry.seen != generation);
+        self.gone.extend(receivers.map(|(_, entry)| entry));
         let surplus = self.gone.len().saturating_sub(GONE_MAX);
         self.gone.drain(..surplus);
         // A series that came back is not gone: its point of this export must not be followed by its end.
@@ -189,6 +203,7 @@ impl Table {
             let dependencies = self.dependencies.iter().flatten();
             dependencies
                 .chain(self.hosts.values())
+                .chain(self.receivers.values())
                 .map(|entry| entry.attributes(NUMBER_ATTRIBUTES))
                 .collect()
         };

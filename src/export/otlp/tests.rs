@@ -238,7 +238,7 @@ async fn grpc_arrives_at_every_interval_and_once_more_at_the_end() {
         .await
         .expect("it ends")
         .expect("without panic");
-    assert_eq!(process.snapshot().export_failures, [0, 0]);
+    assert_eq!(process.snapshot().export_failures, [0, 0, 0]);
 }
 
 #[tokio::test]
@@ -253,15 +253,16 @@ async fn what_can_help_is_tried_again_and_a_refusal_is_not() {
     exporter.export(deadline()).await;
     assert_eq!(
         process.snapshot().export_failures,
-        [1, 0],
+        [1, 0, 0],
         "refused at the second try"
     );
+    assert_eq!(process.exports()[0].failed_in_a_row, 1);
     arrival(&mut arrivals).await;
     arrival(&mut arrivals).await;
     assert!(arrivals.try_recv().is_err(), "and not sent a third time");
     exporter.export(deadline()).await;
-    assert_eq!(process.snapshot().export_failures, [1, 0]);
-    assert_eq!(exporter.failures, 0);
+    assert_eq!(process.snapshot().export_failures, [1, 0, 0]);
+    assert_eq!((exporter.failures, process.exports()[0].failed_in_a_row), (0, 0));
 }
 
 #[tokio::test]
@@ -275,7 +276,7 @@ async fn a_collector_that_is_away_costs_no_more_than_the_deadline() {
         let before = Instant::now();
         exporter.export(before + Duration::from_millis(100)).await;
         assert!(before.elapsed() < Duration::from_secs(10));
-        assert_eq!(process.snapshot().export_failures, [1, 0]);
+        assert_eq!(process.snapshot().export_failures, [1, 0, 0]);
     }
 }
 
@@ -292,7 +293,12 @@ async fn a_partial_success_is_counted_and_not_sent_again() {
     let (mut exporter, process) = exporter(&plan, World::of(1));
     exporter.export(deadline()).await;
     let view = process.snapshot();
-    assert_eq!((view.points_rejected, view.export_failures), (3, [1, 0]));
+    assert_eq!((view.points_rejected, view.export_failures), (3, [1, 0, 0]));
+    assert_eq!(
+        process.exports()[0].failed_in_a_row,
+        1,
+        "what is refused in part does not arrive"
+    );
     arrival(&mut arrivals).await;
     assert!(arrivals.try_recv().is_err());
     assert_eq!(exporter.complaint, "too old");
@@ -317,7 +323,7 @@ async fn http_carries_the_same_and_honours_retry_after() {
         before.elapsed() >= Duration::from_secs(1),
         "it waited as it was asked"
     );
-    assert_eq!(process.snapshot().export_failures, [0, 0]);
+    assert_eq!(process.snapshot().export_failures, [0, 0, 0]);
     for _ in 0..3 {
         let seen = arrival(&mut arrivals).await;
         assert!(seen.names().contains(&"whyd.probe.duration"));
@@ -336,7 +342,7 @@ async fn a_redirect_is_not_followed() {
     exporter.export(deadline()).await;
     arrival(&mut arrivals).await;
     assert!(arrivals.try_recv().is_err());
-    assert_eq!(process.snapshot().export_failures, [1, 0]);
+    assert_eq!(process.snapshot().export_failures, [1, 0, 0]);
 }
 
 #[tokio::test]
@@ -346,7 +352,7 @@ async fn a_large_export_arrives_in_several_requests_over_one_connection() {
     plan.gzip = false;
     let (mut exporter, process) = exporter(&plan, World::of(1500));
     exporter.export(deadline()).await;
-    assert_eq!(process.snapshot().export_failures, [0, 0]);
+    assert_eq!(process.snapshot().export_failures, [0, 0, 0]);
     let mut requests = 0;
     let mut operations = 0;
     while let Ok(seen) = arrivals.try_recv() {
@@ -424,18 +430,22 @@ async fn grpc_over_tls_trusts_the_given_authority_and_shows_the_client_certifica
     without.export(short()).await;
     assert_eq!(
         process.snapshot().export_failures,
-        [1, 0],
+        [1, 0, 0],
         "a certificate is asked for"
     );
     plan.tls.client_cert = Some(pki.client);
     let (mut with, process) = exporter(&plan, World::of(1));
     with.export(deadline()).await;
-    assert_eq!(process.snapshot().export_failures, [0, 0]);
+    assert_eq!(process.snapshot().export_failures, [0, 0, 0]);
     assert!(arrival(&mut arrivals).await.names().contains(&"whyd.up"));
     plan.tls.ca = Arc::from([]);
     let (mut untrusting, process) = exporter(&plan, World::of(1));
     untrusting.export(short()).await;
-    assert_eq!(process.snapshot().export_failures, [1, 0], "an unknown authority");
+    assert_eq!(
+        process.snapshot().export_failures,
+        [1, 0, 0],
+        "an unknown authority"
+    );
     std::fs::remove_dir_all(&directory).expect("ours");
 }
 

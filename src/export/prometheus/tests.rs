@@ -3,12 +3,16 @@ use std::sync::Arc;
 
 use super::*;
 use crate::export::samples::{self, World};
+use crate::model::alert::Rule;
+use crate::report::samples::alerts;
 
 fn full_world() -> World {
     let mut world = World::of(2);
     let view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
     world.views.insert(0, view);
     world.hosts[0].key.name = "payments.internal".into();
+    world.alerts = vec![alerts::alert(Rule::DependencyDownFast, "payments")];
+    world.receivers = vec![alerts::receiver("pager")];
     world
 }
 
@@ -111,7 +115,7 @@ fn text_has_every_family_and_the_right_figures() {
         .keys()
         .filter(|name| name.contains("dependency=\"payments\""))
         .count();
-    assert_eq!(own, 69, "series of the fullest dependency, buckets included");
+    assert_eq!(own, 71, "series of the fullest dependency, buckets included");
 }
 
 #[test]
@@ -196,4 +200,37 @@ fn accept_is_honoured() {
         Format::Text
     );
     assert_eq!(Format::negotiate(Some("nonsense;;;q=x")), Format::Text);
+}
+
+#[test]
+fn alerts_have_the_labels_of_whom_they_are_about() {
+    let mut world = full_world();
+    world.alerts = [Rule::DependencyDownFast, Rule::RetryMasked, Rule::MonitorLate]
+        .map(|rule| alerts::alert(rule, "payments"))
+        .into();
+    let series = parse(&render(world.snapshot(), Format::OpenMetrics));
+    let active: Vec<&str> = series
+        .keys()
+        .filter(|name| name.starts_with("whyd_alert_active"))
+        .map(|name| &**name)
+        .collect();
+    assert_eq!(
+        active,
+        [
+            r#"whyd_alert_active{alert="monitor_late",severity="critical"}"#,
+            r#"whyd_alert_active{dependency="payments",server_address="payments.internal",server_port="443",team="checkout",tier="1",alert="dependency_down_fast",severity="critical"}"#,
+            r#"whyd_alert_active{server_address="payments.internal",server_port="443",alert="retry_masked",severity="critical"}"#,
+        ]
+    );
+    assert_eq!(
+        series[r#"whyd_deliveries_total{receiver="pager",outcome="failed"}"#],
+        "3"
+    );
+    assert_eq!(series[r#"whyd_outbox_waiting{receiver="pager"}"#], "2");
+    assert_eq!(series["whyd_incidents"], "0");
+    let quiet = render(World::of(1).snapshot(), Format::Text);
+    assert!(
+        !quiet.contains("whyd_alert_active") && !quiet.contains("whyd_deliveries"),
+        "no family without samples"
+    );
 }

@@ -37,7 +37,7 @@ pub(super) async fn client_hello(
     let deadline = run.deadline(run.timeouts().tls);
     let io = Layers::Plain(Stream::new(wire));
     let spoke_tls = client_hello_probe(io, &endpoint.host, deadline.at).await;
-    if spoke_tls && let Some((url, Some(status))) = status_by(world, order, Scheme::Https).await {
+    if spoke_tls && let Some((url, Some(status))) = status_by(world, order, Scheme::Https, true).await {
         evidence.set("answers_at", &*url);
         evidence.set("answers_with", status);
     }

@@ -49,7 +49,7 @@ pub(crate) async fn confirm(world: &World, order: &ConfirmationOrder) -> Confirm
         ConfirmationKind::MssClamp { address, stalled } => {
             mss_clamp::mss_clamp(world, attempt, *address, *stalled).await
         }
-        ConfirmationKind::PlainHttp => other_scheme::plain_http(world, &attempt).await,
+        ConfirmationKind::PlainHttp { path } => other_scheme::plain_http(world, &attempt, *path).await,
         ConfirmationKind::LateAlert(address) => late_alert::late_alert(world, &attempt, *address).await,
         ConfirmationKind::FetchIssuer { address, url } => {
             fetch_issuer::fetch_issuer(world, &attempt, *address, url).await

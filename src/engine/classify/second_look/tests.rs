@@ -141,7 +141,7 @@ fn an_url_that_answers_is_the_fix() {
     };
     let after = confirmed(
         failure(Cause::TlsPlaintextPeer, &[]),
-        &ConfirmationKind::PlainHttp,
+        &ConfirmationKind::PlainHttp { path: true },
         &look(plain),
     );
     assert_eq!(after.confidence, Confidence::Confirmed);
@@ -156,10 +156,23 @@ fn an_url_that_answers_is_the_fix() {
     };
     let after = confirmed(
         failure(Cause::TlsPlaintextPeer, &[]),
-        &ConfirmationKind::PlainHttp,
+        &ConfirmationKind::PlainHttp { path: true },
         &look(silent),
     );
     assert_eq!((&*after.fix, after.confidence), ("before", Confidence::Likely));
+
+    // A peer that says nothing to a ClientHello may be a plain server that waits for the end of a request.
+    let kind = ConfirmationKind::PlainHttp { path: false };
+    let asked = |status| {
+        let answer = ConfirmationResult::OtherScheme {
+            url: "http://h/".into(),
+            status: Some(status),
+        };
+        confirmed(failure(Cause::TlsTimedOut, &[]), &kind, &look(answer))
+    };
+    assert_eq!(asked(404).cause, Cause::TlsPlaintextPeer);
+    // And may be a TLS server that says so.
+    assert_eq!(asked(400).cause, Cause::TlsTimedOut);
 }
 
 #[test]

@@ -13,6 +13,8 @@ use prost::Message;
 
 use super::*;
 use crate::export::samples::{self, World};
+use crate::model::alert::Rule;
+use crate::report::samples::alerts;
 
 fn export(table: &mut Table, snapshot: &Snapshot) -> Vec<ExportMetricsServiceRequest> {
     let resource = Resource::new([("service.name", "whyd"), ("service.instance.id", "7")]);
@@ -125,6 +127,8 @@ fn one_dependency() -> World {
     let mut world = World::of(1);
     let view = samples::worst_view(0, Arc::new(samples::dependency("payments")));
     world.views.insert(0, view);
+    world.alerts = vec![alerts::alert(Rule::DependencyDownFast, "payments")];
+    world.receivers = vec![alerts::receiver("pager")];
     world
 }
 
@@ -192,7 +196,7 @@ fn a_removed_dependency_ends_once_and_is_gone() {
     let mut table = Table::default();
     let before = deliver(&mut table, &world.snapshot());
     let own: Vec<&String> = before.keys().filter(|name| name.contains(PAYMENTS)).collect();
-    assert_eq!(own.len(), 40);
+    assert_eq!(own.len(), 42);
     world.views.clear();
     let after = deliver(&mut table, &world.snapshot());
     for name in own {
@@ -278,7 +282,7 @@ fn new_labels_end_the_old_series_and_a_new_interval_does_not() {
     let after = deliver(&mut table, &world.snapshot());
     let ended = after.iter().filter(|(_, point)| point.flags() == 1);
     assert!(ended.clone().all(|(name, _)| name.contains("team=checkout")));
-    assert_eq!(ended.count(), 40);
+    assert_eq!(ended.count(), 42);
 }
 
 #[test]
@@ -301,4 +305,44 @@ fn a_removed_dependency_whose_place_is_taken_ends_too() {
             .filter(|(name, _)| name.contains("=search,"))
             .all(|(_, point)| point.flags() == 0)
     );
+}
+
+#[test]
+fn an_alert_that_is_over_and_a_receiver_that_is_gone_end() {
+    let mut world = one_dependency();
+    let mut table = Table::default();
+    let before = deliver(&mut table, &world.snapshot());
+    let alert = before
+        .keys()
+        .find(|name| name.starts_with("whyd.alert.active{"))
+        .expect("it is raised")
+        .clone();
+    assert!(
+        alert.contains("alert=dependency_down_fast,dependency=payments")
+            && alert.contains("severity=critical"),
+        "{alert}"
+    );
+    let deliveries = &before["whyd.deliveries{outcome=accepted,receiver=pager}"];
+    let Point::Number(deliveries) = deliveries else {
+        panic!("not a number")
+    };
+    assert_eq!(deliveries.value, Some(Number::AsInt(5)));
+    world.alerts.clear();
+    world.receivers.clear();
+    let after = deliver(&mut table, &world.snapshot());
+    let ended = after.iter().filter(|(_, point)| point.flags() == 1);
+    let ended: Vec<&str> = ended.filter_map(|(name, _)| name.split('{').next()).collect();
+    assert_eq!(
+        ended,
+        [
+            "whyd.alert.active",
+            "whyd.deliveries",
+            "whyd.deliveries",
+            "whyd.deliveries",
+            "whyd.outbox.waiting"
+        ]
+    );
+    let later = deliver(&mut table, &world.snapshot());
+    assert!(later.values().all(|point| point.flags() == 0));
+    assert!(!later.contains_key(&alert));
 }

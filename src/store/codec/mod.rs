@@ -3,11 +3,16 @@
 //! A version says how the rest is to be read. Another one is never guessed at: the record is passed over and left as it
 //! is. To change a record, add a struct for its next version, write that, and go on reading the old one.
 
+mod alerts;
+mod silences;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::alerts::{AlertV1, IncidentV1, OutboxV1};
+use self::silences::SilenceV1;
 use crate::model::dependency::HostKey;
 use crate::model::idle::{IdleEnd, IdleLimit, IdleMeasurement};
 use crate::model::looks::{NameSource, NamesSeen, SeenAddress};
@@ -42,7 +47,10 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
             name,
             seen,
         } => versioned(1, NamesV1::new(dependency, name, seen)),
-        Record::Alert(_) | Record::Incident(_) | Record::Outbox(_) | Record::Silence(_) => versioned(0, ()),
+        Record::Alert(kept) => versioned(1, AlertV1::new(kept)),
+        Record::Incident(kept) => versioned(1, IncidentV1::new(kept)),
+        Record::Outbox(kept) => versioned(1, OutboxV1::new(kept)),
+        Record::Silence(silence) => versioned(1, SilenceV1::new(silence)),
     }
 }
 
@@ -55,6 +63,10 @@ pub fn decode(kind: RecordKind, bytes: &[u8]) -> Result<Record, Unreadable> {
     match (kind, version) {
         (RecordKind::IdleTimeout, 1) => body::<IdleTimeoutV1>(bytes)?.read(),
         (RecordKind::Names, 1) => body::<NamesV1>(bytes)?.read(),
+        (RecordKind::Alert, 1) => body::<AlertV1>(bytes)?.read(),
+        (RecordKind::Incident, 1) => body::<IncidentV1>(bytes)?.read(),
+        (RecordKind::Outbox, 1) => body::<OutboxV1>(bytes)?.read(),
+        (RecordKind::Silence, 1) => Ok(body::<SilenceV1>(bytes)?.read()),
         (_, other) => Err(Unreadable::Version(other)),
     }
 }
