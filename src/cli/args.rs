@@ -74,6 +74,8 @@ pub enum Command {
     Incidents(Box<ApiArgs>),
     /// Have nobody told of some alerts for a while.
     Silence(Box<SilenceArgs>),
+    /// Print rules for Prometheus that judge as whyd's own alerts do.
+    Rules,
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Start a lab of misbehaving dependencies on this machine and watch it.

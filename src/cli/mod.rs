@@ -8,6 +8,7 @@ pub mod demo;
 mod explain;
 mod output;
 pub mod reference;
+mod rules;
 mod silence;
 mod validate;
 mod wiring;
@@ -44,6 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Alerts(alerts) => alerts_shown::alerts(&alerts.show, global),
         Command::Incidents(incidents) => alerts_shown::incidents(incidents, global),
         Command::Silence(silence) => silence::run(silence, global),
+        Command::Rules => rules::run(),
         Command::Schema => print(&reference::schema(&wiring::schema())),
         Command::Demo(demo) => wiring::run_demo(demo, global),
         Command::Completions(completions) => print(&reference::completions(completions.shell)),
