@@ -1,4 +1,4 @@
-//! `whyd alerts`: a receiver is tried.
+//! `whyd alerts`: a receiver is tried; what is shown of a running daemon has a file of its own.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::args::{AlertsArgs, AlertsCommand, AlertsTestArgs, Global};
 use super::output::{Output, complain, say, stderr_color};
-use super::{BAD_CONFIG, usage_error, wiring};
+use super::{BAD_CONFIG, alerts_shown, usage_error, wiring};
 use crate::deliver::{Deliverer, test};
 use crate::model::notification::{DeliveryId, DeliveryOrder, DeliveryOutcome, Links, Notification};
 use crate::model::receiver::{Alerting, Receiver};
@@ -22,7 +22,7 @@ const NEAR: usize = 3;
 pub fn run(args: &AlertsArgs, global: &Global) -> ExitCode {
     match &args.command {
         Some(AlertsCommand::Test(test)) => try_receiver(test, global),
-        None => usage_error("say what to do: `whyd alerts test RECEIVER --config PATH`"),
+        None => alerts_shown::alerts(&args.show, global),
     }
 }
 

@@ -22,8 +22,7 @@ impl Receiver {
         let bodies: Arc<Mutex<Vec<Value>>> = Arc::default();
         let kept = Arc::clone(&bodies);
         std::thread::spawn(move || {
-            let mut served = 0;
-            for stream in listener.incoming() {
+            for (served, stream) in listener.incoming().enumerate() {
                 let Ok(stream) = stream else { return };
                 let mut reader = BufReader::new(stream);
                 let mut length = 0;
@@ -40,7 +39,6 @@ impl Receiver {
                     .expect("not poisoned")
                     .push(serde_json::from_slice(&body).expect("JSON"));
                 let status = statuses[served.min(statuses.len() - 1)];
-                served += 1;
                 let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nso");
                 let _ = reader.get_mut().write_all(answer.as_bytes());
             }
@@ -154,5 +152,4 @@ fn mistakes_have_statuses_of_their_own() {
     assert_eq!(code, Some(78));
     assert!(err.contains("webhok"), "{err}");
     assert_eq!(whyd(&["alerts", "test", "x"]).status.code(), Some(2));
-    assert_eq!(whyd(&["alerts"]).status.code(), Some(2));
 }
