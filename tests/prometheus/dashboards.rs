@@ -129,7 +129,7 @@ fn the_data_source_is_a_variable_and_no_other_is_named() {
                 && text(variable, "label") == "Data source"
                 && text(variable, "query") == "prometheus"
         };
-        if sources.len() != 1 || !sources.iter().all(|source| good(source)) {
+        if sources.len() != 1 || !sources.iter().all(good) {
             wrong.push("one variable named `datasource`, labelled `Data source`, of kind prometheus".into());
         }
         let mut places: Vec<(String, &Value)> = Vec::new();

@@ -3,5 +3,8 @@
 
 mod catalogue;
 mod dashboards;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod live;
 mod promql;
 mod rules;

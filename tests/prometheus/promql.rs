@@ -54,9 +54,11 @@ pub fn selectors(query: &str) -> Vec<Selector> {
                 if is_grouping(&name) && word.is_some() && reader.peek() == Some('(') {
                     reader.at += 1;
                     reader.until(')');
-                } else if reader.peek() == Some('(') || is_grouping(&name) || is_keyword(&name) {
-                    word = Some(name);
-                } else if is_aggregation(&name) {
+                } else if reader.peek() == Some('(')
+                    || is_grouping(&name)
+                    || is_keyword(&name)
+                    || is_aggregation(&name)
+                {
                     word = Some(name);
                 } else {
                     found.push(reader.selector(name, calls.last().cloned().flatten()));
