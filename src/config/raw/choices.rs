@@ -121,6 +121,13 @@ words!(
     }
 );
 
+impl DayWord {
+    /// As cron has it too.
+    pub fn word(self) -> &'static str {
+        DayWord::WORDS[self as usize]
+    }
+}
+
 /// A secret given in place, or where it is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretText {
