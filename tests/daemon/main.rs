@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod alerts;
 mod figures;
 mod listener;
 mod log;

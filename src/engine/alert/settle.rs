@@ -17,7 +17,7 @@ impl Engine {
         let mut kept = self.alert_records(now);
         self.notify(&changes, now, &mut kept);
         for (key, change) in &changes {
-            if let Some(view) = self.changed_view(key, *change, now) {
+            if let Some(view) = self.changed_view(key, now) {
                 let (change, view) = (*change, Box::new(view));
                 out.push(Output::Observed(Event::AlertChanged { change, view }));
             }
