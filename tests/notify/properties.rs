@@ -184,7 +184,7 @@ impl Beliefs {
             prop_assert_eq!(since, note.since, "{} hears {} out of turn", receiver, note.key);
         }
         self.firing
-            .insert(name, note.ended.is_none().then_some(note.since));
+            .insert(key, note.ended.is_none().then_some(note.since));
         Ok(())
     }
 
