@@ -68,7 +68,7 @@ impl Lab {
         };
         let idle = IdleClose {
             after: Duration::from_millis(50),
-            ending: Ending::Rst,
+            ending: Ending::Reset,
         };
         let mut servers = Vec::new();
         for (behaviour, certificate, idle) in [

@@ -138,7 +138,10 @@ fn thresholds_are_those_of_whyd() {
         (SloBurnFast, increases("1h", SloBurnFast)),
         (SloBurnMedium, budget(SloBurnMedium)),
         (SloBurnMedium, increases("6h", SloBurnMedium)),
-        (SloBurnSlow, "> clamp_max(whyd:slo_error_budget:ratio, 0.9)".to_owned()),
+        (
+            SloBurnSlow,
+            "> clamp_max(whyd:slo_error_budget:ratio, 0.9)".to_owned(),
+        ),
         (SloBurnSlow, increases("3d", SloBurnSlow)),
         (RetryMasked, format!("lower_bound1h > {}", number(RetryMasked))),
         (RetryMasked, format!("increase1h >= {}", least(RetryMasked))),
