@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use alerts::{AlertsSetting, RawAlerts, RawMaintenance, RawReceiver};
 use choices::{
     CompressionWord, ConfirmWord, FamilyWord, HeaderSetting, HistogramWord, ProtocolWord, ProxySetting,
-    SecretText, TlsVersionWord, TracesSetting, VersionWord,
+    SecretText, SignalSetting, TlsVersionWord, VersionWord,
 };
 use lists::{OneOrMany, Statuses};
 use values::{Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word};
@@ -550,7 +550,10 @@ section! {
         /// `explicit` buckets or `exponential` ones.
         histograms: HistogramWord,
         /// Whether operations are sent as traces: `true` for the same collector, or a URL.
-        traces: TracesSetting,
+        traces: SignalSetting,
+        /// Whether alerts are sent as log records: `true` for the same collector, or a URL. Unless given they are sent, and that
+        /// a collector takes none is no trouble.
+        logs: SignalSetting,
     }
 }
 
