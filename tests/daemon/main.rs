@@ -8,6 +8,7 @@ mod alerts;
 mod figures;
 mod listener;
 mod log;
+mod maintenance;
 mod names;
 mod otlp;
 mod reload;
