@@ -298,7 +298,7 @@ section! {
 }
 
 section! {
-    /// Templates in the language of Jinja (minijinja).
+    /// Templates in the language of Jinja (minijinja). What they may use is listed at the end.
     "Template" RawTemplate {
         /// One line: the subject or title.
         title: String,
