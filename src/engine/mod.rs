@@ -244,6 +244,7 @@ impl Engine {
                 Alarm::PatienceEnds { index, operation } => self.patience_ended(index, operation, now, out),
                 Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
                 Alarm::AlertDue { serial } => self.alert_due(serial, due, now),
+                Alarm::Ourselves => self.look_at_ourselves(now),
             }
         }
         self.release_clock_waiting(now, out);

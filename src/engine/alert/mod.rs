@@ -4,10 +4,14 @@
 //! notifications of it.
 
 mod judge;
+mod latency;
 mod machine;
+pub mod ourselves;
+mod rings;
 mod rules;
 mod settle;
 mod signals;
+mod stats;
 mod subject;
 mod view;
 mod words;
@@ -80,6 +84,7 @@ pub struct Alerts {
     marks: Marks,
     /// What the plan says of the monitor's alerts, and of the labels of all.
     terms: Alerting,
+    ourselves: ourselves::Ourselves,
 }
 
 impl Alerts {

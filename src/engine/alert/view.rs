@@ -75,8 +75,8 @@ impl Engine {
             },
             text: alert.map_or_else(|| Arc::new(AlertText::default()), |alert| Arc::clone(&alert.text)),
             evaluation: self.evaluation(key, alert, now),
-            incident: None,
-            muted: None,
+            incident: self.incident_of(key),
+            muted: self.muted(key),
             told: self.told(key),
         }
     }
