@@ -11,6 +11,7 @@ use super::path::{KeyPath, Segment};
 use super::raw::values::MARK;
 use super::report::{Finding, Part, Place, Report};
 use super::suggest;
+use crate::model::alert::{Rule, RuleScope};
 
 /// After this many in one entry, the rest is left untold: the entry is something else altogether.
 const MOST_ERRORS: usize = 50;
@@ -116,6 +117,18 @@ fn explain(wrong: &Wrong<'_>, text: &str, report: &Report) -> (Finding, Option<P
 
 fn explain_unknown(wrong: &Wrong<'_>, key: &str, known: &[&str]) -> (Finding, Option<Place>) {
     let finding = Finding::error(wrong.place, "unknown key").at(Part::Key);
+    if let Some(rule) = Rule::from_id(key) {
+        // It is a rule, but not of this place.
+        let place = match rule.scope() {
+            RuleScope::Monitor => "it is about whyd itself: it belongs under `alerts.monitor.rules`",
+            RuleScope::Dependency | RuleScope::Host => {
+                "it is about dependencies: it belongs under `rules` of `alerts` there, in `defaults` or in `alerts.overrides`"
+            }
+        };
+        if known.iter().any(|known| Rule::from_id(known).is_some()) {
+            return (finding.suggest(place), None);
+        }
+    }
     match suggest::nearest(key, known.iter().copied()) {
         Some(meant) => {
             let parent = wrong.place.path.parent().unwrap_or_default();
@@ -137,11 +150,17 @@ pub fn list(words: &[&str]) -> String {
         .join(", ")
 }
 
+fn is_number(found: Option<&Value>) -> bool {
+    matches!(found, Some(Value::Number(_) | Value::Bool(_)))
+}
+
 fn may_be_secret(path: &KeyPath, found: Option<&Value>) -> bool {
     // A word in place of a proxy's URL is a misspelt word.
     let is_word = |value: &Value| value.as_str().is_some_and(|text| !text.contains([':', '@', '.']));
     let misspelt = path.last_key() == Some("proxy") && found.is_some_and(is_word);
-    !misspelt && path.keys().any(mask::is_secret_key)
+    // The path of a receiver's URL may be the secret; other texts with a colon are not quoted there either.
+    let receiver = path.keys().next() == Some("receivers") && found.is_some_and(|value| !is_word(value));
+    !misspelt && (receiver && !is_number(found) || path.keys().any(mask::is_secret_key))
 }
 
 /// Takes serde's "unknown field `a`, expected one of `b`, `c`" apart. A test pins the form.

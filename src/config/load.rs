@@ -134,7 +134,17 @@ struct Sections {
     dependencies: bool,
 }
 
-const KEYS: [&str; 6] = ["defaults", "dependencies", "limits", "vantage", "listen", "otlp"];
+const KEYS: [&str; 9] = [
+    "defaults",
+    "dependencies",
+    "limits",
+    "vantage",
+    "listen",
+    "otlp",
+    "alerts",
+    "receivers",
+    "maintenance",
+];
 
 fn read_source(
     (file, source): (usize, &Source),
@@ -176,10 +186,32 @@ fn read_source(
         };
         let place = root.key(known);
         secrets::expand(&mut value, &place, env, report);
-        if known == "dependencies" {
-            sections.dependencies = true;
-            read_dependencies(value, &place, report, raw);
-            continue;
+        // Lists may go on in other files.
+        match known {
+            "dependencies" => {
+                sections.dependencies = true;
+                if matches!(&value, Value::Sequence(items) if items.is_empty()) {
+                    report.error(&place, "there is nothing to watch");
+                }
+                read_list(value, &place, report, (&mut raw.dependencies, "dependencies"));
+                continue;
+            }
+            // A list of which every entry is commented out.
+            "receivers" | "maintenance" if value.is_null() => continue,
+            "receivers" => {
+                read_list(value, &place, report, (&mut raw.receivers, "receivers"));
+                continue;
+            }
+            "maintenance" => {
+                read_list(
+                    value,
+                    &place,
+                    report,
+                    (&mut raw.maintenance, "maintenance windows"),
+                );
+                continue;
+            }
+            _ => {}
         }
         if let Some((_, first)) = sections.given.iter().find(|(given, _)| *given == known) {
             let finding =
@@ -193,6 +225,7 @@ fn read_source(
             "limits" => raw.limits = section(value, place, report).map(|(limits, _)| limits),
             "vantage" => raw.vantage = section(value, place, report),
             "listen" => raw.listen = section(value, place, report),
+            "alerts" => raw.alerts = section(value, place, report),
             _ => raw.otlp = section(value, place, report),
         }
     }
@@ -211,19 +244,22 @@ fn section<T: DeserializeOwned + Default>(
     Some((decode(&mut value, &place, report), place))
 }
 
-fn read_dependencies(value: Value, place: &Place, report: &mut Report, raw: &mut RawPlan) {
+/// The entries of a list, each with its place.
+fn read_list<T: DeserializeOwned + Default>(
+    value: Value,
+    place: &Place,
+    report: &mut Report,
+    (list, what): (&mut Vec<(T, Place)>, &str),
+) {
     let Value::Sequence(items) = value else {
         let finding = Finding::error(place, "this is not a list");
-        report.add(finding.expected("a list of dependencies, each beginning with `- name:`"));
+        report.add(finding.expected(format!("a list of {what}, each beginning with `- name:`")));
         return;
     };
-    if items.is_empty() {
-        report.error(place, "there is nothing to watch");
-    }
     for (i, mut item) in items.into_iter().enumerate() {
         let at = place.index(i);
-        let dependency = decode(&mut item, &at, report);
-        raw.dependencies.push((dependency, at));
+        let entry = decode(&mut item, &at, report);
+        list.push((entry, at));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::similar;
 const STAND_IN: char = '*';
 
 /// Keys whose values, however deep, may hold secrets.
-const SECRET_KEYS: [&str; 11] = [
+const SECRET_KEYS: [&str; 12] = [
     "password",
     "bearer",
     "client_secret",
@@ -21,6 +21,7 @@ const SECRET_KEYS: [&str; 11] = [
     "basic",
     "token",
     "send",
+    "routing_key",
 ];
 
 /// Parts of names that people give to secret things.
@@ -89,6 +90,7 @@ pub fn hidden(tree: &Node) -> Hidden {
     let context = Context {
         secret: false,
         expect: false,
+        receiver: false,
     };
     collect(tree, context, &mut hidden);
     hidden
@@ -99,6 +101,8 @@ struct Context {
     secret: bool,
     /// Within `expect`, whose headers and texts are what a peer sends, not secrets of ours.
     expect: bool,
+    /// Within `receivers`, where the path of a URL may be the secret.
+    receiver: bool,
 }
 
 fn hide(node: &Node, hidden: &mut Hidden) {
@@ -113,9 +117,37 @@ fn hide(node: &Node, hidden: &mut Hidden) {
     }
 }
 
+/// Hides what follows the host of a URL.
+fn hide_path(node: &Node, hidden: &mut Hidden) {
+    let Some(text) = node.scalar().filter(|text| text.contains("://")) else {
+        return;
+    };
+    let length = text.chars().count();
+    let (line, from) = node.start;
+    let (end_line, to) = node.end;
+    // As it stands, or in quotes: otherwise (folded, or with escapes) nobody knows what stands where.
+    let quote = match to.checked_sub(from).and_then(|shown| shown.checked_sub(length)) {
+        Some(0) => 0,
+        Some(2) => 1,
+        _ => return hide(node, hidden),
+    };
+    if end_line != line {
+        return hide(node, hidden);
+    }
+    let mut slashes = text.char_indices().filter(|(_, c)| *c == '/').map(|(at, _)| at);
+    if let Some(path) = slashes.nth(2) {
+        let before = text[..path].chars().count();
+        hidden
+            .entry(line)
+            .or_default()
+            .push(from + quote + before + 1..from + quote + length);
+    }
+}
+
 fn collect(node: &Node, context: Context, hidden: &mut Hidden) {
     match &node.kind {
         Kind::Scalar { .. } if context.secret => hide(node, hidden),
+        Kind::Scalar { .. } if context.receiver => hide_path(node, hidden),
         Kind::Scalar { .. } => {}
         Kind::Sequence(items) => {
             for item in items {
@@ -134,10 +166,34 @@ fn collect(node: &Node, context: Context, hidden: &mut Hidden) {
     }
 }
 
+/// A scalar, or those of a list.
+fn scalars(value: &Node) -> impl Iterator<Item = &str> {
+    let items = match &value.kind {
+        Kind::Sequence(items) => items.as_slice(),
+        _ => std::slice::from_ref(value),
+    };
+    items.iter().filter_map(Node::scalar)
+}
+
 /// The context of a key's value.
 fn below(context: Context, key: &str, value: &Node) -> Context {
+    let context = Context {
+        // It may be misspelt.
+        receiver: context.receiver || similar::distance(key, "receivers") <= 3,
+        ..context
+    };
     match key {
         // `{file: PATH}` names a secret and is none; user names are shown by every log; URLs are masked in part.
+        // Without a scheme, nobody knows where the path begins.
+        key if context.receiver
+            && similar::distance(key, "url") <= 1
+            && scalars(value).any(|text| !text.contains("://")) =>
+        {
+            Context {
+                secret: true,
+                ..context
+            }
+        }
         "file" | "user" | "client_id" | "token_url" | "url" => {
             let secret = context.secret && value.scalar().is_none();
             Context { secret, ..context }
@@ -261,7 +317,25 @@ fn untrusted_line(text: &str) -> String {
         }
     }
     hide_in_urls(&mut shown);
+    hide_paths(&mut shown);
     shown.into_iter().collect()
+}
+
+/// The paths of URLs, which may be secret where it is not known whose they are.
+fn hide_paths(line: &mut [char]) {
+    let mut at = 0;
+    while at + 2 < line.len() {
+        if line[at..at + 3] != [':', '/', '/'] {
+            at += 1;
+            continue;
+        }
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}' | ']');
+        let end = (at..line.len()).find(|i| ends(line[*i])).unwrap_or(line.len());
+        if let Some(slash) = (at + 3..end).find(|i| line[*i] == '/') {
+            line[slash + 1..end].fill(STAND_IN);
+        }
+        at = end.max(at + 3);
+    }
 }
 
 #[cfg(test)]
@@ -289,6 +363,15 @@ mod tests {
             "password: [a, hunter2]",
             "password: {hunter2}",
             "my_token: hunter2",
+            "receivers: [{slack: {url: 'https://hooks.example/services/hunter2'}}]",
+            "receivers:\n- slack: https://hooks.example/hunter2",
+            "recievers:\n- {slack: {ulr: \"https://hooks.example/hunter2\"}}",
+            "receivers:\n- slack:\n    url: >-\n      https://hooks.example/hunter2",
+            "receivers: [{pagerduty: {routing_key: hunter2}}]",
+            "receivers: [{webhook: {url: hooks.example/hunter2}}]",
+            "receivers: [{alertmanager: {urls: [hooks.example/hunter2]}}]",
+            "receivers: [{pagerduty: {routingkey: hunter2}}]",
+            "receivers: [{opsgenie: {api_key: hunter2}}]",
         ] {
             for number in 1..=text.lines().count() {
                 assert!(
@@ -313,6 +396,7 @@ mod tests {
         secret.sort_unstable();
         secret.dedup();
         let meant = [
+            "api_key",
             "auth",
             "basic",
             "bearer",
@@ -322,6 +406,7 @@ mod tests {
             "oauth2",
             "password",
             "proxy",
+            "routing_key",
             "send",
         ];
         assert_eq!(secret, meant);
@@ -335,6 +420,7 @@ mod tests {
             "url: dns://1.1.1.1/example.com?type=AAAA",
             "expect: {headers: {content-type: json}, body_regex: ok}",
             "timeouts: {first_byte: 3s}",
+            "receivers: [{name: a, alertmanager: {url: 'http://alertmanager:9093'}, match: {team: a/b}}]",
         ] {
             assert_eq!(masked(text, 1), text);
         }
@@ -348,6 +434,7 @@ mod tests {
             "hunter2: : x: hunter2",
             "- {name: a, auth: {bearer: hunter2",
             "url: https://me:hunter2@host: x",
+            "url: https://hooks.example/services/hunter2: x",
         ] {
             let shown = line(None, 1, text);
             assert!(!shown.contains("hunter2"), "{shown}");

@@ -4,6 +4,7 @@
 //! `lower` turns those into the plan. All of them note what is wrong in one `Report`; only when there is something
 //! to tell is the text parsed again with places (`source`) and made into [`Diagnostics`].
 
+mod cron;
 mod decode;
 mod diagnostic;
 mod environment;
@@ -21,6 +22,7 @@ mod suggest;
 mod targets;
 pub mod url_lint;
 
+pub use cron::Cron;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use environment::{Environment, ProcessEnvironment};
 pub use load::{Loaded, dump, load};

@@ -1,5 +1,6 @@
 //! The way back: from the plan to the raw types, for `dump` and for the defaults that the reference shows.
 
+mod alerts;
 mod services;
 
 use std::collections::BTreeMap;
@@ -32,12 +33,16 @@ const REDACTED: &str = "[redacted]";
 
 pub fn config(plan: &Plan) -> RawConfig {
     RawConfig {
-        defaults: None,
+        // Dependencies say only how their alerts differ from the built-in ones, which thus stand here once.
+        defaults: Some(alerts::defaults()),
         dependencies: Some(plan.dependencies.iter().map(|one| dependency(one)).collect()),
         limits: Some(limits(&plan.limits)),
         vantage: Some(vantage(&plan.vantage)),
         listen: plan.listen.as_ref().map(listen),
         otlp: plan.otlp.as_ref().map(otlp),
+        alerts: Some(alerts::alerts(&plan.alerting)),
+        receivers: alerts::receivers(&plan.alerting.receivers),
+        maintenance: alerts::maintenance(&plan.alerting.maintenance),
     }
 }
 
@@ -137,6 +142,7 @@ fn dependency(one: &Dependency) -> RawDependency {
         }),
         fast_below: Some(DurationText(one.fast_below)),
         labels: pairs(&one.labels),
+        alerts: alerts::policy(&one.alerts),
         ..RawDependency::default()
     };
     match &one.probe {

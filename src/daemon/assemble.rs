@@ -16,11 +16,13 @@ use crate::export::process::ProcessFigures;
 use crate::model::event::Event;
 use crate::model::plan::{Listen, Plan};
 use crate::model::record::Record;
+use crate::model::silence::{Maintenance, Opening};
 use crate::net::reader::Reader;
 use crate::probe::Prober;
 use crate::store::{OpenError, Store, Writer, Writing, Written};
 use crate::web::{ReloadRequest, Web};
 
+use super::calendar::{self, Calendar};
 use super::clock::Clock;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
@@ -93,6 +95,9 @@ pub struct Running {
     web: Option<JoinHandle<()>>,
     /// What looks at this process again and again.
     samplers: Vec<JoinHandle<()>>,
+    /// The maintenance windows in force; the calendar sees them change.
+    windows: watch::Sender<Arc<[Maintenance]>>,
+    clock: Clock,
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
@@ -165,12 +170,20 @@ impl Daemon {
             logging: options.logging,
             dropped,
         };
+        let (windows, windows_seen) = watch::channel(Arc::clone(&plan.alerting.maintenance));
+        let calendar = Calendar {
+            windows: windows_seen,
+            inputs: inputs.clone(),
+            clock,
+        };
         let samplers = if plan.one_round {
             Vec::new()
         } else {
             vec![
                 tokio::spawn(headroom::watch(inputs.clone())),
                 tokio::spawn(monitor::watch(Arc::clone(&process), inputs.clone())),
+                // Not among the probes: thousands of windows are as many conversions.
+                beside.spawn(calendar.run()),
             ]
         };
         let running = Running {
@@ -185,12 +198,19 @@ impl Daemon {
             teller: tokio::spawn(teller.run()),
             web,
             samplers,
+            windows,
+            clock,
             state: writing,
             _aside: aside,
         };
         // One round asks all at once, as the user did: what that runs out of is part of the diagnosis.
         if let Some(resources) = headroom::sample().filter(|_| !plan.one_round) {
             running.send(Input::ResourcesChanged(resources)).await;
+        }
+        // Before the plan: what another run left to be told must not be told within a window.
+        if !plan.alerting.maintenance.is_empty() {
+            let openings = running.openings(&plan.alerting.maintenance);
+            running.send(Input::CalendarChanged(openings)).await;
         }
         running.send(Input::PlanChanged(Arc::new(plan))).await;
         Ok(running)
@@ -313,7 +333,17 @@ impl Running {
         self.exporters
             .change(plan.otlp.as_ref(), &self.reader, &self.process)
             .await?;
+        let windows = Arc::clone(&plan.alerting.maintenance);
+        let before = Arc::clone(&self.windows.borrow());
+        if !(windows.is_empty() && before.is_empty()) {
+            // The old ones and the new ones, since neither plan may be without its windows for a moment; the calendar follows
+            // with the new ones alone.
+            let mut openings = self.openings(&before);
+            openings.extend(self.openings(&windows));
+            self.send(Input::CalendarChanged(openings)).await;
+        }
         self.send(Input::PlanChanged(Arc::new(plan))).await;
+        self.windows.send_replace(windows);
         Ok(())
     }
 
@@ -358,6 +388,10 @@ impl Running {
         self.send(Input::Abandon).await;
         // Nothing is waited for but the loop itself.
         let _ = tokio::time::timeout(FLUSH, self.drained()).await;
+    }
+
+    fn openings(&self, windows: &[Maintenance]) -> Vec<Opening> {
+        calendar::openings(windows, self.clock.now().wall)
     }
 
     async fn send(&self, input: Input) {

@@ -4,6 +4,7 @@
 //! assembly over different plans.
 
 mod assemble;
+mod calendar;
 mod clock;
 mod engine_loop;
 mod exporters;

@@ -513,6 +513,4 @@ impl fmt::Display for Lasted {
 }
 
 #[cfg(test)]
-mod alert_tests;
-#[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ pub mod log;
 pub mod otlp;
 pub mod process;
 pub mod prometheus;
-mod random;
+pub(crate) mod random;
 pub mod reference;
 pub mod snapshot;
 pub mod traces;

@@ -285,6 +285,15 @@ impl World {
             ReadRequest::Silences { reply } => drop(reply.send(self.silences.clone())),
             ReadRequest::Receivers { reply } => drop(reply.send(self.receivers.clone())),
             ReadRequest::ChangeSilence { change, reply } => {
+                match &change {
+                    SilenceChange::Put(silence) => self.silences.push(SilenceView {
+                        silence: silence.clone(),
+                        configured: false,
+                        active: true,
+                        muting: 1,
+                    }),
+                    SilenceChange::End { id } => self.silences.retain(|view| view.silence.id != *id),
+                }
                 self.changes.push(change);
                 let _ = reply.send(());
             }

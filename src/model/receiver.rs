@@ -159,7 +159,12 @@ pub struct Alerting {
     pub maintenance: Arc<[super::silence::Maintenance]>,
     /// Thresholds of the rules about this process.
     pub monitor: Arc<super::alert_policy::AlertPolicy>,
-    /// Labels that every alert carries beside its own (a cluster's name, say).
+    /// The label by which dependencies tell their tier, and the highest severity of alerts for each. The policies are
+    /// capped already; these are for showing.
+    pub tier_label: Arc<str>,
+    pub tiers: Arc<[(Arc<str>, Severity)]>,
+    /// Labels that every alert carries beside its own (a cluster's name, say). Where a dependency has one of the same
+    /// name, the dependency's counts.
     pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     /// Where people find this daemon's page and API, without a slash at the end.
     pub external_url: Option<Arc<str>>,
@@ -170,6 +175,13 @@ pub struct Alerting {
 impl Alerting {
     pub const GROUP_WAIT: Duration = Duration::from_secs(10);
     pub const GROUP_INTERVAL: Duration = Duration::from_secs(300);
+    pub const TIER_LABEL: &'static str = "tier";
+    /// The built-in caps.
+    pub const TIERS: [(&'static str, Severity); 3] = [
+        ("1", Severity::Critical),
+        ("2", Severity::Warning),
+        ("3", Severity::Info),
+    ];
     pub const RUNBOOKS: &'static str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/causes.md#");
 }
 
@@ -181,6 +193,11 @@ impl Default for Alerting {
             group_interval: Alerting::GROUP_INTERVAL,
             maintenance: Arc::from([]),
             monitor: Arc::default(),
+            tier_label: Alerting::TIER_LABEL.into(),
+            tiers: Alerting::TIERS
+                .into_iter()
+                .map(|(tier, severity)| (tier.into(), severity))
+                .collect(),
             labels: Arc::from([]),
             external_url: None,
             runbooks: Alerting::RUNBOOKS.into(),

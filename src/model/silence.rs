@@ -1,5 +1,6 @@
 //! Silences and maintenance windows: whom they concern, and when.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,32 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// Of `label=pattern` or `label!=pattern`; `None` where there is no label before the sign.
+    pub fn parse(text: &str) -> Option<Matcher> {
+        let (label, pattern) = text.split_once('=')?;
+        let (label, negated) = match label.strip_suffix('!') {
+            Some(label) => (label, true),
+            None => (label, false),
+        };
+        let label = label.trim();
+        (!label.is_empty()).then(|| Matcher {
+            label: label.into(),
+            pattern: pattern.trim().into(),
+            negated,
+        })
+    }
+
     /// Whether a label's value (none for a label that is not there) is admitted.
     pub fn admits(&self, value: Option<&str>) -> bool {
         glob(&self.pattern, value.unwrap_or("")) != self.negated
+    }
+}
+
+/// As [`Matcher::parse`] reads it.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.negated { "!=" } else { "=" };
+        write!(f, "{}{sign}{}", self.label, self.pattern)
     }
 }
 
@@ -141,6 +165,23 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, text), matches, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn matchers_are_read_as_they_are_written() {
+        for text in [
+            "team=checkout",
+            "env!=prod",
+            "dependency=*-db",
+            "note=a=b",
+            "env=",
+        ] {
+            let matcher = Matcher::parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(matcher.to_string(), text);
+        }
+        assert_eq!(Matcher::parse("team"), None);
+        assert_eq!(Matcher::parse("=x"), None);
+        assert_eq!(Matcher::parse("!=x"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
@@ -94,8 +94,62 @@ pub async fn authenticate(State(guard): State<Arc<Guard>>, request: Request, nex
     }
 }
 
-/// Nothing here takes a body: one is refused before a byte of it is read.
+/// Whether the listener asks for no credentials.
+#[derive(Clone, Copy, Debug)]
+pub struct Open(pub bool);
+
+/// What changes something is not taken from a page of another site that an operator's browser shows: it could send the
+/// request to a loopback address, or with the credentials that the browser keeps.
+pub async fn not_from_another_site(State(open): State<Open>, request: Request, next: Next) -> Response {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_safe && let Some(why) = foreign(request.headers(), open) {
+        return problem(StatusCode::FORBIDDEN, why);
+    }
+    next.run(request).await
+}
+
+/// Why a request is taken for one of another site. Browsers send `Sec-Fetch-Site` (W3C Fetch Metadata), older ones `Origin`;
+/// what is no browser sends neither.
+fn foreign(headers: &HeaderMap, open: Open) -> Option<&'static str> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = text("host").unwrap_or_default();
+    let (site, origin) = (text("sec-fetch-site"), text("origin"));
+    let same = match (site, origin) {
+        (None, None) => return None,
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => {
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+        }
+    };
+    if !same {
+        Some("not from another site")
+    } else if open.0 && !is_address(host) {
+        // A name of the attacker's that points here (DNS rebinding) makes its page one of the same site. Where no
+        // credentials are asked for, only what cannot be pointed elsewhere is believed.
+        Some("without credentials a browser may do this by the listener's IP address or by localhost only")
+    } else {
+        None
+    }
+}
+
+/// Whether a `Host` header has an IP address or `localhost`, whatever the port.
+fn is_address(host: &str) -> bool {
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Where the one request with a body goes.
+pub const SILENCES: &str = "/api/v1/silences";
+
+/// Nothing else here takes a body: one is refused before a byte of it is read.
 pub async fn without_body(request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && request.uri().path() == SILENCES {
+        return next.run(request).await;
+    }
     let headers = request.headers();
     let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     if headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != b"0") {
@@ -142,6 +196,43 @@ mod tests {
             !guard(ListenAuth::Bearer(inline("")), "Bearer "),
             "an empty secret admits nobody"
         );
+    }
+
+    #[test]
+    fn what_a_browser_sends_for_another_site_is_told_apart() {
+        let asked = |open: bool, pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse().expect("a header"));
+            }
+            foreign(&headers, Open(open)).is_none()
+        };
+        let here = ("host", "127.0.0.1:9477");
+        assert!(asked(true, &[here]), "no browser");
+        assert!(
+            asked(true, &[("host", "whyd.internal:9477")]),
+            "no browser, by any name"
+        );
+        for site in ["cross-site", "same-site", "odd"] {
+            assert!(!asked(true, &[here, ("sec-fetch-site", site)]), "{site}");
+            assert!(!asked(false, &[here, ("sec-fetch-site", site)]), "{site}");
+        }
+        assert!(asked(true, &[here, ("sec-fetch-site", "same-origin")]));
+        assert!(asked(true, &[here, ("origin", "http://127.0.0.1:9477")]));
+        assert!(asked(
+            true,
+            &[("host", "[::1]:9477"), ("origin", "http://[::1]:9477")]
+        ));
+        assert!(asked(
+            true,
+            &[("host", "localhost:9477"), ("sec-fetch-site", "same-origin")]
+        ));
+        for origin in ["null", "http://evil.example", "http://127.0.0.1:80"] {
+            assert!(!asked(true, &[here, ("origin", origin)]), "{origin}");
+        }
+        let rebound = [("host", "evil.example:9477"), ("sec-fetch-site", "same-origin")];
+        assert!(!asked(true, &rebound), "a name that points here");
+        assert!(asked(false, &rebound), "with credentials it may be our own name");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::report::json as report;
 use super::{Web, problem, stopped};
 
 /// Dependencies in one answer unless `limit` says otherwise, and the most that it may say.
-const LIMIT: (usize, usize) = (256, 1000);
+pub const LIMIT: (usize, usize) = (256, 1000);
 
 /// What may be asked of the list.
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::mpsc::error::TrySendError;
@@ -55,14 +55,7 @@ pub async fn ready(State(web): State<Web>) -> Response {
 }
 
 /// Reads the configuration again: 200 and what was done, or 500 and the diagnostics.
-pub async fn reload(State(web): State<Web>, headers: HeaderMap) -> Response {
-    // A page in an operator's browser can send this request to a loopback address; browsers say so.
-    if headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site == "cross-site")
-    {
-        return problem(StatusCode::FORBIDDEN, "not from another site");
-    }
+pub async fn reload(State(web): State<Web>) -> Response {
     let Some(requests) = &web.reload else {
         return problem(
             StatusCode::NOT_IMPLEMENTED,

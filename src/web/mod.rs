@@ -1,12 +1,16 @@
 //! The one listener: metrics, the API, health and reload.
 //!
-//! Our own accept loop bounds what any client may take: connections, header size and time, no request bodies.
+//! Our own accept loop bounds what any client may take: connections, header size and time, no request bodies but a small
+//! one of a silence.
 
 mod access;
+mod alerts;
 mod api;
 mod health;
 mod metrics;
 mod server;
+mod silence_request;
+mod silences;
 mod tls;
 
 use std::sync::Arc;
@@ -15,7 +19,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,10 +51,19 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
         .route("/api/v1/dependencies", get(api::list))
         .route("/api/v1/dependencies/{name}", get(api::one))
         .route("/api/v1/vantage", get(api::vantage))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/incidents", get(alerts::incidents))
+        .route("/api/v1/receivers", get(alerts::receivers))
+        .route(access::SILENCES, get(silences::silences).post(silences::add))
+        .route("/api/v1/silences/{id}", delete(silences::end))
         .route("/-/ready", get(health::ready))
         .route("/-/reload", post(health::reload))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            access::Open(auth.is_none()),
+            access::not_from_another_site,
+        ))
         .layer(middleware::from_fn_with_state(
             Arc::new(access::Guard::new(auth)),
             access::authenticate,

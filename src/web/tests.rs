@@ -1,5 +1,7 @@
 //! The listener over real connections.
 
+mod alerts;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

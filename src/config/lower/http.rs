@@ -143,7 +143,7 @@ pub fn check_header_name(context: &mut Context<'_>, name: &str, place: &Place) {
     }
 }
 
-fn check_header_is_ours_to_give(context: &mut Context<'_>, name: &str, place: &Place) {
+pub fn check_header_is_ours_to_give(context: &mut Context<'_>, name: &str, place: &Place) {
     const FRAMING: [&str; 4] = ["content-length", "transfer-encoding", "connection", "upgrade"];
     if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
         let finding = Finding::error(
@@ -154,7 +154,7 @@ fn check_header_is_ours_to_give(context: &mut Context<'_>, name: &str, place: &P
     }
 }
 
-fn check_header_value(context: &mut Context<'_>, value: &str, place: &Place) {
+pub fn check_header_value(context: &mut Context<'_>, value: &str, place: &Place) {
     if value.chars().any(|c| c.is_control() && c != '\t') || value.trim() != value {
         let finding = Finding::error(place, "this is not a header's value");
         context

@@ -1,5 +1,6 @@
 //! From the raw types to the plan: fills in defaults, checks what one type alone cannot, notes everything wrong.
 
+mod alerting;
 mod applies;
 mod budgets;
 mod expect;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::environment::Environment;
+use super::raw::alerts::{RawAlerts, RawMaintenance, RawReceiver};
 use super::raw::choices::ConfirmWord;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
@@ -29,6 +31,8 @@ use crate::model::dependency::{Confirm, Dependency, DnsProbe, HostKey, Probe, Se
 use crate::model::plan::{Limits, Plan};
 use crate::model::receiver::Alerting;
 use layers::Layers;
+
+pub use alerting::{has_minimum, has_threshold};
 
 /// Time between two operations unless configured.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
@@ -54,6 +58,9 @@ pub struct RawPlan {
     pub vantage: Option<(RawVantage, Place)>,
     pub listen: Option<(RawListen, Place)>,
     pub otlp: Option<(RawOtlp, Place)>,
+    pub alerts: Option<(RawAlerts, Place)>,
+    pub receivers: Vec<(RawReceiver, Place)>,
+    pub maintenance: Vec<(RawMaintenance, Place)>,
     /// Where relative paths of each file start; a file beyond the end has none (the command line).
     pub directories: Vec<PathBuf>,
     pub from: Origin,
@@ -103,17 +110,28 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
             defaults_place,
         };
         if let Some(lowered) = lower_dependency(&mut context, dependency, place, &layers) {
-            dependencies.push(Arc::new(lowered));
+            dependencies.push((lowered, dependency, place));
         }
     }
     graph::check(&mut context, raw, &names);
-    dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     let served = raw.from == Origin::Files;
+    if served {
+        alerting::policies(&mut context, raw, &mut dependencies);
+    }
+    let mut dependencies: Vec<Arc<Dependency>> = dependencies
+        .into_iter()
+        .map(|(lowered, ..)| Arc::new(lowered))
+        .collect();
+    dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     let vantage = vantage::lower(&mut context, raw.vantage.as_ref(), &dependencies);
     Plan {
-        dependencies,
         vantage,
-        alerting: Alerting::default(),
+        alerting: if served {
+            alerting::lower(&mut context, raw, &dependencies)
+        } else {
+            Alerting::default()
+        },
+        dependencies,
         limits: lower_limits(raw.limits.as_ref()),
         one_round: !served,
         otlp: if served {
@@ -152,6 +170,18 @@ fn check_defaults(context: &mut Context<'_>, defaults: &RawDefaults, place: &Pla
 /// Longest name, in characters: names are labels of every series.
 const LONGEST_NAME: usize = 128;
 
+/// Names stand in labels, paths and the API.
+fn check_name(context: &mut Context<'_>, name: &str, at: &Place) {
+    let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= LONGEST_NAME;
+    let printable = !name.chars().any(|c| c.is_control());
+    if !(fits && printable && !name.contains('/')) {
+        let finding = Finding::error(at, "this name cannot be used");
+        context.report.add(finding.expected(format!(
+            "1 to {LONGEST_NAME} characters without `/`, control characters or outer blanks"
+        )));
+    }
+}
+
 /// Names are there, are fit, and are unique. Returns the place of each.
 fn check_names<'r>(context: &mut Context<'_>, raw: &'r RawPlan) -> HashMap<&'r str, &'r Place> {
     let mut names: HashMap<&str, &Place> = HashMap::new();
@@ -163,14 +193,8 @@ fn check_names<'r>(context: &mut Context<'_>, raw: &'r RawPlan) -> HashMap<&'r s
             continue;
         };
         let at = place.key("name");
-        let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= LONGEST_NAME;
-        let printable = !name.chars().any(|c| c.is_control());
-        if context.from == Origin::Files && !(fits && printable && !name.contains('/')) {
-            context
-                .report
-                .add(Finding::error(&at, "this name cannot be used").expected(format!(
-                    "1 to {LONGEST_NAME} characters without `/`, control characters or outer blanks"
-                )));
+        if context.from == Origin::Files {
+            check_name(context, name, &at);
         }
         match names.get(name) {
             Some(first) => context.report.add(

@@ -104,6 +104,30 @@ words!(
     HistogramWord, "`explicit` or `exponential`" { Explicit = "explicit", Exponential = "exponential" }
 );
 
+words!(
+    /// How much an alert matters.
+    SeverityWord, "`info`, `warning` or `critical`" { Info = "info", Warning = "warning", Critical = "critical" }
+);
+words!(
+    /// How the connection to a mail server is secured.
+    MailSecurityWord, "`starttls`, `implicit` or `none`" {
+        StartTls = "starttls", Implicit = "implicit", None = "none"
+    }
+);
+words!(
+    /// A day of the week.
+    DayWord, "a day such as `mon`" {
+        Sun = "sun", Mon = "mon", Tue = "tue", Wed = "wed", Thu = "thu", Fri = "fri", Sat = "sat"
+    }
+);
+
+impl DayWord {
+    /// As cron has it too.
+    pub fn word(self) -> &'static str {
+        DayWord::WORDS[self as usize]
+    }
+}
+
 /// A secret given in place, or where it is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretText {

@@ -5,6 +5,7 @@
 
 pub mod choices;
 pub mod lists;
+pub mod quantities;
 pub mod values;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use alerts::{AlertsSetting, RawAlerts, RawMaintenance, RawReceiver};
 use choices::{
     CompressionWord, ConfirmWord, FamilyWord, HeaderSetting, HistogramWord, ProtocolWord, ProxySetting,
     SecretText, TlsVersionWord, TracesSetting, VersionWord,
@@ -87,6 +89,9 @@ macro_rules! shared_section {
                 max_body: ByteSize,
                 /// The User-Agent that requests carry.
                 user_agent: String,
+                /// When alerts are raised, and how severe they are; merged with those of `defaults` key by key. `off` raises
+                /// none.
+                alerts: AlertsSetting,
             }
         }
 
@@ -110,11 +115,15 @@ macro_rules! shared_section {
                     http_version: raw.http_version,
                     max_body: raw.max_body,
                     user_agent: raw.user_agent.clone(),
+                    alerts: raw.alerts.clone(),
                 }
             }
         }
     };
 }
+
+/// Alerts, receivers and maintenance windows.
+pub mod alerts;
 
 section! {
     /// The configuration of whyd. Keys that begin with `x-` are passed over; YAML anchors may live there.
@@ -132,6 +141,12 @@ section! {
         listen: RawListen,
         /// Where metrics are pushed. What is left out is taken from the standard `OTEL_*` variables.
         otlp: RawOtlp,
+        /// What is said in alerts, and how they differ by label.
+        alerts: RawAlerts,
+        /// Who is told of alerts.
+        receivers: Vec<RawReceiver>,
+        /// When alerts are not told, because somebody works on what they are about.
+        maintenance: Vec<RawMaintenance>,
     }
 }
 

@@ -90,6 +90,8 @@ macro_rules! scalar_type {
     };
 }
 
+pub(super) use scalar_type;
+
 /// A SHA-256 fingerprint: 64 hexadecimal digits, with or without colons, in any case. Kept in lower case without them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub String);

@@ -1,3 +1,5 @@
+mod alerts;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,7 +44,7 @@ impl MakeWriter<'_> for Written {
     }
 }
 
-pub(super) fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
+fn logged(format: LogFormat, level: &str, act: impl FnOnce()) -> String {
     let lines = Written::default();
     let filter = filter(None, level).expect("a level");
     let builder = tracing_subscriber::fmt()

@@ -2,12 +2,18 @@
 //!
 //! Keys come in a stable order; what is not known is `null`. Durations are seconds (floating point), times RFC 3339.
 
+mod alerts;
 mod dependency;
 mod hop;
+mod incidents;
 mod scalar;
+mod silences;
 mod vantage;
 
+pub use alerts::alert;
 pub use dependency::{dependency, detail};
+pub use incidents::{incident, receiver};
+pub use silences::silence;
 pub use vantage::vantage;
 
 use serde_json::{Map, Value as Json, json};

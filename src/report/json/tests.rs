@@ -1,3 +1,5 @@
+mod alerts;
+
 use super::*;
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,7 @@ use crate::model::dependency::HostKey;
 use crate::model::incident::{Factor, IncidentId, IncidentView, Member};
 use crate::model::notification::ReceiverView;
 use crate::model::phase::Phase;
+use crate::model::silence::{Matcher, Silence, SilenceView};
 use crate::model::time::Wall;
 
 /// When the samples begin to fail: 2026-11-24T03:02:11Z.
@@ -81,6 +82,29 @@ pub(crate) fn text(subject: &str) -> AlertText {
     }
 }
 
+/// One that is quiet, of those that `why` gives.
+pub(crate) fn quiet(rule: Rule, dependency: &str) -> AlertView {
+    AlertView {
+        state: AlertState::Quiet,
+        severity: Severity::Warning,
+        text: Arc::default(),
+        evaluation: Evaluation {
+            holds: Holds::No,
+            compared: vec![Comparison {
+                what: "lower bound of the share of operations that succeed only after a retry, in 1 h",
+                value: 0.0123,
+                threshold: 0.05,
+                unit: "1",
+                met: false,
+            }],
+            text: "4 of 120 operations succeeded only after a retry".into(),
+        },
+        incident: None,
+        told: Vec::new(),
+        ..alert(rule, dependency)
+    }
+}
+
 /// An incident of two dependencies behind one proxy, with one that is about to join and one that needs them.
 pub(crate) fn incident() -> IncidentView {
     let member = |name: &str, state| Member {
@@ -109,6 +133,32 @@ pub(crate) fn incident() -> IncidentView {
         ],
         suppressed: vec!["checkout".into()],
         told: vec![("pager".into(), raised() + Duration::from_secs(11))],
+    }
+}
+
+/// A silence that a person made.
+pub(crate) fn silence() -> SilenceView {
+    SilenceView {
+        silence: Silence {
+            id: "5f0c6a2e".into(),
+            matchers: Arc::from([matcher("dependency", "pay*", false), matcher("env", "prod", true)]),
+            owner: "jo".into(),
+            reason: "the certificate is being renewed".into(),
+            from: FAILED,
+            until: FAILED + Duration::from_secs(7200),
+            created: FAILED,
+        },
+        configured: false,
+        active: true,
+        muting: 2,
+    }
+}
+
+fn matcher(label: &str, pattern: &str, negated: bool) -> Matcher {
+    Matcher {
+        label: label.into(),
+        pattern: pattern.into(),
+        negated,
     }
 }
 

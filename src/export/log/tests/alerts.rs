@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use super::tests::logged;
-use super::*;
+use super::super::{LogFormat, alerts, log_event};
+use super::logged;
 use crate::model::alert::{AlertChange, AlertState, AlertView, ResolvedBecause, Rule, Severity};
-use crate::model::event::{Delivered, DeliveryEvent};
+use crate::model::event::{Delivered, DeliveryEvent, Event};
 use crate::report::samples::alerts as samples;
 
 fn line(level: &str, change: AlertChange, view: &AlertView) -> String {
