@@ -263,7 +263,7 @@ impl Engine {
         self.leave_queues();
         self.abandon_backoffs(now, out);
         self.stop_idle(out);
-        self.keep_alerts();
+        self.keep_alerts(now);
     }
 
     fn report_when_drained(&mut self, out: &mut Vec<Output>) {

@@ -67,7 +67,8 @@ impl RulePolicy {
             Rule::DnsAnswersDiffer => make(Warning, 300, 300, 1.0, 2),
             Rule::AddressBroken => make(Warning, 300, 300, 1.0, 2),
             // `threshold`: changes between up and failing among the last 30 verdicts; `minimum`: verdicts.
-            Rule::Flapping => make(Warning, 0, 1_800, 10.0, 20),
+            // Six failures scattered over thirty operations: five come by chance every few months where 1 % fail.
+            Rule::Flapping => make(Warning, 0, 1_800, 12.0, 20),
             Rule::MonitorOffline => make(Critical, 60, 60, 1.0, 1),
             // `threshold`: share of the operations of five minutes that were left out or began late, held against its lower
             // bound; `minimum`: operations. Held for twice that time, so that a machine that slept once alarms nobody.

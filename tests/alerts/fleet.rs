@@ -19,6 +19,7 @@ use whyd::model::receiver::Alerting;
 use whyd::model::record::{Change, Record, RecordKey};
 use whyd::model::time::{Moment, Now, Wall};
 use whyd::model::tls::{CertificateFacts, TlsFacts};
+use whyd::model::vantage::{Interface, NetworkFacts, VantageFacts};
 
 /// 2026-11-24T00:00:00Z.
 const EPOCH: i64 = 1_795_478_400;
@@ -38,7 +39,10 @@ pub enum Meets {
     /// No descriptor: our own failure.
     Ours,
     /// Answers over TLS with a certificate that is valid from and to those days from the start.
-    Certificate { from: i64, to: i64 },
+    Certificate {
+        from: i64,
+        to: i64,
+    },
 }
 
 pub const OK: Meets = Meets::Ok(Duration::from_millis(20));
@@ -81,6 +85,8 @@ pub struct Fleet {
     coming: BinaryHeap<Reverse<(Moment, u64)>>,
     bodies: BTreeMap<u64, Input>,
     serial: u64,
+    /// Our own network has no link.
+    pub is_offline: bool,
     pub told: Vec<Told>,
     pub kept: BTreeMap<RecordKey, Record>,
     pub plan: Vec<Arc<Dependency>>,
@@ -97,6 +103,7 @@ impl Fleet {
             coming: BinaryHeap::new(),
             bodies: BTreeMap::new(),
             serial: 0,
+            is_offline: false,
             told: Vec::new(),
             kept: BTreeMap::new(),
             plan: plan.into_iter().map(Arc::new).collect(),
@@ -201,7 +208,20 @@ impl Fleet {
         match output {
             Output::StartAttempt(order) => self.attempt(&order),
             Output::CheckVantage(order) => {
-                let facts = Box::default();
+                let network = self.is_offline.then(|| NetworkFacts {
+                    interfaces: vec![Interface {
+                        name: "eth0".into(),
+                        loopback: false,
+                        adapter: true,
+                        up: true,
+                        running: false,
+                    }],
+                    ..NetworkFacts::default()
+                });
+                let facts = Box::new(VantageFacts {
+                    network,
+                    ..VantageFacts::default()
+                });
                 self.arrive(Duration::ZERO, Input::VantageObserved { id: order.id, facts });
             }
             Output::Persist { seq, changes } => {
@@ -288,7 +308,9 @@ impl Fleet {
     pub fn why(&self, rule: Rule, name: &str) -> String {
         let views = self.engine.why(Some(name), self.clock()).expect("in the plan");
         let found = views.iter().find(|view| view.key.rule == rule);
-        found.map(|view| view.evaluation.text.to_string()).expect("a rule")
+        found
+            .map(|view| view.evaluation.text.to_string())
+            .expect("a rule")
     }
 }
 

@@ -21,7 +21,9 @@ fn at_random(count: usize, interval: Duration, chance: f64, span: Duration, seed
     let of = |severity: Severity| {
         let fired = fleet.told.iter().filter(|told| told.change.id() == "fired");
         let of_it = fired.filter(|told| told.severity == severity);
-        of_it.inspect(|told| println!("{} at {:?}", told.key, told.at)).count()
+        of_it
+            .inspect(|told| println!("{} at {:?}", told.key, told.at))
+            .count()
     };
     (of(Severity::Critical), of(Severity::Warning))
 }
@@ -85,11 +87,17 @@ fn a_total_outage_pages_within_three_intervals_and_its_for() {
     for interval in [10, 30, 60, 300] {
         let healthy = secs(interval * 20);
         let fast = after_a_change(20, interval, healthy, secs(interval * 3 + 60), |_| REFUSED);
-        assert!(fast.iter().all(Option::is_some), "fast, every {interval} s: {fast:?}");
+        assert!(
+            fast.iter().all(Option::is_some),
+            "fast, every {interval} s: {fast:?}"
+        );
         let slow = after_a_change(20, interval, healthy, secs(interval * 3 + 9 + 180), |_| {
             crate::fleet::Meets::Silence
         });
-        assert!(slow.iter().all(Option::is_some), "slow, every {interval} s: {slow:?}");
+        assert!(
+            slow.iter().all(Option::is_some),
+            "slow, every {interval} s: {slow:?}"
+        );
     }
 }
 
@@ -130,7 +138,11 @@ fn an_outage_is_told_once_and_what_follows_it_is_not_told_again() {
 fn a_blip_of_some_minutes_is_neither_down_nor_often() {
     let answers = |_: usize, _: u64, _: u8, at: Duration| {
         let blip = secs(4 * 3_600)..secs(4 * 3_600 + 150);
-        if blip.contains(&at) { crate::fleet::Meets::Silence } else { OK }
+        if blip.contains(&at) {
+            crate::fleet::Meets::Silence
+        } else {
+            OK
+        }
     };
     let mut fleet = Fleet::new(many(10, secs(30)), Box::new(answers));
     fleet.run(secs(8 * 3_600));

@@ -43,12 +43,14 @@ impl Engine {
         }
         let beside = beside(slot);
         slot.signals.note(record, beside, now.moment);
-        let who = Who::Dependency(index);
-        if slot.suspended {
+        let (who, is_suspended) = (Who::Dependency(index), slot.suspended);
+        self.keep_signals_when_due(index, now);
+        if is_suspended {
             self.pause_alerts(who, now.moment);
             return;
         }
-        if !slot.marks.active.is_empty() || !rules::is_well(slot, now) {
+        let slot = self.tables.slot(index);
+        if slot.is_some_and(|slot| !slot.marks.active.is_empty() || !rules::is_well(slot, now)) {
             self.move_between_speeds(index);
             for rule in rules::OF_DEPENDENCIES {
                 self.judge(who, *rule, Some(record), now);
@@ -214,6 +216,7 @@ impl Engine {
     /// The dependency leaves the plan, or is another one under the same name from now on.
     pub(in super::super) fn end_alerts_of(&mut self, index: DependencyIndex) {
         let who = Who::Dependency(index);
+        self.forget_signals(index);
         for rule in self.marks(who).active.iter() {
             if let Some(key) = self.key_of(who, rule) {
                 self.alerts.end(&key, ResolvedBecause::Removed);
@@ -237,6 +240,7 @@ impl Engine {
         self.alerts.terms = plan.alerting.clone();
         self.settle_host_terms();
         self.watch_ourselves(now);
+        self.recall_signals(now);
         let keys: Vec<AlertKey> = self.alerts.book.keys().cloned().collect();
         for key in keys {
             let who = self

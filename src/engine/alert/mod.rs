@@ -4,6 +4,7 @@
 //! notifications of it.
 
 mod judge;
+mod keep;
 mod latency;
 mod machine;
 pub mod ourselves;
@@ -20,10 +21,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::alert::{AlertChange, AlertKey, AlertState, AlertText, Rule, Severity};
+use crate::model::alert::{AlertChange, AlertKey, AlertState, AlertText, Rule, Severity, Subject};
 use crate::model::failure::OperationRecord;
 use crate::model::receiver::Alerting;
-use crate::model::record::KeptAlert;
+use crate::model::record::{Change, KeptAlert};
+use crate::model::signals::KeptSignals;
 use crate::model::time::Moment;
 
 pub use signals::Signals;
@@ -85,6 +87,10 @@ pub struct Alerts {
     /// What the plan says of the monitor's alerts, and of the labels of all.
     terms: Alerting,
     ourselves: ourselves::Ourselves,
+    /// Records of what the rules remember, on their way out.
+    unsaved: Vec<Change>,
+    /// What another process remembered, until the first plan.
+    remembered: HashMap<Subject, KeptSignals>,
 }
 
 impl Alerts {

@@ -201,10 +201,7 @@ mod tests {
                 share.of >= expected && share.of <= expected + expected / 5 + 1,
                 "{span:?}: {share:?}"
             );
-            assert!(
-                share.part.abs_diff(share.of / 10) <= 1,
-                "{span:?}: {share:?}"
-            );
+            assert!(share.part.abs_diff(share.of / 10) <= 1, "{span:?}: {share:?}");
         };
         for span in [Span::FiveMinutes, Span::SixHours, Span::ThreeDays] {
             within(span);

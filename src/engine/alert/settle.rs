@@ -14,6 +14,7 @@ impl Engine {
     pub(in super::super) fn settle_alerts(&mut self, now: Now, out: &mut Vec<Output>) {
         let changes = self.alerts.take_changes();
         let mut kept = self.alert_records(now);
+        kept.append(&mut self.alerts.unsaved);
         self.notify(&changes, now, &mut kept);
         self.name_incidents(&mut kept);
         for (key, change) in &changes {
@@ -66,9 +67,10 @@ impl Engine {
     }
 
     /// The process ends: how long each alert has stood as it does must be right for the next one.
-    pub(in super::super) fn keep_alerts(&mut self) {
+    pub(in super::super) fn keep_alerts(&mut self, now: Now) {
         let keys: Vec<AlertKey> = self.alerts.book.keys().cloned().collect();
         self.alerts.dirty.extend(keys);
+        self.keep_all_signals(now);
     }
 
     /// An alert of another run. It goes on where it was when its subject is looked at again: the time in between counts

@@ -18,6 +18,9 @@ const CERTIFICATE_OPERATIONS: u8 = 16;
 /// After that time without a failure no window holds one that matters now.
 const FORGIVEN: Duration = Duration::from_secs(6 * 3_600 + 1_800);
 
+/// After so many operations that do not show a broken way, nor a look that did, it is not broken any more.
+const WHOLE: u8 = 30;
+
 /// What tells that one way to the dependency fails while it answers.
 pub const BROKEN: [FindingId; 3] = [
     FindingId::AddressIpv6Broken,
@@ -32,13 +35,13 @@ pub struct Signals {
     /// How many of the last failures in a row were fast, up to the newest one that was not.
     pub fast_in_a_row: u32,
     /// The last verdicts, newest first, as bits; 1 failed.
-    verdicts: u64,
+    pub(super) verdicts: u64,
     /// How many of them there are.
-    seen: u8,
+    pub(super) seen: u8,
     /// How many of them are not yet told as "down", up to all.
-    untold: u8,
+    pub(super) untold: u8,
     pub rings: Rings,
-    last_failed: Option<Moment>,
+    pub(super) last_failed: Option<Moment>,
     /// When an alert that it was down was over.
     pub down_ended: Option<Moment>,
     pub latency: Latency,
@@ -47,8 +50,11 @@ pub struct Signals {
     pub names_differ: u8,
     /// Looks that found an address or a family broken, one after the other.
     pub broken: u8,
-    /// When it was written down, and whether something has been added since.
+    /// Operations since a way was last shown to be broken.
+    pub(super) whole: u8,
+    /// When it was written down last, and for how many seconds it waits for the first time.
     pub written: Option<Moment>,
+    pub wait: u16,
 }
 
 /// Of the certificates that it showed of late, the one that ends first.
@@ -128,16 +134,21 @@ impl Signals {
     }
 
     fn note_names(&mut self, record: &OperationRecord, beside: Beside) {
-        let compares = |kind: &ConfirmationKind| matches!(kind, ConfirmationKind::CompareNames);
+        let compared = made(record, |kind| matches!(kind, ConfirmationKind::CompareNames));
         match beside.names_differ {
-            Some(true) if made(record, compares) => self.names_differ = self.names_differ.saturating_add(1),
-            Some(true) => {}
-            Some(false) | None => self.names_differ = 0,
+            Some(true) if compared => self.names_differ = self.names_differ.saturating_add(1),
+            Some(false) => self.names_differ = 0,
+            // Not looked at again, or not since the process began.
+            Some(true) | None => {}
         }
-        if !beside.broken {
-            self.broken = 0;
-        } else if record.findings.iter().any(|finding| BROKEN.contains(&finding.id)) {
-            self.broken = self.broken.saturating_add(1);
+        let surveyed = made(record, |kind| matches!(kind, ConfirmationKind::EveryAddress(_)));
+        if record.findings.iter().any(|finding| BROKEN.contains(&finding.id)) {
+            (self.broken, self.whole) = (self.broken.saturating_add(1), 0);
+        } else if !beside.broken && self.broken > 0 {
+            self.whole += 1;
+            if surveyed || self.whole >= WHOLE {
+                (self.broken, self.whole) = (0, 0);
+            }
         }
     }
 
@@ -188,9 +199,8 @@ impl Signals {
         self.last_failed.is_some_and(|at| now.since(at) < FORGIVEN)
     }
 
-    /// What was kept by another process is put in place of the empty beginning.
-    pub fn restore(&mut self, kept: Signals) {
-        *self = kept;
+    pub const fn last_failed(&self) -> Option<Moment> {
+        self.last_failed
     }
 
     /// The verdicts as they are kept: the bits, and how many of them there are in all and untold.
