@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_STATUS: &str = "\
 Exit status of check: 0 all targets are ok, 1 at least one failed, 3 none failed but at least one is inconclusive \
-(the trouble is on this side). Of explain --error: 1 nothing in the text was recognised. Every command: 2 the command line is wrong, 74 the output cannot be written, \
+(the trouble is on this side). Of explain --error: 1 nothing in the text was recognised. Of alerts, incidents, silence: \
+1 the daemon would not do it, 69 no daemon answers. Every command: 2 the command line is wrong, 74 the output cannot be written, \
 78 the configuration is bad.";
 
 /// Why'd it fail? Asks the things that a service depends on, and names why one fails.
@@ -67,6 +68,14 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Say what a cause means, or of what cause an error text speaks; without an argument list all causes.
     Explain(ExplainArgs),
+    /// Show what a running daemon has raised; with a dependency, every rule for it with the numbers compared.
+    Alerts(Box<AlertsArgs>),
+    /// Show the incidents that are open: alerts that hang together, who was told of them and when.
+    Incidents(Box<ApiArgs>),
+    /// Have nobody told of some alerts for a while.
+    Silence(Box<SilenceArgs>),
+    /// Print rules for Prometheus that judge as whyd's own alerts do.
+    Rules,
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Start a lab of misbehaving dependencies on this machine and watch it.
@@ -242,6 +251,108 @@ pub struct ExplainArgs {
     /// How the explanation of an error text is printed; json is one object.
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT", requires = "error")]
     pub output: OutputFormat,
+}
+
+/// Where a running daemon is asked. It has no `Debug` for the sake of those that hold it.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "The daemon")]
+pub struct ApiArgs {
+    /// Where it listens.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WHYD_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:9477"
+    )]
+    pub url: String,
+    /// User, where the listener asks for one.
+    #[arg(long, value_name = "NAME", env = "WHYD_USER", hide_env_values = true)]
+    pub user: Option<String>,
+    /// File with the user's password.
+    #[arg(long, value_name = "FILE", env = "WHYD_PASSWORD_FILE", hide_env_values = true)]
+    pub password_file: Option<PathBuf>,
+    /// File with the token, where the listener asks for one. WHYD_TOKEN may hold the token itself.
+    #[arg(long, value_name = "FILE", env = "WHYD_TOKEN_FILE", hide_env_values = true)]
+    pub token_file: Option<PathBuf>,
+    /// PEM file with certificates to trust besides the system's; may repeat.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Vec<PathBuf>,
+    /// How the answer is printed; json is what the daemon answers.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
+    pub output: OutputFormat,
+}
+
+#[derive(Args)]
+pub struct AlertsArgs {
+    #[command(flatten)]
+    pub show: ShowAlertsArgs,
+}
+
+#[derive(Args)]
+pub struct ShowAlertsArgs {
+    /// Say of each rule for this dependency and its host whether it holds, and why or why not.
+    #[arg(value_name = "DEPENDENCY", conflicts_with = "monitor")]
+    pub dependency: Option<String>,
+    /// The same for the rules about whyd itself.
+    #[arg(long)]
+    pub monitor: bool,
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+#[derive(Args)]
+pub struct SilenceArgs {
+    #[command(subcommand)]
+    pub command: SilenceCommand,
+}
+
+#[derive(Subcommand)]
+pub enum SilenceCommand {
+    /// Make a silence, and say its id.
+    Add(SilenceAddArgs),
+    /// List silences and maintenance windows that have not ended.
+    List(ApiArgs),
+    /// End silences.
+    End(SilenceEndArgs),
+}
+
+#[derive(Args)]
+pub struct SilenceAddArgs {
+    /// Which alerts: all must match. Labels are your own and dependency, host, alert, severity, cause; * stands for any run
+    /// of characters, != for what must not match. As in dependency=payments env!=test.
+    #[arg(required = true, value_name = "LABEL=PATTERN")]
+    pub matchers: Vec<String>,
+    /// How long it lasts, such as 30m, 2h, 1d.
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        required_unless_present = "until",
+        conflicts_with = "until"
+    )]
+    pub for_: Option<String>,
+    /// When it ends, such as 2026-11-24T18:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// When it begins, unless now.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who you are; without it, USER.
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+#[derive(Args)]
+pub struct SilenceEndArgs {
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub api: ApiArgs,
 }
 
 #[derive(Args)]

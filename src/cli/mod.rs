@@ -1,11 +1,15 @@
 //! The command line. Each command is a file; `wiring` joins them with the rooms that do the work.
 
+mod alerts_shown;
+mod api;
 pub mod args;
 mod check;
 pub mod demo;
 mod explain;
 mod output;
 pub mod reference;
+mod rules;
+mod silence;
 mod validate;
 mod wiring;
 
@@ -38,6 +42,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => wiring::run_daemon(run, global),
         Command::Validate(validate) => validate::run(validate, global),
         Command::Explain(explain) => explain::run(explain, global),
+        Command::Alerts(alerts) => alerts_shown::alerts(&alerts.show, global),
+        Command::Incidents(incidents) => alerts_shown::incidents(incidents, global),
+        Command::Silence(silence) => silence::run(silence, global),
+        Command::Rules => rules::run(),
         Command::Schema => print(&reference::schema(&wiring::schema())),
         Command::Demo(demo) => wiring::run_demo(demo, global),
         Command::Completions(completions) => print(&reference::completions(completions.shell)),

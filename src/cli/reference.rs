@@ -13,11 +13,24 @@ pub fn cli_reference() -> String {
          prints the same, and the options that every command has.\n",
     );
     text.push_str(&section("whyd", command.clone()));
-    for subcommand in own_commands(&command) {
-        let title = format!("whyd {}", subcommand.get_name());
+    for (title, subcommand) in all_commands(&command) {
         text.push_str(&section(&title, subcommand));
     }
     text
+}
+
+/// Every command with its title, and the commands that it has itself right behind it.
+fn all_commands(command: &clap::Command) -> Vec<(String, clap::Command)> {
+    let mut all = Vec::new();
+    for outer in own_commands(command) {
+        let title = format!("whyd {}", outer.get_name());
+        let inner: Vec<_> = own_commands(&outer)
+            .map(|inner| (format!("{title} {}", inner.get_name()), inner))
+            .collect();
+        all.push((title, outer));
+        all.extend(inner);
+    }
+    all
 }
 
 /// The commands, without the options that all of them have.
@@ -50,8 +63,7 @@ pub fn man_page() -> String {
         man.render_synopsis_section(page)?;
         man.render_options_section(page)
     });
-    for subcommand in own_commands(&command) {
-        let title = format!("whyd {}", subcommand.get_name());
+    for (title, subcommand) in all_commands(&command) {
         let man = clap_mangen::Man::new(subcommand);
         let part = roff(|page| {
             man.render_description_section(page)?;
@@ -109,6 +121,7 @@ mod tests {
         for part in [
             ".SH \"WHYD CHECK\"",
             ".SH \"WHYD RUN\"",
+            ".SH \"WHYD SILENCE ADD\"",
             "first\\-byte\\-timeout",
             "state\\-dir",
         ] {

@@ -216,7 +216,7 @@ fn start_logging(global: &Global, default_level: &str) -> Result<log::Logging, S
     log::init_logging(format, level).map_err(|error| error.to_string())
 }
 
-fn in_runtime<F: Future>(work: F) -> Result<F::Output, String> {
+pub fn in_runtime<F: Future>(work: F) -> Result<F::Output, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

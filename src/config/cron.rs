@@ -450,6 +450,21 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_written_is_a_schedule_or_a_mistake_within_it(
+            text in "[*0-9a-z,/@ä -]{0,12}( [*0-9a-z,/-]{0,6}){0,5}"
+        ) {
+            match Cron::parse(&text) {
+                Ok(cron) => {
+                    proptest::prop_assert!(cron.times().next().is_some(), "{text:?}");
+                    proptest::prop_assert_eq!(text.split_ascii_whitespace().count(), 5);
+                }
+                Err(wrong) => proptest::prop_assert!(text.get(wrong.range).is_some(), "{text:?}"),
+            }
+        }
+    }
+
     #[test]
     fn some_never_come() {
         for (text, comes) in [

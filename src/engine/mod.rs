@@ -15,7 +15,6 @@ mod host;
 mod idle;
 mod looks;
 mod names;
-#[allow(dead_code)] // Until notifications are built.
 mod notify;
 mod operation;
 mod persist;
@@ -162,7 +161,6 @@ pub struct Engine {
     idle: idle::Desk,
     names_kept: names::NamesKept,
     alerts: alert::Alerts,
-    #[allow(dead_code)]
     desk: notify::Desk,
 }
 
@@ -242,6 +240,7 @@ impl Engine {
                 Alarm::BackoffEnds { index, operation } => self.backoff_ended(index, operation, now, out),
                 Alarm::Vantage => self.vantage_alarm(now, out),
                 Alarm::PatienceEnds { index, operation } => self.patience_ended(index, operation, now, out),
+                Alarm::Desk => self.desk_alarm(),
                 Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
                 Alarm::AlertDue { serial } => self.alert_due(serial, due, now),
                 Alarm::Ourselves => self.look_at_ourselves(now),
@@ -250,7 +249,7 @@ impl Engine {
         self.release_clock_waiting(now, out);
         self.settle_alerts(now, out);
         self.first_round_begun |= self.planned && self.not_begun == 0;
-        self.report_when_drained(out);
+        self.report_when_drained(now, out);
     }
 
     /// When the engine wants to be woken, if nothing else happens before.
@@ -264,11 +263,13 @@ impl Engine {
         self.abandon_backoffs(now, out);
         self.stop_idle(out);
         self.keep_alerts(now);
+        self.stop_desk();
     }
 
-    fn report_when_drained(&mut self, out: &mut Vec<Output>) {
+    fn report_when_drained(&mut self, now: Now, out: &mut Vec<Output>) {
         let rounds_done = self.one_round && self.planned && self.not_begun == 0;
-        if !self.drained && self.in_flight == 0 && (self.stopping || rounds_done) {
+        let done = self.in_flight == 0 && (self.stopping || rounds_done);
+        if !self.drained && done && (!self.stopping || self.desk_is_settled(now)) {
             self.drained = true;
             out.push(Output::Observed(Event::Drained));
         }

@@ -31,7 +31,6 @@ impl Persist {
 
     /// Whether what was handed out under that number is on disk, or could not be written: then it is acted upon all the
     /// same, since an alert that is told and might be told again is better than one that is not told.
-    #[allow(dead_code)] // Until notifications are built.
     pub fn is_answered(&self, seq: PersistSeq) -> bool {
         seq <= self.answered
     }

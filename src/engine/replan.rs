@@ -105,6 +105,7 @@ impl Engine {
         self.look_around(now, out);
         self.replan_idle(plan, now, out);
         self.replan_alerts(plan, now);
+        self.replan_desk(plan, now, out);
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {

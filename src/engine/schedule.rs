@@ -27,6 +27,8 @@ pub enum Alarm {
     Vantage,
     /// A host's idle timeout is to be measured, or the pause between two rounds of that ends.
     IdleDue { place: u32, serial: u64 },
+    /// Something is to be told, sent or given up.
+    Desk,
     /// An alert may have stood as it does for long enough.
     AlertDue { serial: u64 },
     /// It is time to look at ourselves.

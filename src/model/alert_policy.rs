@@ -58,7 +58,7 @@ impl RulePolicy {
             Rule::KeepaliveStale => make(Warning, 300, 600, 0.05, 5),
             // `threshold`: times the baseline's median; `minimum`: operations that the baseline is learned from.
             Rule::LatencyRegression => make(Warning, 600, 600, 2.0, 100),
-            // `threshold`: days left, in proportion less for certificates that live shorter than 63 days; `minimum`:
+            // `threshold`: days left, in proportion less for certificates that live shorter than 90 days; `minimum`:
             // operations that showed it.
             Rule::CertificateExpiring => make(Warning, 300, 300, 21.0, 2),
             Rule::CertificateExpiringSoon => make(Critical, 300, 300, 7.0, 2),

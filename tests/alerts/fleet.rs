@@ -36,8 +36,6 @@ pub enum Meets {
     StaleOk(StaleKind),
     /// A parked connection ends after the request was sent.
     StaleAfterSend,
-    /// No descriptor: our own failure.
-    Ours,
     /// Answers over TLS with a certificate that is valid from and to those days from the start.
     Certificate {
         from: i64,
@@ -290,12 +288,6 @@ impl Fleet {
             .collect()
     }
 
-    /// Of that rule only.
-    pub fn changes(&self, rule: Rule) -> Vec<&'static str> {
-        let told = self.told.iter().filter(|told| told.key.rule == rule);
-        told.map(|told| told.change.id()).collect()
-    }
-
     pub fn state(&self, rule: Rule, name: &str) -> AlertState {
         let views = self.engine.why(Some(name), self.clock()).expect("in the plan");
         views
@@ -382,14 +374,16 @@ fn facts(meets: &Meets, order: &AttemptOrder, started: Wall) -> Attempt {
     let mut hop = Hop::new("http://fleet/".into(), Role::Target);
     hop.address = "192.0.2.1:80".parse().ok();
     hop.reused = order.connection == Connection::Reuse && order.number == 1;
-    let io = |call, errno| Some(Trouble::Io { call, errno });
     let mut stale_found = None;
     let (phase, elapsed, trouble) = match meets {
         Meets::Ok(elapsed) => (Phase::Body, (*elapsed).min(order.budget), None),
         Meets::Refused(elapsed) => (
             Phase::Connect,
             (*elapsed).min(order.budget),
-            io(Call::Connect, 111),
+            Some(Trouble::Io {
+                call: Call::Connect,
+                errno: 111,
+            }),
         ),
         Meets::Silence => (
             Phase::FirstByte,
@@ -407,7 +401,6 @@ fn facts(meets: &Meets, order: &AttemptOrder, started: Wall) -> Attempt {
             (Phase::Body, Duration::from_millis(5), None)
         }
         Meets::StaleAfterSend => (Phase::FirstByte, Duration::from_millis(5), Some(Trouble::Closed)),
-        Meets::Ours => (Phase::Connect, Duration::ZERO, io(Call::Socket, 24)),
         Meets::Certificate { from, to } => {
             let day = |day: i64| Wall::from_unix_secs(EPOCH + day * 86_400);
             hop.tls = Some(Box::new(TlsFacts {

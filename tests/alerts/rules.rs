@@ -98,7 +98,7 @@ fn stale_connections_that_do_harm() {
     for (meets, expected) in cases {
         let name = format!("{meets:?}");
         let answers = move |_: usize, count: u64, attempt: u8, at: Duration| {
-            let is_bad = at < hours(2) && attempt == 1 && count % 5 == 0;
+            let is_bad = at < hours(2) && attempt == 1 && count.is_multiple_of(5);
             if is_bad { meets.clone() } else { OK }
         };
         let mut fleet = Fleet::new(retrying(2, true), Box::new(answers));
@@ -333,6 +333,9 @@ fn being_offline_neither_raises_nor_ends_an_alert() {
     );
     fleet.is_offline = false;
     fleet.run(secs(3_600));
+    for told in &fleet.told {
+        println!("{:?} {} {}", told.at, told.key, told.change.id());
+    }
     let of = |name: &str| -> Vec<&str> {
         let told = fleet
             .told
@@ -403,7 +406,8 @@ fn the_monitor_itself_is_unwell() {
 
 #[test]
 fn why_says_every_rule_with_its_numbers() {
-    let answers = |_: usize, count: u64, _: u8, _: Duration| if count % 9 == 0 { REFUSED } else { OK };
+    let answers =
+        |_: usize, count: u64, _: u8, _: Duration| if count.is_multiple_of(9) { REFUSED } else { OK };
     let mut fleet = Fleet::new(many(1, secs(30)), Box::new(answers));
     fleet.run(hours(2));
     let views = fleet

@@ -4,9 +4,11 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod alerts;
 mod figures;
 mod listener;
 mod log;
+mod maintenance;
 mod names;
 mod otlp;
 mod reload;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -38,10 +38,22 @@ pub struct Prometheus {
 
 impl Prometheus {
     pub async fn start(program: &PathBuf, files: &Files, target: SocketAddr) -> Prometheus {
+        Prometheus::with_rules(program, files, target, None).await
+    }
+
+    /// One that evaluates the rules of a file every second.
+    pub async fn with_rules(
+        program: &PathBuf,
+        files: &Files,
+        target: SocketAddr,
+        rules: Option<&Path>,
+    ) -> Prometheus {
+        let rules = rules.map_or_else(String::new, |rules| format!("'{}'", rules.display()));
         let config = files.write(
             "prometheus.yaml",
             &format!(
-                "global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+                "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
 scrape_configs: [{{job_name: whyd, static_configs: [{{targets: ['{target}']}}]}}]\n"
             ),
         );
@@ -63,21 +75,26 @@ scrape_configs: [{{job_name: whyd, static_configs: [{{targets: ['{target}']}}]}}
         }
     }
 
-    /// The series of a dependency as an instant query finds them now, without what the scrape adds.
-    pub async fn of(&self, dependency: &str) -> BTreeMap<String, f64> {
-        let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/query", self.address)).expect("a URL");
-        let query = format!("{{dependency={dependency:?}}}");
-        url.query_pairs_mut().append_pair("query", &query);
+    /// What its API says under `/api/v1/`: `data` of the answer.
+    pub async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+        let mut url = reqwest::Url::parse(&format!("http://{}/api/v1/{path}", self.address)).expect("a URL");
+        url.query_pairs_mut().extend_pairs(parameters);
         let answer = send(self.client.get(url)).await;
         assert_eq!(
             answer.status,
             200,
-            "{}\n{}",
+            "{parameters:?}: {}\n{}",
             answer.text,
             self.process.written().text()
         );
-        let answer = answer.json();
-        let found = answer["data"]["result"].as_array().expect("a vector");
+        answer.json()["data"].clone()
+    }
+
+    /// The series of a dependency as an instant query finds them now, without what the scrape adds.
+    pub async fn of(&self, dependency: &str) -> BTreeMap<String, f64> {
+        let query = format!("{{dependency={dependency:?}}}");
+        let data = self.ask("query", &[("query", &query)]).await;
+        let found = data["result"].as_array().expect("a vector");
         found.iter().map(one).collect()
     }
 }

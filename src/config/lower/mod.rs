@@ -27,6 +27,7 @@ use super::raw::choices::ConfirmWord;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
+use crate::model::alert_policy::AlertPolicy;
 use crate::model::dependency::{Confirm, Dependency, DnsProbe, HostKey, Probe, Security, TcpProbe, TlsProbe};
 use crate::model::plan::{Limits, Plan};
 use crate::model::receiver::Alerting;
@@ -81,6 +82,8 @@ pub struct Context<'a> {
     pub report: &'a mut Report,
     pub directories: &'a [PathBuf],
     pub from: Origin,
+    /// What every dependency's alerts have until more is known.
+    pub alerts: Arc<AlertPolicy>,
 }
 
 /// What is said of a key that is reserved.
@@ -95,6 +98,7 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         report,
         directories: &raw.directories,
         from: raw.from,
+        alerts: Arc::default(),
     };
     if raw.defaults.is_some() {
         check_defaults(&mut context, defaults, defaults_place);
@@ -241,7 +245,7 @@ fn lower_dependency(
     };
     Some(Dependency {
         unused_proxy: network::unused_proxy(context, layers, &probe),
-        alerts: Arc::default(),
+        alerts: Arc::clone(&context.alerts),
         name: raw.name.as_ref().map_or("?", |name| name.0.as_str()).into(),
         labels,
         host,

@@ -98,6 +98,7 @@ fn lower_anchor(
         report: &mut unheard,
         directories: context.directories,
         from: context.from,
+        alerts: Arc::clone(&context.alerts),
     };
     let anchor = lower_dependency(&mut quiet, &raw, place, &layers)?;
     Some(Dependency {

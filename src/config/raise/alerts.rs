@@ -63,15 +63,20 @@ fn whole_rule(rule: Rule, policy: &RulePolicy) -> RawRule {
 /// Where a policy differs from the built-in one.
 pub fn policy(policy: &AlertPolicy) -> Option<AlertsSetting> {
     let built_in = AlertPolicy::default();
+    let off = RawRules::RULES.iter().all(|rule| !policy.rule(*rule).enabled);
     let mut rules = RawRules::default();
     for rule in RawRules::RULES {
-        let (one, other) = (policy.rule(*rule), built_in.rule(*rule));
-        if one != other {
-            rules.set(*rule, differing(one, other));
+        let one = policy.rule(*rule);
+        let mut other = *built_in.rule(*rule);
+        if off {
+            other.enabled = false;
+        }
+        if *one != other {
+            rules.set(*rule, differing(one, &other));
         }
     }
     let raised = RawAlertPolicy {
-        enabled: None,
+        enabled: off.then_some(false),
         objective: (policy.objective != built_in.objective).then_some(Percent(policy.objective)),
         rules: (rules != RawRules::default()).then_some(rules),
     };

@@ -242,7 +242,7 @@ section! {
 section! {
     /// Thresholds for some dependencies.
     "AlertOverride" RawOverride {
-        /// Labels that a dependency must have: its own, `dependency` (its name) or `host`. `*` stands for any text, a leading
+        /// Labels that a dependency must have: its own, `dependency` (its name) or `host` (with or without the port). `*` stands for any text, a leading
         /// `!` means that it must not match.
         #[schemars(required)]
         r#match: BTreeMap<String, Word>,

@@ -50,7 +50,9 @@ pub struct Percent(pub f64);
 impl Percent {
     fn of(number: f64) -> Result<Self, Hint> {
         if (1.0..100.0).contains(&number) {
-            return Ok(Percent(number / 100.0));
+            // By way of its text: 99.9 / 100 is not 0.999.
+            let share = format!("{number}e-2").parse();
+            return Ok(Percent(share.unwrap_or(number / 100.0)));
         }
         let share = number > 0.01 && number < 1.0;
         Err(share.then(|| format!("did you mean `{}`?", shortest(number * 100.0))))
@@ -234,7 +236,7 @@ mod tests {
             ("99.999", 0.99999, "99.999"),
         ] {
             let read: Percent = serde_yaml::from_str(yaml).expect("is a percentage");
-            assert!((read.0 - share).abs() < 1e-12, "{yaml}");
+            assert_eq!(read.0, share, "{yaml}");
             assert_eq!(serde_yaml::to_string(&read).expect("can be").trim(), shown);
         }
         assert_eq!(

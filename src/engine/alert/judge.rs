@@ -151,13 +151,14 @@ impl Engine {
     fn describe(&mut self, who: Who, key: &AlertKey, record: Option<&Arc<OperationRecord>>, now: Now) {
         let labels = self.alert_labels(who);
         let severity = self.alert_severity(who, key.rule);
-        let shown = record.map(|record| &**record);
-        let text = Arc::new(words::text(self, who, key.rule, shown, now));
+        // An operation that does not show what the alert is about does not replace the last one that did.
+        let before = self.alerts.get(key).and_then(|alert| alert.record.clone());
+        let record = record.filter(|record| words::is_telling(key.rule, record));
+        let record = record.cloned().or(before);
+        let text = Arc::new(words::text(self, who, key.rule, record.as_deref(), now));
         if let Some(alert) = self.alerts.book.get_mut(key) {
             (alert.labels, alert.severity, alert.text) = (labels, severity, text);
-            if let Some(record) = record {
-                alert.record = Some(Arc::clone(record));
-            }
+            alert.record = record;
         }
     }
 

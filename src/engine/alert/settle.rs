@@ -18,7 +18,7 @@ impl Engine {
         self.notify(&changes, now, &mut kept);
         self.name_incidents(&mut kept);
         for (key, change) in &changes {
-            if let Some(view) = self.changed_view(key, *change, now) {
+            if let Some(view) = self.changed_view(key, now) {
                 let (change, view) = (*change, Box::new(view));
                 out.push(Output::Observed(Event::AlertChanged { change, view }));
             }

@@ -14,7 +14,7 @@ use super::stats::Share;
 /// Verdicts that are remembered one by one.
 pub const VERDICTS: u32 = 64;
 /// For how many operations the certificate that ends first is remembered: behind a balancer each may show another one.
-const CERTIFICATE_OPERATIONS: u8 = 16;
+const CERTIFICATE_OPERATIONS: u8 = 8;
 /// After that time without a failure no window holds one that matters now.
 const FORGIVEN: Duration = Duration::from_secs(6 * 3_600 + 1_800);
 

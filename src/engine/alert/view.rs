@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::alert::{
-    AlertChange, AlertKey, AlertPage, AlertState, AlertText, AlertView, Evaluation, Holds, Severity,
-};
+use crate::model::alert::{AlertKey, AlertPage, AlertText, AlertView, Evaluation, Holds, Severity};
 use crate::model::time::Now;
 
 use super::super::Engine;
@@ -47,14 +45,10 @@ impl Engine {
         Some(views)
     }
 
-    /// Of after the change; what is over is quiet, with the words that it had.
-    pub(super) fn changed_view(&self, key: &AlertKey, change: AlertChange, now: Now) -> Option<AlertView> {
+    /// Of after the change; what is over has the state that it left and the words that it had.
+    pub(super) fn changed_view(&self, key: &AlertKey, now: Now) -> Option<AlertView> {
         let alert = self.alerts.get_or_ended(key)?;
-        let mut view = self.alert_view(key, Some(alert), now);
-        if matches!(change, AlertChange::Cleared | AlertChange::Resolved(_)) {
-            view.state = AlertState::Quiet;
-        }
-        Some(view)
+        Some(self.alert_view(key, Some(alert), now))
     }
 
     fn alert_view(&self, key: &AlertKey, alert: Option<&Alert>, now: Now) -> AlertView {

@@ -1,6 +1,7 @@
 //! A diagnosis as text: the verdict first, then the cause in plain words, where the time went, what was seen, and what
 //! to do. No line is wider than the style says.
 
+pub mod alerts;
 mod evidence;
 mod sections;
 

@@ -23,6 +23,9 @@ use crate::model::receiver::Alerting;
 pub use policy::policies;
 pub use rules::{has_minimum, has_threshold};
 
+#[cfg(test)]
+mod tests;
+
 /// A dependency on its way: what was made of it, what was written, and where.
 pub type Lowering<'r> = (Dependency, &'r RawDependency, &'r Place);
 

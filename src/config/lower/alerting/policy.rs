@@ -14,7 +14,7 @@ use super::{Lowering, matchers, rules, tiers};
 use crate::model::alert::{Rule, Severity};
 use crate::model::alert_policy::AlertPolicy;
 use crate::model::dependency::Dependency;
-use crate::model::silence::{Matcher, all_admit};
+use crate::model::silence::Matcher;
 
 /// What one place in the configuration says of thresholds.
 struct Layer<'r> {
@@ -141,20 +141,27 @@ fn matching<'o, 'r>(
 ) -> impl Iterator<Item = &'o Layer<'r>> {
     overrides
         .iter()
-        .filter(|(matchers, _)| all_admit(matchers, |label| label_of(dependency, label)))
+        .filter(|(matchers, _)| matchers.iter().all(|matcher| admits(matcher, dependency)))
         .map(|(_, layer)| layer)
 }
 
-/// A label by which overrides find dependencies.
-fn label_of<'d>(dependency: &'d Dependency, label: &str) -> Option<&'d str> {
-    match label {
-        "dependency" => Some(&dependency.name),
-        "host" => Some(&dependency.host.name),
-        _ => dependency
-            .labels
-            .iter()
-            .find(|(name, _)| **name == *label)
-            .map(|(_, value)| &**value),
+fn admits(matcher: &Matcher, dependency: &Dependency) -> bool {
+    match &*matcher.label {
+        "dependency" => matcher.admits(Some(&dependency.name)),
+        // By its name, or with its port, as alerts are matched.
+        "host" => {
+            let (name, with_port) = (&dependency.host.name, dependency.host.to_string());
+            let both = [matcher.admits(Some(name)), matcher.admits(Some(&with_port))];
+            if matcher.negated {
+                both == [true, true]
+            } else {
+                both != [false, false]
+            }
+        }
+        label => {
+            let found = dependency.labels.iter().find(|(name, _)| **name == *label);
+            matcher.admits(found.map(|(_, value)| &**value))
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use super::super::super::url_lint;
 use super::super::{Context, check_name, secret};
 use super::{matchers, severity, web};
 use crate::model::alert::Severity;
-use crate::model::receiver::{Channel, Email, MailSecurity, Receiver, Takes, Template, WebTarget};
-use crate::model::secret::{SecretRef, Text};
+use crate::model::receiver::{Channel, Email, MailSecurity, Receiver, Takes, Template};
+use crate::model::secret::SecretRef;
 use crate::model::silence::Matcher;
 
 /// PagerDuty's Events API v2, "Send an alert event".
@@ -242,7 +242,7 @@ fn single(context: &mut Context<'_>, raw: &RawReceiver, place: &Place) -> Option
     if let Some(one) = &raw.pagerduty {
         let at = channel("pagerduty");
         let key = key(context, one.routing_key.as_ref(), &at.key("routing_key"));
-        let target = or_built_in(context, &web::Parts::from(one), &at, PAGERDUTY)?;
+        let target = web::service(context, &web::Parts::from(one), &at, PAGERDUTY)?;
         return Some(Channel::PagerDuty {
             target,
             routing_key: key?,
@@ -251,7 +251,7 @@ fn single(context: &mut Context<'_>, raw: &RawReceiver, place: &Place) -> Option
     if let Some(one) = &raw.opsgenie {
         let at = channel("opsgenie");
         let key = key(context, one.api_key.as_ref(), &at.key("api_key"));
-        let target = or_built_in(context, &web::Parts::from(one), &at, OPSGENIE)?;
+        let target = web::service(context, &web::Parts::from(one), &at, OPSGENIE)?;
         return Some(Channel::Opsgenie {
             target,
             api_key: key?,
@@ -269,20 +269,6 @@ fn single(context: &mut Context<'_>, raw: &RawReceiver, place: &Place) -> Option
     }
     let one = raw.email.as_ref()?;
     email(context, one, &channel("email")).map(Channel::Email)
-}
-
-fn or_built_in(
-    context: &mut Context<'_>,
-    parts: &web::Parts<'_>,
-    place: &Place,
-    built_in: &'static str,
-) -> Option<WebTarget> {
-    if parts.url.is_some() {
-        return web::target(context, parts, place);
-    }
-    // What could not be read is not replaced by what would send alerts elsewhere.
-    let lost = context.report.left_out.contains(&place.key("url"));
-    web::rest(context, parts, place, Text::Plain(built_in.into())).filter(|_| !lost)
 }
 
 fn key(context: &mut Context<'_>, given: Option<&SecretText>, place: &Place) -> Option<SecretRef> {

@@ -67,12 +67,28 @@ pub fn target(context: &mut Context<'_>, parts: &Parts<'_>, place: &Place) -> Op
             .missing(place, "url", "the URL, best as `{file: PATH}`");
         return None;
     };
-    let url = url(context, text, &at);
-    let (url, user_info) = url?;
+    let (url, user_info) = url(context, text, &at)?;
     let url = match url {
         Text::Plain(url) => Text::Secret(SecretRef::Inline(Secret::new(url))),
         secret => secret,
     };
+    with_user_info(context, parts, place, (url, user_info, &at))
+}
+
+/// The target of a service whose secret is a key: its URL is built in, or says where else the service is.
+pub fn service(
+    context: &mut Context<'_>,
+    parts: &Parts<'_>,
+    place: &Place,
+    built_in: &'static str,
+) -> Option<WebTarget> {
+    let at = place.key("url");
+    let Some(text) = parts.url else {
+        // What could not be read is not replaced by what would send alerts elsewhere.
+        let lost = context.report.left_out.contains(&at);
+        return rest(context, parts, place, Text::Plain(built_in.into())).filter(|_| !lost);
+    };
+    let (url, user_info) = url(context, text, &at)?;
     with_user_info(context, parts, place, (url, user_info, &at))
 }
 

@@ -1,7 +1,8 @@
 //! A certificate of the presented chain ends soon, or has ended.
 //!
-//! Certificates that live for less than 63 days are given notice in proportion: 21 days' notice is a third of that, and what
-//! is made for a week must not raise an alarm every day of its life.
+//! Certificates that live for less than 90 days are given notice in proportion: who renews them by themselves does so when a
+//! third of their life is left (Let's Encrypt and cert-manager say so), and 21 days of 90 come after that. What is made for a
+//! week must not raise an alarm every day of its life.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::Judged;
 
 const DAY: f64 = 86_400.0;
 /// From this lifetime on the notice is what is configured.
-const FULL_NOTICE: Duration = Duration::from_secs(63 * 86_400);
+const FULL_NOTICE: Duration = Duration::from_secs(90 * 86_400);
 /// Fewest operations that showed it, whatever is configured.
 const LEAST: u32 = 2;
 

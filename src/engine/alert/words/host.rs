@@ -8,6 +8,7 @@ use crate::model::failure::{Failure, Finding, OperationRecord};
 use crate::model::time::Now;
 
 use super::super::super::host::Host;
+use super::super::super::retry;
 use super::super::stats::Share;
 use super::{cause_speed_phase, evidence, of_failure, quantity, say_failure};
 
@@ -33,6 +34,17 @@ fn masked_failure(record: &OperationRecord) -> Option<&Failure> {
         .filter_map(|attempt| attempt.failure.as_ref());
     let mut theirs = failures.filter(|failure| !failure.cause.is_ours());
     record.failure.is_none().then(|| theirs.next()).flatten()
+}
+
+pub fn is_telling(rule: Rule, record: &OperationRecord) -> bool {
+    match rule {
+        Rule::RetryMasked => masked_failure(record).is_some(),
+        _ => record.attempts.iter().any(|attempt| {
+            let failure = attempt.failure.as_ref();
+            attempt.attempt.stale_found.is_some()
+                || failure.is_some_and(|failure| retry::stale_kind(failure.cause).is_some())
+        }),
+    }
 }
 
 fn masked(host: &Host, record: Option<&OperationRecord>, now: Now) -> AlertText {

@@ -36,6 +36,19 @@ pub fn text(engine: &Engine, who: Who, rule: Rule, record: Option<&OperationReco
     }
 }
 
+/// Whether an alert of that rule is told by that operation.
+pub fn is_telling(rule: Rule, record: &OperationRecord) -> bool {
+    match rule {
+        Rule::RetryMasked | Rule::KeepaliveStale => host::is_telling(rule, record),
+        Rule::DependencyFailingOften
+        | Rule::SloBurnFast
+        | Rule::SloBurnMedium
+        | Rule::SloBurnSlow
+        | Rule::Flapping => record.failure.is_some(),
+        _ => true,
+    }
+}
+
 /// What every text that tells of a failure has alike.
 fn of_failure(failure: &Failure) -> AlertText {
     AlertText {
