@@ -19,7 +19,7 @@ use whyd::model::receiver::Alerting;
 use whyd::model::record::{Change, Record, RecordKey};
 use whyd::model::time::{Moment, Now, Wall};
 use whyd::model::tls::{CertificateFacts, TlsFacts};
-use whyd::model::vantage::{Interface, NetworkFacts, VantageFacts};
+use whyd::model::vantage::{DefaultRoute, Interface, NetworkFacts, VantageFacts};
 
 /// 2026-11-24T00:00:00Z.
 const EPOCH: i64 = 1_795_478_400;
@@ -206,14 +206,21 @@ impl Fleet {
         match output {
             Output::StartAttempt(order) => self.attempt(&order),
             Output::CheckVantage(order) => {
-                let network = self.is_offline.then(|| NetworkFacts {
+                let route = DefaultRoute {
+                    ipv6: false,
+                    gateway: "192.0.2.254".parse().ok(),
+                    interface: "eth0".into(),
+                    neighbour: None,
+                };
+                let network = Some(NetworkFacts {
                     interfaces: vec![Interface {
                         name: "eth0".into(),
                         loopback: false,
                         adapter: true,
                         up: true,
-                        running: false,
+                        running: !self.is_offline,
                     }],
+                    default_routes: if self.is_offline { vec![] } else { vec![route] },
                     ..NetworkFacts::default()
                 });
                 let facts = Box::new(VantageFacts {

@@ -333,9 +333,6 @@ fn being_offline_neither_raises_nor_ends_an_alert() {
     );
     fleet.is_offline = false;
     fleet.run(secs(3_600));
-    for told in &fleet.told {
-        println!("{:?} {} {}", told.at, told.key, told.change.id());
-    }
     let of = |name: &str| -> Vec<&str> {
         let told = fleet
             .told
