@@ -6,6 +6,8 @@ pub mod model;
 
 pub mod net;
 
+pub mod template;
+
 pub mod clients;
 
 pub mod config;

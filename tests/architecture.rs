@@ -10,18 +10,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("net", &["model"]),
     ("clients", &["model", "net"]),
     ("engine", &["model"]),
-    ("config", &["model"]),
+    ("template", &["model"]),
+    ("config", &["model", "template"]),
     ("probe", &["model", "net"]),
     ("report", &["model"]),
     ("export", &["model", "net", "report"]),
     ("store", &["model", "net"]),
-    ("deliver", &["model", "net"]),
+    ("deliver", &["model", "net", "template"]),
     ("web", &["model", "net", "report", "export"]),
     ("lab", &[]),
     (
         "daemon",
         &[
             "model", "net", "engine", "config", "probe", "report", "export", "store", "deliver", "web",
+            "template",
         ],
     ),
     (

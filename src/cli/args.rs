@@ -68,7 +68,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Say what a cause means, or of what cause an error text speaks; without an argument list all causes.
     Explain(ExplainArgs),
-    /// Show what a running daemon has raised; with a dependency, every rule for it with the numbers compared.
+    /// Show what a running daemon has raised; with a dependency, every rule for it with the numbers compared. Or
+    /// try a receiver.
     Alerts(Box<AlertsArgs>),
     /// Show the incidents that are open: alerts that hang together, who was told of them and when.
     Incidents(Box<ApiArgs>),
@@ -284,7 +285,10 @@ pub struct ApiArgs {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct AlertsArgs {
+    #[command(subcommand)]
+    pub command: Option<AlertsCommand>,
     #[command(flatten)]
     pub show: ShowAlertsArgs,
 }
@@ -353,6 +357,25 @@ pub struct SilenceEndArgs {
     pub ids: Vec<String>,
     #[command(flatten)]
     pub api: ApiArgs,
+}
+
+#[derive(Subcommand)]
+pub enum AlertsCommand {
+    /// Send a real test notification to a receiver, and its end where the receiver keeps states.
+    Test(AlertsTestArgs),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Exit status: 0 it was accepted, 1 it was not, 2 there is no such receiver, 78 the configuration is bad."
+)]
+pub struct AlertsTestArgs {
+    /// The receiver's name in the configuration; of several peers, all are tried.
+    #[arg(value_name = "RECEIVER")]
+    pub receiver: String,
+    /// A file, or a directory whose *.yaml and *.yml files are merged.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: PathBuf,
 }
 
 #[derive(Args)]

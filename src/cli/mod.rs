@@ -1,5 +1,6 @@
 //! The command line. Each command is a file; `wiring` joins them with the rooms that do the work.
 
+mod alerts;
 mod alerts_shown;
 mod api;
 pub mod args;
@@ -42,7 +43,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => wiring::run_daemon(run, global),
         Command::Validate(validate) => validate::run(validate, global),
         Command::Explain(explain) => explain::run(explain, global),
-        Command::Alerts(alerts) => alerts_shown::alerts(&alerts.show, global),
+        Command::Alerts(alerts) => alerts::run(alerts, global),
         Command::Incidents(incidents) => alerts_shown::incidents(incidents, global),
         Command::Silence(silence) => silence::run(silence, global),
         Command::Rules => rules::run(),

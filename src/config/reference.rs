@@ -17,6 +17,7 @@ use super::raw::lists::OneOrMany;
 use super::raw::values::{DurationText, Word};
 use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp, RawVantage};
 use super::report::{Place, Report};
+use crate::template;
 
 /// The JSON Schema (draft 7, which editors know best) of the configuration.
 pub fn schema() -> Value {
@@ -284,6 +285,7 @@ pub fn reference() -> String {
         }
     }
     writer.values_section();
+    writer.variables_section();
     writer.text
 }
 
@@ -425,6 +427,17 @@ impl Writer<'_> {
             return self.type_of(&definition, found);
         }
         format!("[{title}](#{})", title.to_lowercase())
+    }
+
+    fn variables_section(&mut self) {
+        self.text.push_str("\n# Variables of templates\n\n");
+        self.text.push_str(
+            "What `title` and `text` of a receiver's `template` may use, in Jinja's language without macros, blocks, includes and \
+             imports. A template is tried when the configuration is loaded.\n\n| variable | what it is |\n|---|---|\n",
+        );
+        for (name, meaning) in template::VARIABLES {
+            let _ = writeln!(self.text, "| `{name}` | {meaning} |");
+        }
     }
 
     fn values_section(&mut self) {

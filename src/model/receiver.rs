@@ -101,7 +101,17 @@ pub enum Channel {
     Heartbeat {
         target: WebTarget,
         interval: Duration,
+        method: Ping,
     },
+}
+
+/// How a heartbeat is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ping {
+    #[default]
+    Get,
+    /// With an empty body.
+    Post,
 }
 
 impl Channel {

@@ -1,9 +1,11 @@
 //! Shared by the edges: the crypto provider, trust stores, our own HTTP client, secrets, the sanitising of foreign text,
 //! and the handle by which readers get pages of the read model. It decides nothing.
 
+pub mod client_tls;
 pub mod crypto;
 pub mod fetch;
 pub mod reader;
+pub mod retry_after;
 pub mod sanitize;
 pub mod secret;
 pub mod stamp;

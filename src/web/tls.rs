@@ -9,8 +9,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_rustls::TlsAcceptor;
 
-use crate::export::otlp::tls::certificates;
 use crate::model::plan::ListenTls;
+use crate::net::client_tls::certificates;
 use crate::net::crypto;
 use crate::net::stamp::FileStamp;
 

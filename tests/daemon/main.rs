@@ -11,6 +11,7 @@ mod log;
 mod maintenance;
 mod names;
 mod otlp;
+mod receivers;
 mod reload;
 mod secrets;
 mod state;

@@ -1,6 +1,6 @@
 //! What is told of alerts, in virtual time: the engine with its rules, its incidents and its outbox, against receivers that
 //! take, fail, refuse and are not there, and a store that is only as far as it is.
 
+mod properties;
 mod scenarios;
-#[allow(dead_code)] // Some of it is for the properties.
 mod world;

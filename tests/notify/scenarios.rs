@@ -526,6 +526,7 @@ fn a_heartbeat_beats_as_long_as_the_engine_is_woken() {
     let beat = Channel::Heartbeat {
         target: target(),
         interval: Duration::from_secs(60),
+        method: Default::default(),
     };
     let mut world = World::new(plan(vec![dependency("a")], vec![receiver("dead-man", beat)]));
     world.pass_secs(10 * MINUTE);

@@ -9,7 +9,7 @@ use super::super::raw::alerts::{
     RawMonitorAlerts, RawMonitorRules, RawOpsgenie, RawPagerDuty, RawReceiver, RawReceiverAuth, RawRule,
     RawRules, RawSlack, RawTemplate, RawWebhook,
 };
-use super::super::raw::choices::{MailSecurityWord, SecretText, SeverityWord};
+use super::super::raw::choices::{MailSecurityWord, PingWord, SecretText, SeverityWord};
 use super::super::raw::lists::OneOrMany;
 use super::super::raw::quantities::{Number, Percent, Span, TimeText};
 use super::super::raw::values::{DurationText, Whole, Word};
@@ -19,7 +19,7 @@ use super::{REDACTED, basic, headers, pairs, secret, texts, tls};
 use crate::model::alert::{Rule, Severity};
 use crate::model::alert_policy::{AlertPolicy, RulePolicy};
 use crate::model::dependency::TlsSettings;
-use crate::model::receiver::{Alerting, Channel, Email, MailSecurity, Receiver, WebAuth, WebTarget};
+use crate::model::receiver::{Alerting, Channel, Email, MailSecurity, Ping, Receiver, WebAuth, WebTarget};
 use crate::model::secret::{SecretRef, Text};
 use crate::model::silence::{Maintenance, Matcher, Schedule};
 use crate::model::time::Wall;
@@ -141,13 +141,22 @@ pub fn receivers(all: &[Arc<Receiver>]) -> Option<Vec<RawReceiver>> {
 fn receiver(one: &Receiver) -> RawReceiver {
     let name = Some(Word(one.name.to_string()));
     let timeout = Some(DurationText(one.timeout));
-    if let Channel::Heartbeat { target, interval } = &one.channel {
+    if let Channel::Heartbeat {
+        target,
+        interval,
+        method,
+    } = &one.channel
+    {
         return RawReceiver {
             name,
             timeout,
             heartbeat: Some(RawHeartbeat {
                 url: Some(address(&target.url)),
                 interval: Some(DurationText(*interval)),
+                method: Some(match method {
+                    Ping::Get => PingWord::Get,
+                    Ping::Post => PingWord::Post,
+                }),
                 headers: headers(&target.headers),
                 auth: auth(target),
                 tls: own_tls(&target.tls),

@@ -10,7 +10,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::suggest;
-use super::choices::{DayWord, MailSecurityWord, SecretText, SeverityWord};
+use super::choices::{DayWord, MailSecurityWord, PingWord, SecretText, SeverityWord};
 use super::lists::OneOrMany;
 use super::quantities::{Number, Percent, Span, TimeOfDay, TimeText};
 use super::values::{DurationText, Whole, Word, bad};
@@ -298,7 +298,7 @@ section! {
 }
 
 section! {
-    /// Templates in the language of Jinja (minijinja).
+    /// Templates in the language of Jinja (minijinja). What they may use is listed at the end.
     "Template" RawTemplate {
         /// One line: the subject or title.
         title: String,
@@ -432,6 +432,8 @@ section! {
         url: SecretText,
         /// How often.
         interval: DurationText,
+        /// `get`, or `post` with an empty body.
+        method: PingWord,
         /// Request headers.
         headers: BTreeMap<String, SecretText>,
         /// How to authenticate.

@@ -115,6 +115,10 @@ words!(
     }
 );
 words!(
+    /// How a heartbeat asks.
+    PingWord, "`get` or `post`" { Get = "get", Post = "post" }
+);
+words!(
     /// A day of the week.
     DayWord, "a day such as `mon`" {
         Sun = "sun", Mon = "mon", Tue = "tue", Wed = "wed", Thu = "thu", Fri = "fri", Sat = "sat"

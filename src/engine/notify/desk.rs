@@ -128,8 +128,9 @@ impl Desk {
     /// given all others that are to be written with them.
     pub fn step(&mut self, changes: &[(AlertKey, AlertChange)], world: &World<'_>, kept: &mut Vec<Change>) {
         self.left.clear();
-        if changes.is_empty() && self.changes.is_empty() && self.wake.is_some_and(|at| at > world.now.moment)
-        {
+        let is_early = self.wake.is_some_and(|at| at > world.now.moment);
+        if changes.is_empty() && self.changes.is_empty() && is_early {
+            self.complete_all(kept);
             return;
         }
         self.pending_is_fresh = false;

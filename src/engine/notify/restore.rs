@@ -107,6 +107,10 @@ impl Desk {
             let Some(incident) = self.incidents.get_mut(&id) else {
                 continue;
             };
+            // Several receivers know of it: it is supplied already.
+            if incident.members.contains_key(&key) {
+                continue;
+            }
             if self.place.contains_key(&key) {
                 // It fires in another incident now, of which it is told in its own right.
                 for told in incident.told.values_mut() {

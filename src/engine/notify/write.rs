@@ -74,6 +74,15 @@ impl Desk {
         Change::Put(Record::Alert(Box::new(alert)))
     }
 
+    /// Completes records of alerts to which nothing has happened.
+    pub(super) fn complete_all(&self, kept: &mut [Change]) {
+        for change in kept {
+            if let Change::Put(Record::Alert(alert)) = change {
+                self.complete(alert);
+            }
+        }
+    }
+
     fn complete(&self, alert: &mut KeptAlert) {
         alert.incident = self.place.get(&alert.key).copied();
         let ended = self.member(&alert.key).filter(|member| !member.is_raised());

@@ -141,7 +141,7 @@ pub fn channel(endpoint: &str, tls: &TlsSettings) -> Result<Channel, BuildError>
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let (port, tls) = match uri.scheme_str() {
         Some("https") => {
-            let config = super::tls::client_config(tls, &[b"h2"])?;
+            let config = crate::net::client_tls::client_config(tls, &[b"h2"])?;
             let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
             let name = name
                 .try_into()

@@ -13,7 +13,7 @@ use reqwest::{Client, Url, redirect};
 
 use crate::export::process::VERSION;
 use crate::model::dependency::TlsSettings;
-use crate::model::time::Wall;
+use crate::net::retry_after::retry_after;
 use crate::net::sanitize::foreign_text;
 use crate::net::wall::now as wall_now;
 
@@ -78,7 +78,7 @@ impl HttpSender {
 
 /// An HTTP client for a collector: our TLS settings, no proxy from the environment, no redirects.
 pub fn client(tls: &TlsSettings) -> Result<Client, BuildError> {
-    let config = super::tls::client_config(tls, &[b"h2", b"http/1.1"])?;
+    let config = crate::net::client_tls::client_config(tls, &[b"h2", b"http/1.1"])?;
     Client::builder()
         .tls_backend_preconfigured(config)
         .no_proxy()
@@ -134,35 +134,9 @@ fn message(body: &[u8]) -> &[u8] {
     message.unwrap_or(body)
 }
 
-/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(value: &HeaderValue, now: Wall) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second();
-    Some(Duration::from_secs(
-        u64::try_from(date - now.unix_secs()).unwrap_or(0),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_comes_in_two_forms() {
-        let now = Wall::from_unix_secs(784_111_770);
-        let parse = |text: &str| retry_after(&HeaderValue::from_str(text).expect("a header"), now);
-        assert_eq!(parse("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            parse("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::from_secs(7))
-        );
-        assert_eq!(parse("Sun, 06 Nov 1993 08:49:37 GMT"), None);
-        assert_eq!(parse("Sat, 06 Nov 1993 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(parse("soon"), None);
-    }
 
     #[test]
     fn a_status_message_and_plain_text_are_both_shown() {

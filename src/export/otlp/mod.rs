@@ -7,7 +7,6 @@ mod encode;
 pub mod grpc;
 pub mod http;
 mod table;
-pub mod tls;
 mod transport;
 mod wire;
 

@@ -14,8 +14,8 @@ use crate::net::secret::{SecretError, Secrets};
 
 use super::grpc::GrpcSender;
 use super::http::HttpSender;
-use super::tls::TlsError;
 use super::wire::{Field, fields};
+use crate::net::client_tls::TlsError;
 
 /// An exporter that cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::super::super::decode::list;
 use super::super::super::raw::alerts::{RawEmail, RawReceiver, RawTemplate};
-use super::super::super::raw::choices::{MailSecurityWord, SecretText};
+use super::super::super::raw::choices::{MailSecurityWord, PingWord, SecretText};
 use super::super::super::raw::values::DurationText;
 use super::super::super::report::{Finding, Part, Place};
 use super::super::super::url_lint;
 use super::super::{Context, check_name, secret};
 use super::{matchers, severity, web};
 use crate::model::alert::Severity;
-use crate::model::receiver::{Channel, Email, MailSecurity, Receiver, Takes, Template};
+use crate::model::receiver::{Channel, Email, MailSecurity, Ping, Receiver, Takes, Template};
 use crate::model::secret::SecretRef;
 use crate::model::silence::Matcher;
+use crate::template;
 
 /// PagerDuty's Events API v2, "Send an alert event".
 pub const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -156,7 +157,7 @@ fn receiver(
         template: raw
             .template
             .as_ref()
-            .map(|template| self::template(context, template, &place.key("template")))
+            .map(|template| texts(context, template, &place.key("template")))
             .unwrap_or_default(),
     })
 }
@@ -203,12 +204,17 @@ fn check_meaning(context: &mut Context<'_>, raw: &RawReceiver, place: &Place, ch
     }
 }
 
-fn template(context: &mut Context<'_>, raw: &RawTemplate, place: &Place) -> Template {
+fn texts(context: &mut Context<'_>, raw: &RawTemplate, place: &Place) -> Template {
     for (key, source) in [("title", &raw.title), ("text", &raw.text)] {
         let Some(source) = source else { continue };
         let at = place.key(key);
         if source.trim().is_empty() {
             context.report.error(&at, "the template is empty");
+        } else if let Err(fault) = template::check(source) {
+            let finding = Finding::error(&at, fault.to_string());
+            context
+                .report
+                .add(finding.suggest_opt(fault.instead.map(|name| format!("did you mean `{name}`?"))));
         }
     }
     Template {
@@ -265,7 +271,15 @@ fn single(context: &mut Context<'_>, raw: &RawReceiver, place: &Place) -> Option
             let finding = Finding::error(&at.key("interval"), "the URL would be asked too often");
             context.report.add(finding.expected("at least 1s"));
         }
-        return Some(Channel::Heartbeat { target, interval });
+        let method = match one.method {
+            Some(PingWord::Get) | None => Ping::Get,
+            Some(PingWord::Post) => Ping::Post,
+        };
+        return Some(Channel::Heartbeat {
+            target,
+            interval,
+            method,
+        });
     }
     let one = raw.email.as_ref()?;
     email(context, one, &channel("email")).map(Channel::Email)
