@@ -637,3 +637,36 @@ fn an_end_that_was_not_told_survives_a_restart() {
     assert_eq!(world.occasions("hook"), [Opened, Changed, Closed]);
     assert!(world.disk.is_empty(), "{:?}", world.disk.keys());
 }
+
+#[test]
+fn what_joins_later_is_told_within_the_interval_and_not_at_once() {
+    let mut world = World::new(plan(
+        vec![dependency("a"), dependency("b")],
+        vec![webhook("hook")],
+    ));
+    world.set(&["a"], Nature::Refused(1));
+    world.pass_secs(3 * MINUTE);
+    assert_eq!(world.occasions("hook"), [Opened]);
+    world.set(&["b"], Nature::Refused(1));
+    world.pass_secs(10 * MINUTE);
+    assert_eq!(world.occasions("hook"), [Opened, Changed]);
+    let heard = world.heard_by("hook");
+    assert!(heard[1].at - heard[0].at >= Duration::from_secs(300));
+    assert_eq!(heard[1].notification.alerts.len(), 2);
+    assert_eq!(heard[1].notification.incident, heard[0].notification.incident);
+    world.set(&["a", "b"], Nature::Well);
+    world.pass_secs(10 * MINUTE);
+    assert_eq!(world.occasions("hook"), [Opened, Changed, Closed]);
+}
+
+#[test]
+fn what_ends_before_it_was_told_is_told_as_both() {
+    let mut plan = plan(vec![dependency("a")], vec![webhook("hook")]);
+    plan.alerting.group_wait = Duration::from_secs(600);
+    let mut world = World::new(plan);
+    world.set(&["a"], Nature::Refused(1));
+    world.pass_secs(3 * MINUTE);
+    world.set(&["a"], Nature::Well);
+    world.pass_secs(5 * MINUTE);
+    assert_eq!(world.occasions("hook"), [Opened, Closed]);
+}
