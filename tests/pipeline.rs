@@ -175,3 +175,32 @@ async fn promtool_finds_nothing_to_blame() {
     let scrape = daemon.get("/metrics").await.text;
     assert_eq!(tools::lint(&promtool, &files, &scrape), Ok(()));
 }
+
+#[tokio::test]
+#[ignore = "needs rotel; run by .ci/run"]
+async fn an_alert_arrives_as_a_log_record_when_it_is_raised_and_when_it_is_over() {
+    let Some(rotel) = tools::find("rotel-agent", "WHYD_ROTEL") else {
+        return;
+    };
+    let server = HttpServer::plain(Behaviour::status(404)).await.expect("loopback");
+    let files = Files::new();
+    let rotel = Rotel::printing(&rotel, "logs").await;
+    let config = files.config(&format!(
+        "otlp: {{endpoint: 'http://{}', protocol: grpc, interval: 1s}}
+defaults: {{interval: 100ms, retry: {{attempts: 1}}, alerts: {{rules: {{dependency_down_fast: {{for: 200ms, keep_firing_for: 200ms}}}}}}}}
+dependencies: [{{name: payments, url: 'http://{}/'}}]
+",
+        rotel.grpc,
+        server.address()
+    ));
+    let mut daemon = Daemon::start(&config).await;
+    daemon.process.line("alert, critical: ").await;
+    let printed = async |what: &str| {
+        harness::eventually(what, async || rotel.printed().contains(what).then_some(())).await;
+    };
+    printed("state: Str(firing)").await;
+    server.set_behaviour(Behaviour::ok().into());
+    daemon.process.line("alert over").await;
+    printed("state: Str(resolved)").await;
+    daemon.stop().await;
+}

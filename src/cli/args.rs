@@ -76,7 +76,7 @@ pub enum Command {
     /// Have nobody told of some alerts for a while.
     Silence(Box<SilenceArgs>),
     /// Print rules for Prometheus that judge as whyd's own alerts do.
-    Rules,
+    Rules(RulesArgs),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Start a lab of misbehaving dependencies on this machine and watch it.
@@ -252,6 +252,13 @@ pub struct ExplainArgs {
     /// How the explanation of an error text is printed; json is one object.
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT", requires = "error")]
     pub output: OutputFormat,
+}
+
+#[derive(Args)]
+pub struct RulesArgs {
+    /// Write the dashboards for Grafana into this directory instead, and print their names.
+    #[arg(long, value_name = "DIR")]
+    pub dashboards: Option<PathBuf>,
 }
 
 /// Where a running daemon is asked. It has no `Debug` for the sake of those that hold it.

@@ -10,7 +10,7 @@ use crate::report::style::Style;
 use crate::report::wrap::cut;
 
 /// EX_IOERR of sysexits.h: the output could not be written.
-const CANNOT_WRITE: u8 = 74;
+pub const CANNOT_WRITE: u8 = 74;
 
 /// Standard output. A reader that has gone away (`whyd … | head`) is no error: what is left is not written, and the exit
 /// status is what it would have been.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::raw::choices::{
     CompressionWord, ConfirmWord, FamilyWord, HeaderSetting, HistogramWord, ProtocolWord, ProxySetting,
-    SecretText, TlsVersionWord, TracesSetting, VersionWord,
+    SecretText, SignalSetting, TlsVersionWord, VersionWord,
 };
 use super::raw::lists::{OneOrMany, Statuses};
 use super::raw::values::{
@@ -423,8 +423,15 @@ fn otlp(otlp: &Otlp) -> RawOtlp {
             HistogramWord::Explicit
         }),
         traces: Some(match &otlp.traces_endpoint {
-            Some(endpoint) => TracesSetting::Url(endpoint.to_string()),
-            None => TracesSetting::Switch(false),
+            Some(endpoint) => SignalSetting::Url(endpoint.to_string()),
+            None => SignalSetting::Switch(false),
         }),
+        // Given, it would be asked for.
+        logs: match &otlp.alert_logs {
+            Some(logs) => logs
+                .asked_for
+                .then(|| SignalSetting::Url(logs.endpoint.to_string())),
+            None => Some(SignalSetting::Switch(false)),
+        },
     }
 }

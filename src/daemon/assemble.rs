@@ -162,11 +162,12 @@ impl Daemon {
         };
         let (listen_address, web) = listen_address_and_web.unzip();
         let listener = tell_when_drained(options.listener, drained);
-        let traces = exporters.traces();
+        let (traces, alert_logs) = (exporters.traces(), exporters.alert_logs());
         let teller = Teller {
             events: event_ends,
             listener: Some(listener),
             traces,
+            alert_logs,
             logging: options.logging,
             dropped,
         };

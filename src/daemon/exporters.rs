@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::export::alert_logs::AlertLogSender;
 use crate::export::otlp::OtlpExporter;
 use crate::export::process::ProcessFigures;
 use crate::export::traces::TraceSender;
@@ -23,6 +24,8 @@ pub struct Exporters {
     running: Option<RunningExporter>,
     /// Where operations go as traces; whoever has the other end sees a change at once.
     traces: watch::Sender<Option<TraceSender>>,
+    /// Where alerts go as log records.
+    alert_logs: watch::Sender<Option<AlertLogSender>>,
 }
 
 struct RunningExporter {
@@ -30,6 +33,7 @@ struct RunningExporter {
     shutdown: watch::Sender<bool>,
     task: JoinHandle<()>,
     traces: Option<TraceSender>,
+    alert_logs: Option<AlertLogSender>,
 }
 
 impl Exporters {
@@ -44,16 +48,23 @@ impl Exporters {
             .map(|settings| start(&runtime, settings, reader, process))
             .transpose()?;
         let traces = running.as_ref().and_then(|running| running.traces.clone());
+        let alert_logs = running.as_ref().and_then(|running| running.alert_logs.clone());
         Ok(Exporters {
             runtime,
             running,
             traces: watch::channel(traces).0,
+            alert_logs: watch::channel(alert_logs).0,
         })
     }
 
     /// Where operations go as traces, now and after every change.
     pub fn traces(&self) -> watch::Receiver<Option<TraceSender>> {
         self.traces.subscribe()
+    }
+
+    /// Where alerts go as log records, now and after every change.
+    pub fn alert_logs(&self) -> watch::Receiver<Option<AlertLogSender>> {
+        self.alert_logs.subscribe()
     }
 
     /// After a reload: another collector, another exporter; the same one goes on undisturbed.
@@ -74,6 +85,8 @@ impl Exporters {
         process.exporters_changed();
         self.traces
             .send_replace(next.as_ref().and_then(|running| running.traces.clone()));
+        self.alert_logs
+            .send_replace(next.as_ref().and_then(|running| running.alert_logs.clone()));
         self.running = next;
         Ok(())
     }
@@ -82,11 +95,19 @@ impl Exporters {
     pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.shutdown.send_replace(true);
-            // A panic of the exporter has been reported by its own task.
-            let _ = running.task.await;
-            if let Some(traces) = running.traces {
-                traces.flush().await;
-            }
+            let traces = async {
+                if let Some(traces) = &running.traces {
+                    traces.flush().await;
+                }
+            };
+            let alert_logs = async {
+                if let Some(alert_logs) = &running.alert_logs {
+                    alert_logs.flush().await;
+                }
+            };
+            // Side by side: a collector that takes metrics slowly must not cost the rest their time. A panic of the
+            // exporter has been reported by its own task.
+            let _ = tokio::join!(running.task, traces, alert_logs);
         }
     }
 }
@@ -103,11 +124,14 @@ fn start(
         .map_err(|error| ExportError(error.to_string()))?;
     let traces =
         TraceSender::start(settings, Arc::clone(process)).map_err(|error| ExportError(error.to_string()))?;
+    let alert_logs = AlertLogSender::start(settings, Arc::clone(process))
+        .map_err(|error| ExportError(error.to_string()))?;
     let task = runtime.spawn(exporter.run(seen));
     Ok(RunningExporter {
         settings: settings.clone(),
         shutdown,
         task,
         traces,
+        alert_logs,
     })
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::export::alert_logs::AlertLogSender;
 use crate::export::log;
 use crate::export::traces::TraceSender;
 use crate::model::event::Event;
@@ -18,6 +19,8 @@ pub struct Teller {
     pub listener: Option<Listener>,
     /// Where operations go as traces, if anywhere.
     pub traces: watch::Receiver<Option<TraceSender>>,
+    /// Where alerts go as log records, if anywhere.
+    pub alert_logs: watch::Receiver<Option<AlertLogSender>>,
     /// Whether events are logged; `check` prints instead.
     pub logging: bool,
     /// Events that found the queue full; said with the next one that did not.
@@ -40,6 +43,9 @@ impl Teller {
             }
             if let (Some(traces), Event::OperationFinished(record)) = (&*self.traces.borrow(), &event) {
                 traces.send(record);
+            }
+            if let (Some(logs), Event::AlertChanged { change, view }) = (&*self.alert_logs.borrow(), &event) {
+                logs.send(*change, view);
             }
             if let Some(listener) = &mut self.listener {
                 listener(&event);

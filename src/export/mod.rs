@@ -4,6 +4,7 @@
 //! Metrics are a projection of state: [`snapshot`] reads the pages, [`catalog`] turns them into samples, and the encoders
 //! in [`prometheus`] and [`otlp`] only write what the catalogue says.
 
+pub mod alert_logs;
 pub mod catalog;
 mod labels;
 pub mod log;
@@ -12,6 +13,7 @@ pub mod process;
 pub mod prometheus;
 pub(crate) mod random;
 pub mod reference;
+mod sdk;
 pub mod snapshot;
 pub mod traces;
 

@@ -3,29 +3,26 @@
 //! Spans are made from finished records, so nothing of the SDK's context or runtime is involved: its exporter is handed
 //! finished spans by a task of our own, on our runtime.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_otlp::{
-    Compression, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
-};
-use opentelemetry_sdk::Resource;
+use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData, SpanExporter as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::attempt::Hop;
 use crate::model::failure::{AttemptRecord, Failure, OperationRecord, Verdict};
-use crate::model::plan::{Otlp, OtlpProtocol};
+use crate::model::plan::Otlp;
 use crate::model::time::Wall;
 use crate::net::sanitize::error_chain;
 use crate::net::secret::Secrets;
 
-use super::otlp::{BuildError, FLUSH, Headers, grpc, http, resolve_headers, resource_attributes};
+use super::otlp::{BuildError, FLUSH, Headers, resolve_headers};
 use super::process::{Exporter, ProcessFigures, SCOPE, VERSION};
+use super::sdk::{Destination, Transport};
 
 /// Operations that may wait to be sent; more are dropped and counted.
 const QUEUE: usize = 1024;
@@ -82,24 +79,6 @@ impl TraceSender {
             }
         };
         let _ = timeout(FLUSH, flushed).await;
-    }
-}
-
-/// What a span exporter is built upon. Connections live here and outlast a change of headers.
-enum Transport {
-    Grpc(tonic::transport::Channel),
-    Http(reqwest::Client),
-}
-
-impl Transport {
-    fn new(endpoint: &str, plan: &Otlp) -> Result<Self, BuildError> {
-        Ok(match plan.protocol {
-            OtlpProtocol::Grpc => Transport::Grpc(grpc::channel(endpoint, &plan.tls)?),
-            OtlpProtocol::HttpProtobuf => {
-                reqwest::Url::parse(endpoint).map_err(|_| BuildError::Endpoint(endpoint.into()))?;
-                Transport::Http(http::client(&plan.tls)?)
-            }
-        })
     }
 }
 
@@ -166,7 +145,12 @@ impl Sender {
         let (_, exporter) = match self.built.take_if(|(known, _)| *known == headers) {
             Some(built) => self.built.insert(built),
             None => {
-                let exporter = self.build(&headers)?;
+                let exporter = self.transport.spans(&Destination {
+                    endpoint: &self.endpoint,
+                    headers: &headers,
+                    plan: &self.plan,
+                    instance_id: self.process.instance_id(),
+                })?;
                 self.built.insert((headers, exporter))
             }
         };
@@ -180,46 +164,6 @@ impl Sender {
             Ok(Err(error)) => Err(error_chain(&error).join(": ")),
             Err(_) => Err(format!("no answer within {:?}", self.plan.timeout)),
         }
-    }
-
-    fn build(&self, headers: &Headers) -> Result<SpanExporter, String> {
-        let built = match &self.transport {
-            Transport::Grpc(channel) => {
-                let mut builder = SpanExporter::builder().with_tonic().with_channel(channel.clone());
-                if self.plan.gzip {
-                    builder = builder.with_compression(Compression::Gzip);
-                }
-                builder
-                    .with_metadata(grpc::metadata(headers)?)
-                    .with_timeout(self.plan.timeout)
-                    .build()
-            }
-            Transport::Http(client) => {
-                let headers: HashMap<String, String> = headers
-                    .iter()
-                    .map(|(name, value)| (name.to_string(), value.to_string()))
-                    .collect();
-                let mut builder = SpanExporter::builder()
-                    .with_http()
-                    .with_http_client(client.clone());
-                if self.plan.gzip {
-                    builder = builder.with_compression(Compression::Gzip);
-                }
-                builder
-                    .with_protocol(Protocol::HttpBinary)
-                    .with_endpoint(&*self.endpoint)
-                    .with_headers(headers)
-                    .with_timeout(self.plan.timeout)
-                    .build()
-            }
-        };
-        let mut exporter = built.map_err(|error| error.to_string())?;
-        let attributes = resource_attributes(&self.plan, self.process.instance_id());
-        let attributes = attributes
-            .into_iter()
-            .map(|(name, value)| KeyValue::new(name.to_owned(), value.to_owned()));
-        exporter.set_resource(&Resource::builder_empty().with_attributes(attributes).build());
-        Ok(exporter)
     }
 }
 

@@ -62,6 +62,15 @@ pub struct Otlp {
     pub exponential_histograms: bool,
     /// Where operations are sent as traces; `None` sends none.
     pub traces_endpoint: Option<Arc<str>>,
+    /// Where alerts are sent as log records; `None` sends none.
+    pub alert_logs: Option<AlertLogs>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertLogs {
+    pub endpoint: Arc<str>,
+    /// Somebody wants them. Otherwise they are sent because a collector is there, which may be one for metrics alone.
+    pub asked_for: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -227,6 +227,30 @@ async fn credentials_come_from_files() {
     assert_eq!(with.status.code(), Some(0), "{}", text(&with));
 }
 
+#[test]
+fn rules_and_dashboards_come_out_of_the_binary() {
+    let rules = whyd(&["rules"]).output().expect("the binary runs");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/whyd/files");
+    let kept = std::fs::read_to_string(root.join("rules/whyd.rules.yaml")).expect("it is there");
+    assert!(rules.status.success() && text(&rules) == kept);
+    let files = Files::new();
+    let directory = files.path("dashboards");
+    let written = whyd(&["rules", "--dashboards", &directory.to_string_lossy()])
+        .output()
+        .expect("the binary runs");
+    assert!(written.status.success(), "{}", text(&written));
+    let fleet = std::fs::read_to_string(directory.join("whyd-fleet.json")).expect("it is written");
+    assert_eq!(
+        fleet,
+        std::fs::read_to_string(root.join("dashboards/fleet.json")).expect("it is there")
+    );
+    assert_eq!(text(&written).lines().count(), 3);
+    let denied = whyd(&["rules", "--dashboards", "/proc/nowhere"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!(denied.status.code(), Some(74), "{}", text(&denied));
+}
+
 #[tokio::test]
 async fn where_no_daemon_answers_that_is_said() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");

@@ -127,14 +127,20 @@ pub struct Rotel {
 pub type Points = BTreeMap<String, Option<f64>>;
 
 impl Rotel {
-    /// It must be given its ports, so that another program may take one of them first: then it is started again.
+    /// One that prints the metrics that it gets.
     pub async fn start(program: &PathBuf) -> Rotel {
+        Rotel::printing(program, "metrics").await
+    }
+
+    /// One that prints that signal. It must be given its ports, so that another program may take one of them first: then it
+    /// is started again.
+    pub async fn printing(program: &PathBuf, signal: &str) -> Rotel {
         for _ in 0..5 {
             let (grpc, http) = (free_port(), free_port());
             let mut command = Command::new(program);
             command
                 .args(["start", "--exporter", "blackhole"])
-                .args(["--debug-log", "metrics", "--debug-log-verbosity", "detailed"])
+                .args(["--debug-log", signal, "--debug-log-verbosity", "detailed"])
                 .args(["--otlp-grpc-endpoint", &grpc.to_string()])
                 .args(["--otlp-http-endpoint", &http.to_string()]);
             let process = Process::start(command);
@@ -163,6 +169,11 @@ impl Rotel {
             points
         };
         exports.iter().map(points_of).collect()
+    }
+
+    /// All that it printed.
+    pub fn printed(&self) -> String {
+        self.process.written().text()
     }
 }
 

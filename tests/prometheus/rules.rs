@@ -119,7 +119,7 @@ fn thresholds_are_those_of_whyd() {
         DependencyFailingOften, Flapping, KeepaliveStale, LatencyRegression, MonitorLate, RetryMasked,
         SloBurnFast, SloBurnMedium, SloBurnSlow,
     };
-    let budget = |rule: Rule| format!("> {} * whyd:slo_error_budget:ratio", number(rule));
+    let budget = |rule: Rule| format!("{} * whyd:slo_error_budget:ratio", number(rule));
     // `increase` tells about whole numbers only nearly: half a step below the least.
     let increases =
         |window: &str, rule: Rule| format!("whyd:operations_failed:increase{window} > {}", least(rule) - 0.5);
@@ -138,7 +138,10 @@ fn thresholds_are_those_of_whyd() {
         (SloBurnFast, increases("1h", SloBurnFast)),
         (SloBurnMedium, budget(SloBurnMedium)),
         (SloBurnMedium, increases("6h", SloBurnMedium)),
-        (SloBurnSlow, "> whyd:slo_error_budget:ratio".to_owned()),
+        (
+            SloBurnSlow,
+            "> clamp_max(whyd:slo_error_budget:ratio, 0.9)".to_owned(),
+        ),
         (SloBurnSlow, increases("3d", SloBurnSlow)),
         (RetryMasked, format!("lower_bound1h > {}", number(RetryMasked))),
         (RetryMasked, format!("increase1h >= {}", least(RetryMasked))),

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::raw::RawOtlp;
-use super::super::raw::choices::{CompressionWord, HistogramWord, ProtocolWord, SecretText, TracesSetting};
+use super::super::raw::choices::{CompressionWord, HistogramWord, ProtocolWord, SecretText, SignalSetting};
 use super::super::report::{Finding, Part, Place};
 use super::super::url_lint;
 use super::{Context, add_lints, http, network, secret};
 use crate::model::dependency::{ClientCert, TlsSettings};
-use crate::model::plan::{Otlp, OtlpProtocol};
+use crate::model::plan::{AlertLogs, Otlp, OtlpProtocol};
 use crate::model::secret::{Secret, SecretRef, Text};
 
 /// The specification's defaults.
@@ -21,7 +21,26 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 const METRICS_PATH: &str = "/v1/metrics";
-const TRACES_PATH: &str = "/v1/traces";
+
+/// A signal that may be sent beside the metrics.
+struct Signal {
+    /// Its key.
+    key: &'static str,
+    /// Where the specification puts it over HTTP.
+    path: &'static str,
+    variable: &'static str,
+}
+
+const TRACES: Signal = Signal {
+    key: "traces",
+    path: "/v1/traces",
+    variable: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+};
+const LOGS: Signal = Signal {
+    key: "logs",
+    path: "/v1/logs",
+    variable: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+};
 
 pub fn lower(context: &mut Context<'_>, raw: Option<&(RawOtlp, Place)>) -> Option<Otlp> {
     let nothing = (RawOtlp::default(), Place::root(0).key("otlp"));
@@ -47,7 +66,14 @@ pub fn lower(context: &mut Context<'_>, raw: Option<&(RawOtlp, Place)>) -> Optio
     let protocol = protocol(context, raw, place, &base);
     let base = base.complete(context, protocol);
     let endpoint = endpoint(context, place, &base, protocol);
-    let traces_endpoint = traces(context, raw, place, (endpoint.as_deref(), protocol));
+    let by = (endpoint.as_deref(), protocol);
+    let traces_endpoint = match &raw.traces {
+        Some(setting) => signal(context, setting, (&TRACES, place), by),
+        None => None,
+    };
+    // Alerts are few and say much: they leave wherever metrics do, unless that is switched off.
+    let sends_logs = raw.logs.as_ref().unwrap_or(&SignalSetting::Switch(true));
+    let logs_endpoint = signal(context, sends_logs, (&LOGS, place), by);
     let headers = headers(context, raw, place);
     let gzip = gzip(context, raw, place);
     let timeout = match raw.timeout {
@@ -87,6 +113,10 @@ pub fn lower(context: &mut Context<'_>, raw: Option<&(RawOtlp, Place)>) -> Optio
         resource: resource(context, raw, place),
         exponential_histograms: raw.histograms == Some(HistogramWord::Exponential),
         traces_endpoint,
+        alert_logs: logs_endpoint.map(|endpoint| AlertLogs {
+            endpoint,
+            asked_for: raw.logs.is_some(),
+        }),
     })
 }
 
@@ -255,19 +285,18 @@ fn collector(context: &mut Context<'_>, text: &str, at: &Place) -> Option<(Strin
     ))
 }
 
-fn traces(
+/// Where a signal goes, if it is sent.
+fn signal(
     context: &mut Context<'_>,
-    raw: &RawOtlp,
-    place: &Place,
+    setting: &SignalSetting,
+    (signal, place): (&Signal, &Place),
     (endpoint, protocol): (Option<&str>, OtlpProtocol),
 ) -> Option<Arc<str>> {
-    match raw.traces.as_ref()? {
-        TracesSetting::Switch(false) => None,
-        TracesSetting::Switch(true) => {
-            let own = context
-                .env
-                .var("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-                .filter(|text| !text.is_empty());
+    let path = signal.path;
+    match setting {
+        SignalSetting::Switch(false) => None,
+        SignalSetting::Switch(true) => {
+            let own = context.env.var(signal.variable).filter(|text| !text.is_empty());
             if let Some(own) = own {
                 return Some(own.into());
             }
@@ -276,16 +305,16 @@ fn traces(
                 OtlpProtocol::Grpc => endpoint.into(),
                 OtlpProtocol::HttpProtobuf => {
                     let base = endpoint.strip_suffix(METRICS_PATH).unwrap_or(endpoint);
-                    format!("{}{TRACES_PATH}", base.trim_end_matches('/')).into()
+                    format!("{}{path}", base.trim_end_matches('/')).into()
                 }
             })
         }
-        TracesSetting::Url(text) => {
-            let (base, path) = collector(context, text, &place.key("traces"))?;
+        SignalSetting::Url(text) => {
+            let (base, given) = collector(context, text, &place.key(signal.key))?;
             Some(match protocol {
                 OtlpProtocol::Grpc => base.into(),
-                OtlpProtocol::HttpProtobuf if path == "/" => format!("{base}{TRACES_PATH}").into(),
-                OtlpProtocol::HttpProtobuf => format!("{base}{path}").into(),
+                OtlpProtocol::HttpProtobuf if given == "/" => format!("{base}{path}").into(),
+                OtlpProtocol::HttpProtobuf => format!("{base}{given}").into(),
             })
         }
     }

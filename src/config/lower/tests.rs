@@ -32,6 +32,34 @@ fn otlp_is_off_unless_asked_for() {
 }
 
 #[test]
+fn alerts_leave_as_log_records_unless_that_is_switched_off() {
+    let logs = |otlp: &str, env: &[(&str, &str)]| {
+        let text = format!("otlp: {{{otlp}}}\n{ONE}");
+        let plan = loaded("logs", &text, env).expect("is good").plan;
+        let logs = plan.otlp.expect("is on").alert_logs;
+        logs.map(|logs| (logs.endpoint.to_string(), logs.asked_for))
+    };
+    let to = |endpoint: &str, asked_for| Some((endpoint.to_owned(), asked_for));
+    let http = "endpoint: 'http://collector:4318/base/v1/metrics'";
+    assert_eq!(
+        logs("endpoint: 'http://collector:4317'", &[]),
+        to("http://collector:4317", false)
+    );
+    assert_eq!(logs(http, &[]), to("http://collector:4318/base/v1/logs", false));
+    assert_eq!(
+        logs(&format!("{http}, logs: true"), &[]),
+        to("http://collector:4318/base/v1/logs", true)
+    );
+    assert_eq!(logs(&format!("{http}, logs: false"), &[]), None);
+    assert_eq!(
+        logs(&format!("{http}, logs: 'http://other:4318'"), &[]),
+        to("http://other:4318/v1/logs", true)
+    );
+    let variable = [("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://env:4318/logs")];
+    assert_eq!(logs(http, &variable), to("http://env:4318/logs", false));
+}
+
+#[test]
 fn the_standard_variables_turn_otlp_on() {
     let env = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/base/"),

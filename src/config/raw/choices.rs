@@ -276,43 +276,43 @@ impl JsonSchema for ProxySetting {
     }
 }
 
-/// Whether traces are sent, or where.
+/// Whether a signal is sent, or where.
 #[derive(Clone, Debug, PartialEq)]
-pub enum TracesSetting {
+pub enum SignalSetting {
     Switch(bool),
     Url(String),
 }
 
-impl FromScalar for TracesSetting {
-    const EXPECTED: &'static str = "`true`, `false` or the URL to send traces to";
+impl FromScalar for SignalSetting {
+    const EXPECTED: &'static str = "`true`, `false` or the URL to send to";
     fn from_text(text: &str) -> Result<Self, Hint> {
         if text.contains(':') {
-            Ok(TracesSetting::Url(text.to_owned()))
+            Ok(SignalSetting::Url(text.to_owned()))
         } else {
             Err(None)
         }
     }
     fn from_bool(value: bool) -> Result<Self, Hint> {
-        Ok(TracesSetting::Switch(value))
+        Ok(SignalSetting::Switch(value))
     }
 }
 
-impl<'de> Deserialize<'de> for TracesSetting {
+impl<'de> Deserialize<'de> for SignalSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         scalar(deserializer)
     }
 }
 
-impl Serialize for TracesSetting {
+impl Serialize for SignalSetting {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            TracesSetting::Switch(on) => serializer.serialize_bool(*on),
-            TracesSetting::Url(url) => serializer.serialize_str(url),
+            SignalSetting::Switch(on) => serializer.serialize_bool(*on),
+            SignalSetting::Url(url) => serializer.serialize_str(url),
         }
     }
 }
 
-impl JsonSchema for TracesSetting {
+impl JsonSchema for SignalSetting {
     fn inline_schema() -> bool {
         true
     }

@@ -15,8 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use alerts::{AlertsSetting, RawAlerts, RawMaintenance, RawReceiver};
 use choices::{
-    CompressionWord, ConfirmWord, FamilyWord, HeaderSetting, HistogramWord, ProtocolWord, ProxySetting,
-    SecretText, TlsVersionWord, TracesSetting, VersionWord,
+    ConfirmWord, FamilyWord, HeaderSetting, ProxySetting, SecretText, TlsVersionWord, VersionWord,
 };
 use lists::{OneOrMany, Statuses};
 use values::{Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word};
@@ -124,6 +123,9 @@ macro_rules! shared_section {
 
 /// Alerts, receivers and maintenance windows.
 pub mod alerts;
+mod otlp;
+
+pub use otlp::RawOtlp;
 
 section! {
     /// The configuration of whyd. Keys that begin with `x-` are passed over; YAML anchors may live there.
@@ -525,32 +527,6 @@ section! {
         basic: RawBasic,
         /// A bearer token.
         bearer: SecretText,
-    }
-}
-
-section! {
-    /// OTLP export.
-    "Otlp" RawOtlp {
-        /// The collector: `http://host:4317`. For `http/protobuf`, `/v1/metrics` is appended unless it is there.
-        endpoint: String,
-        /// `grpc` or `http/protobuf`; unless given, `grpc` for port 4317 and `http/protobuf` otherwise.
-        protocol: ProtocolWord,
-        /// Headers (gRPC metadata) to send along.
-        headers: BTreeMap<String, SecretText>,
-        /// `gzip` or `none`.
-        compression: CompressionWord,
-        /// How long one export may take.
-        timeout: DurationText,
-        /// Time between two exports.
-        interval: DurationText,
-        /// What is trusted and what is shown to the collector.
-        tls: RawTls,
-        /// Attributes of the resource, such as `deployment.environment.name`.
-        resource: BTreeMap<String, Word>,
-        /// `explicit` buckets or `exponential` ones.
-        histograms: HistogramWord,
-        /// Whether operations are sent as traces: `true` for the same collector, or a URL.
-        traces: TracesSetting,
     }
 }
 

@@ -185,6 +185,7 @@ fn plan(endpoint: String, protocol: OtlpProtocol) -> Otlp {
         resource: Arc::from([("deployment.environment.name".into(), "test".into())]),
         exponential_histograms: false,
         traces_endpoint: None,
+        alert_logs: None,
     }
 }
 

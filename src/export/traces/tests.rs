@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::export::samples;
 use crate::model::dependency::TlsSettings;
+use crate::model::plan::OtlpProtocol;
 use crate::model::secret::{Secret, SecretRef, Text};
 
 struct Collector(mpsc::UnboundedSender<(Option<String>, ExportTraceServiceRequest)>);
@@ -88,6 +89,7 @@ fn plan(endpoint: String, protocol: OtlpProtocol) -> Otlp {
         resource: Arc::from([]),
         exponential_histograms: false,
         traces_endpoint: Some(endpoint.into()),
+        alert_logs: None,
     }
 }
 

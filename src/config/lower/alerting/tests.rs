@@ -13,7 +13,11 @@ use crate::model::secret::{SecretRef, Text};
 use crate::model::silence::Schedule;
 
 fn file(name: &str, text: &str) -> PathBuf {
-    let file = std::env::temp_dir().join(format!("whyd-alerting-{}-{name}.yaml", std::process::id()));
+    // Tests run side by side, and several use the same name.
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let name = format!("whyd-alerting-{}-{count}-{name}.yaml", std::process::id());
+    let file = std::env::temp_dir().join(name);
     std::fs::write(&file, text).expect("can be written");
     file
 }
