@@ -12,6 +12,7 @@ use crate::model::failure::{Confidence, Failure};
 use crate::model::order::{AttemptOrder, Connection, OperationId};
 use crate::model::time::{Moment, Now};
 
+use super::alert::ourselves;
 use super::breaker::Admission;
 use super::operation::{Operation, Stage};
 use super::schedule::{self, Alarm};
@@ -47,6 +48,10 @@ impl Engine {
         }
         let still_running = slot.operation.is_some();
         let still_waiting = slot.waiting_since.is_some();
+        // However many rounds a machine slept through, that is one time that it was late.
+        if missed > 0 || (still_waiting && !still_running) {
+            self.alerts.note_due(true, now);
+        }
         self.skip(index, missed, SkipReason::Late, out);
         if still_running {
             self.skip(index, 1, SkipReason::StillRunning, out);
@@ -104,7 +109,7 @@ impl Engine {
         let before = slot.breaker.state();
         let admission = slot.breaker.admit(&slot.dependency.breaker, now.moment);
         let after = slot.breaker.state();
-        let timeouts = slot.dependency.timeouts;
+        let (timeouts, interval) = (slot.dependency.timeouts, slot.dependency.interval);
         slot.operation = Some(Box::new(Operation::new(id, now, lag, admission, &timeouts)));
         slot.waiting_since = None;
         if !std::mem::replace(&mut slot.begun, true) {
@@ -112,6 +117,7 @@ impl Engine {
         }
         if !one_round {
             self.lag.record(lag);
+            self.alerts.note_due(ourselves::is_late(lag, interval), now);
         }
         if before != after {
             let dependency = Arc::clone(&slot.dependency);

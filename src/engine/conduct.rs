@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::attempt::{Attempt, Outcome, Trouble};
+use crate::model::attempt::{Attempt, Outcome, StaleKind, Trouble};
 use crate::model::cause::{Cause, Speed};
 use crate::model::dependency::{Dependency, DependencyIndex};
 use crate::model::event::{BreakerState, Event, SuppressReason};
@@ -448,7 +448,7 @@ fn theirs(operation: &Operation) -> usize {
 
 fn sample(operation: &Operation, verdict: Verdict) -> Sample {
     let attempts = theirs(operation);
-    let mut stale = [0; 3];
+    let (mut stale, mut harmful) = ([0; 3], 0);
     for record in &operation.attempts {
         let after_send = record
             .failure
@@ -458,6 +458,8 @@ fn sample(operation: &Operation, verdict: Verdict) -> Sample {
         for kind in after_send.into_iter().chain(before_send) {
             stale[kind as usize] += 1;
         }
+        let is_harmful = |kind: StaleKind| kind != StaleKind::Closed;
+        harmful += u32::from(after_send.is_some() || before_send.is_some_and(is_harmful));
     }
     Sample {
         succeeded: matches!(verdict, Verdict::Ok | Verdict::RetriedOk),
@@ -465,6 +467,7 @@ fn sample(operation: &Operation, verdict: Verdict) -> Sample {
         masked: verdict == Verdict::RetriedOk,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         stale,
+        harmful,
     }
 }
 

@@ -66,6 +66,11 @@ impl Host {
         }
     }
 
+    /// How a connection that lay idle was last seen to end, and after how long.
+    pub const fn seen_idle_timeout(&self) -> Option<(StaleKind, Duration)> {
+        self.idle_timeout
+    }
+
     /// Whether one more second look may be made now; takes it from the allowance when so.
     pub fn allows_look(&mut self, per_minute: u32, now: Moment) -> bool {
         self.looks.take(per_minute, now)

@@ -243,6 +243,7 @@ impl Engine {
                 Alarm::Desk => self.desk_alarm(),
                 Alarm::IdleDue { place, serial } => self.idle_due(place, serial, now, out),
                 Alarm::AlertDue { serial } => self.alert_due(serial, due, now),
+                Alarm::Ourselves => self.look_at_ourselves(now),
             }
         }
         self.release_clock_waiting(now, out);
@@ -261,7 +262,7 @@ impl Engine {
         self.leave_queues();
         self.abandon_backoffs(now, out);
         self.stop_idle(out);
-        self.keep_alerts();
+        self.keep_alerts(now);
         self.stop_desk();
     }
 

@@ -69,6 +69,7 @@ impl Engine {
                 Record::Incident(kept) => self.restore_incident(*kept, now),
                 Record::Outbox(kept) => self.restore_notification(*kept, now),
                 Record::Silence(silence) => self.restore_silence(*silence),
+                Record::Signals(kept) => self.restore_signals(*kept),
             }
         }
     }

@@ -31,6 +31,8 @@ pub enum Alarm {
     Desk,
     /// An alert may have stood as it does for long enough.
     AlertDue { serial: u64 },
+    /// It is time to look at ourselves.
+    Ourselves,
 }
 
 /// All alarms, earliest first. Alarms are never removed early: whoever takes one checks that it still holds.

@@ -129,7 +129,7 @@ impl Slot {
     }
 
     /// Those of the last answer, and of the last survey where the answer says nothing of the kind.
-    fn all_findings(&self) -> Vec<Finding> {
+    pub fn all_findings(&self) -> Vec<Finding> {
         let news = |finding: &&Finding| !self.findings.iter().any(|known| known.id == finding.id);
         let surveyed = self.survey_findings.iter().map(|(_, finding)| finding);
         self.findings

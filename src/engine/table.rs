@@ -93,6 +93,11 @@ impl Tables {
         self.by_key.get(key).copied()
     }
 
+    pub fn host_mut(&mut self, key: &HostKey) -> Option<&mut Host> {
+        let place = self.host_of(key)?;
+        self.hosts.get_mut(place)
+    }
+
     pub fn slot(&self, index: DependencyIndex) -> Option<&Slot> {
         self.slots.get(index.0)
     }

@@ -32,6 +32,7 @@ pub mod receiver;
 pub mod record;
 pub mod resolution;
 pub mod secret;
+pub mod signals;
 pub mod silence;
 pub mod similar;
 pub mod time;

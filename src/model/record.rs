@@ -7,13 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::{AlertKey, AlertState, AlertText, Rule, Severity};
+use super::alert::{AlertKey, AlertState, AlertText, Rule, Severity, Subject};
 use super::cause::Cause;
 use super::dependency::HostKey;
 use super::idle::IdleMeasurement;
 use super::incident::{Factor, IncidentId};
 use super::looks::NamesSeen;
 use super::notification::{AlertNote, Notification, OutboxId};
+use super::signals::KeptSignals;
 use super::silence::Silence;
 use super::time::Wall;
 
@@ -44,6 +45,8 @@ pub enum Record {
     Outbox(Box<KeptNotification>),
     /// A silence that has not ended.
     Silence(Box<Silence>),
+    /// What the rules of alerts remember of operations.
+    Signals(Box<KeptSignals>),
 }
 
 /// An alert as it is kept.
@@ -109,16 +112,18 @@ pub enum RecordKind {
     Incident,
     Outbox,
     Silence,
+    Signals,
 }
 
 impl RecordKind {
-    pub const ALL: [RecordKind; 6] = [
+    pub const ALL: [RecordKind; 7] = [
         RecordKind::IdleTimeout,
         RecordKind::Names,
         RecordKind::Alert,
         RecordKind::Incident,
         RecordKind::Outbox,
         RecordKind::Silence,
+        RecordKind::Signals,
     ];
 
     /// Stable: it names the table.
@@ -130,6 +135,7 @@ impl RecordKind {
             RecordKind::Incident => "incident",
             RecordKind::Outbox => "outbox",
             RecordKind::Silence => "silence",
+            RecordKind::Signals => "signals",
         }
     }
 }
@@ -180,6 +186,19 @@ impl RecordKey {
         }
     }
 
+    /// Of what the rules of alerts remember of that subject.
+    pub fn signals(subject: &Subject) -> RecordKey {
+        RecordKey {
+            kind: RecordKind::Signals,
+            key: match subject {
+                Subject::Dependency(name) => format!("dependency {name}"),
+                Subject::Host(host) => format!("host {host}"),
+                Subject::Monitor => "monitor".to_owned(),
+            }
+            .into(),
+        }
+    }
+
     pub fn silence(id: &str) -> RecordKey {
         RecordKey {
             kind: RecordKind::Silence,
@@ -203,6 +222,7 @@ impl Record {
             Record::Incident(kept) => RecordKey::incident(kept.id),
             Record::Outbox(kept) => RecordKey::outbox(kept.id),
             Record::Silence(kept) => RecordKey::silence(&kept.id),
+            Record::Signals(kept) => RecordKey::signals(&kept.subject()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::alert::{AlertKey, Holds, ResolvedBecause, Rule, RuleScope};
+use crate::model::alert_policy::RulePolicy;
 use crate::model::dependency::DependencyIndex;
 use crate::model::failure::{OperationRecord, Verdict};
 use crate::model::plan::Plan;
@@ -11,7 +12,9 @@ use crate::model::time::{Moment, Now};
 
 use super::super::Engine;
 use super::super::operation::Stage;
+use super::super::slot::Slot;
 use super::machine::Standing;
+use super::signals::{self, Beside};
 use super::subject::Who;
 use super::{Marks, rules, words};
 
@@ -38,18 +41,26 @@ impl Engine {
             self.pause_alerts(Who::Host(place), record.started_at);
             return;
         }
-        slot.signals.note(record);
-        let who = Who::Dependency(index);
-        if slot.suspended {
+        let beside = beside(slot);
+        slot.signals.note(record, beside, now.moment);
+        let (who, is_suspended) = (Who::Dependency(index), slot.suspended);
+        self.keep_signals_when_due(index, now);
+        if is_suspended {
             self.pause_alerts(who, now.moment);
             return;
         }
-        if slot.marks.active.is_empty() && rules::is_well(slot) {
-            return;
+        let slot = self.tables.slot(index);
+        if slot.is_some_and(|slot| !slot.marks.active.is_empty() || !rules::is_well(slot, now)) {
+            self.move_between_speeds(index);
+            for rule in rules::OF_DEPENDENCIES {
+                self.judge(who, *rule, Some(record), now);
+            }
         }
-        self.move_between_speeds(index);
-        for rule in rules::OF_DEPENDENCIES {
-            self.judge(who, *rule, Some(record), now);
+        let host = self.tables.hosts.get(place);
+        if host.is_some_and(|host| !host.marks.active.is_empty() || host.windows.is_troubled(now.moment)) {
+            for rule in rules::OF_HOSTS {
+                self.judge(Who::Host(place), *rule, Some(record), now);
+            }
         }
     }
 
@@ -59,6 +70,7 @@ impl Engine {
             return;
         };
         let judged = self.judged(who, rule, &policy, now);
+        let was_raised = self.marks(who).raised.contains(rule);
         if judged.holds != Holds::Yes && !self.marks(who).active.contains(rule) {
             return;
         }
@@ -69,25 +81,37 @@ impl Engine {
         };
         self.alerts.step(&key, standing, &policy, now, &mut self.alarms);
         self.mark(who, &key);
+        self.note_end_of_down(who, rule, was_raised, now);
         if judged.holds == Holds::Yes {
-            self.describe(who, &key, &judged, record);
+            self.describe(who, &key, record, now);
+        }
+    }
+
+    /// What was told as "down" and is over is not told again by other rules.
+    fn note_end_of_down(&mut self, who: Who, rule: Rule, was_raised: bool, now: Now) {
+        let is_down_rule = matches!(rule, Rule::DependencyDownFast | Rule::DependencyDownSlow);
+        if !is_down_rule || !was_raised || self.marks(who).raised.contains(rule) {
+            return;
+        }
+        if let Who::Dependency(index) = who
+            && let Some(slot) = self.tables.slot_mut(index)
+        {
+            slot.signals.down_is_over(now.moment);
         }
     }
 
     /// What the rule makes of its subject.
-    pub(super) fn judged(
-        &self,
-        who: Who,
-        rule: Rule,
-        policy: &crate::model::alert_policy::RulePolicy,
-        now: Now,
-    ) -> rules::Judged {
+    pub(super) fn judged(&self, who: Who, rule: Rule, policy: &RulePolicy, now: Now) -> rules::Judged {
         match who {
             Who::Dependency(index) => match self.tables.slot(index) {
                 Some(slot) => rules::of_dependency(rule, policy, slot, now),
                 None => rules::Judged::unclear(),
             },
-            Who::Host(_) | Who::Monitor => rules::Judged::unclear(),
+            Who::Host(place) => match self.tables.hosts.get(place) {
+                Some(host) => rules::of_host(rule, policy, host, now),
+                None => rules::Judged::unclear(),
+            },
+            Who::Monitor => self.judged_ourselves(rule, policy, now),
         }
     }
 
@@ -124,27 +148,17 @@ impl Engine {
     }
 
     /// Says of an alert that is not quiet what it is about now.
-    fn describe(
-        &mut self,
-        who: Who,
-        key: &AlertKey,
-        judged: &rules::Judged,
-        record: Option<&Arc<OperationRecord>>,
-    ) {
+    fn describe(&mut self, who: Who, key: &AlertKey, record: Option<&Arc<OperationRecord>>, now: Now) {
         let labels = self.alert_labels(who);
         let severity = self.alert_severity(who, key.rule);
-        let text = Arc::new(words::text(
-            self,
-            who,
-            key.rule,
-            judged,
-            record.map(|record| &**record),
-        ));
+        // An operation that does not show what the alert is about does not replace the last one that did.
+        let before = self.alerts.get(key).and_then(|alert| alert.record.clone());
+        let record = record.filter(|record| words::is_telling(key.rule, record));
+        let record = record.cloned().or(before);
+        let text = Arc::new(words::text(self, who, key.rule, record.as_deref(), now));
         if let Some(alert) = self.alerts.book.get_mut(key) {
             (alert.labels, alert.severity, alert.text) = (labels, severity, text);
-            if let Some(record) = record {
-                alert.record = Some(Arc::clone(record));
-            }
+            alert.record = record;
         }
     }
 
@@ -185,8 +199,10 @@ impl Engine {
             return;
         }
         if let Some(policy) = self.terms(who, key.rule) {
+            let was_raised = self.marks(who).raised.contains(key.rule);
             self.alerts.ripen(&key, &policy, now, &mut self.alarms);
             self.mark(who, &key);
+            self.note_end_of_down(who, key.rule, was_raised, now);
         }
     }
 
@@ -201,6 +217,7 @@ impl Engine {
     /// The dependency leaves the plan, or is another one under the same name from now on.
     pub(in super::super) fn end_alerts_of(&mut self, index: DependencyIndex) {
         let who = Who::Dependency(index);
+        self.forget_signals(index);
         for rule in self.marks(who).active.iter() {
             if let Some(key) = self.key_of(who, rule) {
                 self.alerts.end(&key, ResolvedBecause::Removed);
@@ -223,6 +240,8 @@ impl Engine {
         }
         self.alerts.terms = plan.alerting.clone();
         self.settle_host_terms();
+        self.watch_ourselves(now);
+        self.recall_signals(now);
         let keys: Vec<AlertKey> = self.alerts.book.keys().cloned().collect();
         for key in keys {
             let who = self
@@ -258,5 +277,15 @@ impl Engine {
             .iter()
             .copied()
             .filter(move |rule| rule.scope() == scope)
+    }
+}
+
+/// What is known of the dependency beside the operation itself.
+fn beside(slot: &Slot) -> Beside {
+    Beside {
+        not_after: slot.tally.not_after,
+        regressed: slot.marks.active.contains(Rule::LatencyRegression),
+        names_differ: slot.tally.dns_answers_differ,
+        broken: signals::BROKEN.iter().any(|id| slot.has_finding(*id)),
     }
 }

@@ -4,10 +4,15 @@
 //! notifications of it.
 
 mod judge;
+mod keep;
+mod latency;
 mod machine;
+pub mod ourselves;
+mod rings;
 mod rules;
 mod settle;
 mod signals;
+mod stats;
 mod subject;
 mod view;
 mod words;
@@ -16,10 +21,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::alert::{AlertChange, AlertKey, AlertState, AlertText, Rule, Severity};
+use crate::model::alert::{AlertChange, AlertKey, AlertState, AlertText, Rule, Severity, Subject};
 use crate::model::failure::OperationRecord;
 use crate::model::receiver::Alerting;
-use crate::model::record::KeptAlert;
+use crate::model::record::{Change, KeptAlert};
+use crate::model::signals::KeptSignals;
 use crate::model::time::Moment;
 
 pub use signals::Signals;
@@ -80,6 +86,11 @@ pub struct Alerts {
     marks: Marks,
     /// What the plan says of the monitor's alerts, and of the labels of all.
     terms: Alerting,
+    ourselves: ourselves::Ourselves,
+    /// Records of what the rules remember, on their way out.
+    unsaved: Vec<Change>,
+    /// What another process remembered, until the first plan.
+    remembered: HashMap<Subject, KeptSignals>,
 }
 
 impl Alerts {

@@ -2,7 +2,6 @@
 
 use crate::model::alert::{AlertKey, AlertState};
 use crate::model::event::Event;
-use crate::model::monitor::SelfFacts;
 use crate::model::record::{Change, KeptAlert, Record, RecordKey};
 use crate::model::time::Now;
 
@@ -15,7 +14,9 @@ impl Engine {
     pub(in super::super) fn settle_alerts(&mut self, now: Now, out: &mut Vec<Output>) {
         let changes = self.alerts.take_changes();
         let mut kept = self.alert_records(now);
+        kept.append(&mut self.alerts.unsaved);
         self.notify(&changes, now, &mut kept);
+        self.name_incidents(&mut kept);
         for (key, change) in &changes {
             if let Some(view) = self.changed_view(key, now) {
                 let (change, view) = (*change, Box::new(view));
@@ -28,6 +29,17 @@ impl Engine {
             self.outbox_handed_over(seq);
         }
         self.dispatch(now, out);
+    }
+
+    /// Each alert's record names the incident that it belongs to.
+    fn name_incidents(&self, kept: &mut [Change]) {
+        for change in kept {
+            if let Change::Put(Record::Alert(alert)) = change
+                && alert.incident.is_none()
+            {
+                alert.incident = self.incident_of(&alert.key);
+            }
+        }
     }
 
     /// The records that are not what they should be.
@@ -55,12 +67,11 @@ impl Engine {
     }
 
     /// The process ends: how long each alert has stood as it does must be right for the next one.
-    pub(in super::super) fn keep_alerts(&mut self) {
+    pub(in super::super) fn keep_alerts(&mut self, now: Now) {
         let keys: Vec<AlertKey> = self.alerts.book.keys().cloned().collect();
         self.alerts.dirty.extend(keys);
+        self.keep_all_signals(now);
     }
-
-    pub(in super::super) fn self_observed(&mut self, _facts: SelfFacts, _now: Now) {}
 
     /// An alert of another run. It goes on where it was when its subject is looked at again: the time in between counts
     /// for nothing. What the first plan does not contain is over then.

@@ -35,8 +35,6 @@ pub struct HostTerms {
     pub masked: RulePolicy,
     pub stale: RulePolicy,
     pub labels: Labels,
-    /// Of the one among them that is asked most often.
-    pub interval: std::time::Duration,
 }
 
 impl HostTerms {
@@ -45,7 +43,6 @@ impl HostTerms {
             masked: *dependency.alerts.rule(Rule::RetryMasked),
             stale: *dependency.alerts.rule(Rule::KeepaliveStale),
             labels: Arc::clone(&dependency.labels),
-            interval: dependency.interval,
         }
     }
 
@@ -59,7 +56,6 @@ impl HostTerms {
                 .filter(|label| dependency.labels.contains(label));
             self.labels = common.cloned().collect();
         }
-        self.interval = self.interval.min(dependency.interval);
     }
 
     fn rule(&self, rule: Rule) -> &RulePolicy {

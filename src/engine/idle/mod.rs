@@ -187,6 +187,11 @@ fn wanted(plan: &Plan) -> Vec<&Arc<Dependency>> {
 }
 
 impl Engine {
+    /// What was measured of the host, in the words of a finding.
+    pub(super) fn idle_finding(&self, key: &HostKey) -> Option<Finding> {
+        self.idle.finding(key)
+    }
+
     /// What another run measured.
     pub(super) fn restore_idle(&mut self, host: HostKey, measurement: IdleMeasurement) {
         self.idle.remembered.insert(host, measurement);

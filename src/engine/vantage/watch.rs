@@ -117,6 +117,14 @@ impl Watch {
         self.listening
     }
 
+    /// By what we know that we are offline, if we are.
+    pub const fn offline_because(&self) -> Option<OfflineBecause> {
+        match self.sight {
+            Sight::Offline(because) => Some(because),
+            Sight::Online => None,
+        }
+    }
+
     pub fn network(&self) -> Option<&NetworkFacts> {
         self.last.as_ref()?.network.as_ref()
     }

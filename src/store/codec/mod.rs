@@ -4,6 +4,7 @@
 //! is. To change a record, add a struct for its next version, write that, and go on reading the old one.
 
 mod alerts;
+mod signals;
 mod silences;
 
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use self::alerts::{AlertV1, IncidentV1, OutboxV1};
+use self::signals::SignalsV1;
 use self::silences::SilenceV1;
 use crate::model::dependency::HostKey;
 use crate::model::idle::{IdleEnd, IdleLimit, IdleMeasurement};
@@ -51,6 +53,7 @@ pub fn encode(record: &Record) -> Result<Vec<u8>, serde_json::Error> {
         Record::Incident(kept) => versioned(1, IncidentV1::new(kept)),
         Record::Outbox(kept) => versioned(1, OutboxV1::new(kept)),
         Record::Silence(silence) => versioned(1, SilenceV1::new(silence)),
+        Record::Signals(kept) => versioned(1, SignalsV1::new(kept)),
     }
 }
 
@@ -67,6 +70,7 @@ pub fn decode(kind: RecordKind, bytes: &[u8]) -> Result<Record, Unreadable> {
         (RecordKind::Incident, 1) => body::<IncidentV1>(bytes)?.read(),
         (RecordKind::Outbox, 1) => body::<OutboxV1>(bytes)?.read(),
         (RecordKind::Silence, 1) => Ok(body::<SilenceV1>(bytes)?.read()),
+        (RecordKind::Signals, 1) => Ok(body::<SignalsV1>(bytes)?.read()),
         (_, other) => Err(Unreadable::Version(other)),
     }
 }

@@ -45,6 +45,14 @@ pub fn rule_of(slot: &Slot) -> Rule {
     }
 }
 
+/// The present streak is told as "down", or is about to be.
+pub fn is_told(slot: &Slot) -> bool {
+    let rule = rule_of(slot);
+    let policy = slot.dependency.alerts.rule(rule);
+    slot.marks.raised.contains(rule)
+        || (policy.enabled && slot.signals.failures_in_a_row >= policy.minimum.max(LEAST))
+}
+
 pub fn judge(rule: Rule, policy: &RulePolicy, slot: &Slot) -> Judged {
     let signals = &slot.signals;
     let minimum = policy.minimum.max(LEAST);
@@ -54,23 +62,11 @@ pub fn judge(rule: Rule, policy: &RulePolicy, slot: &Slot) -> Judged {
         (true, false) => Judged::new(Holds::No, true),
         (false, _) => Judged::new(Holds::No, successes >= SUCCESSES),
     };
-    let judged = judged.with(
-        "failed operations in a row",
-        f64::from(failures),
-        f64::from(minimum),
-        "",
-        failures >= minimum,
-    );
-    if rule == Rule::DependencyDownFast {
-        let fast = signals.fast_in_a_row;
-        judged.with(
-            "fast ones among the last of them",
-            f64::from(fast),
-            f64::from(minimum),
-            "",
-            fast >= minimum,
-        )
-    } else {
-        judged
+    let judged = judged.least("failed operations in a row", failures, minimum);
+    match rule {
+        Rule::DependencyDownFast => {
+            judged.least("fast ones, the last of them", signals.fast_in_a_row, minimum)
+        }
+        _ => judged,
     }
 }

@@ -1,16 +1,19 @@
 //! What alerts say: one line, some sentences, what to do; and why a rule does or does not raise one.
 
+mod dependency;
+mod host;
+mod monitor;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::model::alert::{AlertState, AlertText, Comparison, Holds, Rule};
 use crate::model::alert_policy::RulePolicy;
 use crate::model::evidence::{Evidence, Value};
-use crate::model::failure::{Failure, OperationRecord, State};
+use crate::model::failure::{Failure, OperationRecord};
 use crate::model::time::{Now, Wall};
 
 use super::super::Engine;
-use super::super::slot::Slot;
 use super::Alert;
 use super::rules::Judged;
 use super::subject::Who;
@@ -19,60 +22,30 @@ use super::subject::Who;
 const EVIDENCE_MOST: usize = 16;
 
 /// The alert's texts as they are now.
-pub fn text(
-    engine: &Engine,
-    who: Who,
-    rule: Rule,
-    judged: &Judged,
-    record: Option<&OperationRecord>,
-) -> AlertText {
+pub fn text(engine: &Engine, who: Who, rule: Rule, record: Option<&OperationRecord>, now: Now) -> AlertText {
     match who {
         Who::Dependency(index) => match engine.tables.slot(index) {
-            Some(slot) => of_dependency(rule, judged, slot, record),
+            Some(slot) => dependency::text(rule, slot, record, now),
             None => AlertText::default(),
         },
-        Who::Host(_) | Who::Monitor => AlertText::default(),
+        Who::Host(place) => match engine.tables.hosts.get(place) {
+            Some(host) => host::text(rule, host, engine.idle_finding(&host.key).as_ref(), record, now),
+            None => AlertText::default(),
+        },
+        Who::Monitor => engine.with_facts(now, |facts| monitor::text(rule, facts)),
     }
 }
 
-fn of_dependency(rule: Rule, _judged: &Judged, slot: &Slot, record: Option<&OperationRecord>) -> AlertText {
+/// Whether an alert of that rule is told by that operation.
+pub fn is_telling(rule: Rule, record: &OperationRecord) -> bool {
     match rule {
-        Rule::DependencyDownFast | Rule::DependencyDownSlow => down(slot, record),
-        _ => AlertText::default(),
-    }
-}
-
-fn down(slot: &Slot, record: Option<&OperationRecord>) -> AlertText {
-    let name = &slot.dependency.name;
-    let Some(failure) = record.and_then(|record| record.failure.as_ref()) else {
-        return AlertText {
-            summary: format!("{name} is down").into(),
-            ..AlertText::default()
-        };
-    };
-    let mut description = String::new();
-    let count = slot.signals.failures_in_a_row;
-    match &slot.state {
-        State::Failing { since, .. } => {
-            let _ = write!(
-                description,
-                "It has failed since {}, {}.",
-                minute(*since),
-                times_in_a_row(count)
-            );
-        }
-        State::Unknown | State::Up { .. } => {
-            let _ = write!(description, "It failed {}.", times_in_a_row(count));
-        }
-    }
-    say_failure(&mut description, failure);
-    if let Some(success) = slot.history.last_success() {
-        let _ = write!(description, " It last answered at {}.", minute(success.started));
-    }
-    AlertText {
-        summary: format!("{name} is down: {}", cause_speed_phase(failure)).into(),
-        description: description.into(),
-        ..of_failure(failure)
+        Rule::RetryMasked | Rule::KeepaliveStale => host::is_telling(rule, record),
+        Rule::DependencyFailingOften
+        | Rule::SloBurnFast
+        | Rule::SloBurnMedium
+        | Rule::SloBurnSlow
+        | Rule::Flapping => record.failure.is_some(),
+        _ => true,
     }
 }
 
@@ -105,13 +78,6 @@ fn say_failure(text: &mut String, failure: &Failure) {
     } else {
         let chain: Vec<&str> = failure.chain.iter().map(|error| &**error).collect();
         let _ = write!(text, ": {}.", chain.join(": ").trim_end_matches('.'));
-    }
-}
-
-fn times_in_a_row(count: u32) -> String {
-    match count {
-        1 => "once so far".to_owned(),
-        count => format!("{count} times in a row"),
     }
 }
 
@@ -184,6 +150,8 @@ fn compared(comparison: &Comparison) -> String {
 /// A number with its unit: shares as percentages, seconds as spans.
 pub fn quantity(value: f64, unit: &str) -> String {
     match unit {
+        // Chances are too small for percentages.
+        "1" if value > 0.0 && value < 1e-4 => format!("{value:.0e}"),
         "1" => format!("{} %", significant(value * 100.0)),
         "s" if value >= 0.0 => span(Duration::try_from_secs_f64(value).unwrap_or_default()),
         "" => significant(value),

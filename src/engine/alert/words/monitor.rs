@@ -1,0 +1,123 @@
+//! What alerts about the monitor itself say.
+
+use crate::model::alert::{AlertText, Rule};
+use crate::model::headroom::Scarce;
+
+use super::super::rules::monitor::Facts;
+use super::{minute, quantity};
+
+pub fn text(rule: Rule, facts: &Facts<'_>) -> AlertText {
+    let (summary, description, fix) = match rule {
+        Rule::MonitorOffline => offline(facts),
+        Rule::MonitorLate => late(facts),
+        Rule::MonitorExportsFailing => exports(facts),
+        Rule::MonitorResourcesLow => resources(facts),
+        Rule::MonitorStateUnwritable => state(facts),
+        Rule::MonitorDeliveriesFailing => deliveries(facts),
+        Rule::MonitorConfigRefused => config(facts),
+        _ => Default::default(),
+    };
+    AlertText {
+        summary: summary.into(),
+        description: description.into(),
+        fix: fix.into(),
+        ..AlertText::default()
+    }
+}
+
+type Three = (String, String, String);
+
+fn offline(facts: &Facts<'_>) -> Three {
+    let because = facts.offline.map_or("", |because| because.words());
+    (
+        format!("whyd is offline: {because}"),
+        format!(
+            "No verdict is given about what is beyond this host, since {because}. Alerts that were raised stay raised, and none is raised."
+        ),
+        "repair the network of the host on which whyd runs".to_owned(),
+    )
+}
+
+fn late(facts: &Facts<'_>) -> Three {
+    let late = facts.late;
+    (
+        format!("whyd is late: {} of its operations", quantity(late.value(), "1")),
+        format!(
+            "{} of {} operations that were due in five minutes were left out or began late.",
+            late.part, late.of
+        ),
+        "give whyd more processor, raise `limits.concurrency`, or ask less often".to_owned(),
+    )
+}
+
+fn exports(facts: &Facts<'_>) -> Three {
+    let (exporter, failed) = facts.failing_export().unwrap_or(("export", 0));
+    (
+        format!("{exporter} does not reach its collector"),
+        format!("{failed} exports of {exporter} failed in a row."),
+        "look at the collector at `otlp.endpoint`; whyd's log says how each export failed".to_owned(),
+    )
+}
+
+fn resources(facts: &Facts<'_>) -> Three {
+    let (what, fix) = match facts.scarce {
+        Some(Scarce::Ports) => (
+            "local ports",
+            "reuse connections (`keepalive: {reuse: true}`), ask less often, or widen net.ipv4.ip_local_port_range",
+        ),
+        _ => (
+            "descriptors",
+            "raise the limit of open files (LimitNOFILE= in the unit), or lower `limits.concurrency`",
+        ),
+    };
+    (
+        format!("whyd runs out of {what}"),
+        format!("Few {what} are left: connections are not kept, and fewer operations run at once."),
+        fix.to_owned(),
+    )
+}
+
+fn state(facts: &Facts<'_>) -> Three {
+    let why = facts.state_trouble().map_or("", |why| &**why);
+    (
+        "whyd cannot write its state".to_owned(),
+        format!(
+            "What must survive a restart is in memory only: {why}. Alerts are told all the same; after a restart some may be told again."
+        ),
+        "make room in the state directory, or make it writable".to_owned(),
+    )
+}
+
+fn deliveries(facts: &Facts<'_>) -> Three {
+    let Some(trouble) = facts.failing_delivery() else {
+        return Default::default();
+    };
+    let receiver = &trouble.receiver;
+    let mut description = format!(
+        "{} deliveries to {receiver} failed in a row, the last because: {}.",
+        trouble.failed_in_a_row, trouble.why
+    );
+    if let Some(at) = trouble.given_up {
+        description.push_str(&format!(
+            " A notification was given up at {}: nobody was told.",
+            minute(at)
+        ));
+    }
+    (
+        format!("{receiver} does not take its notifications"),
+        description,
+        format!("try `whyd alerts test {receiver}`, and look at what it says"),
+    )
+}
+
+fn config(facts: &Facts<'_>) -> Three {
+    let since = facts
+        .edges
+        .config_refused
+        .map_or(String::new(), |at| format!(" since {}", minute(at)));
+    (
+        "whyd goes on with an older configuration".to_owned(),
+        format!("The last reload was refused{since}: an older configuration is in force than the file's."),
+        "run `whyd validate` on the file, correct what it says, and reload".to_owned(),
+    )
+}
