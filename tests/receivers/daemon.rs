@@ -39,9 +39,12 @@ dependencies:\n"
 
 /// What the webhook was told by whyd itself, by its occasion.
 fn occasions(told: &Mutex<Vec<Value>>) -> Vec<String> {
-    let told = told.lock().expect("not poisoned");
     let occasion = |one: &Value| one["whyd"]["occasion"].as_str().expect("an occasion").to_owned();
-    told.iter().map(occasion).collect()
+    heard(told).iter().map(occasion).collect()
+}
+
+fn heard(told: &Mutex<Vec<Value>>) -> Vec<Value> {
+    told.lock().expect("not poisoned").clone()
 }
 
 #[tokio::test]
@@ -88,19 +91,17 @@ async fn five_hundred_behind_one_dead_proxy_are_one_notification() {
     // It hears of each by itself, so that it may pass their ends on in several parts.
     eventually("Alertmanager as well", async || {
         let nothing_left = alertmanager.groups().await.is_empty();
-        let passed = passed.lock().expect("not poisoned");
-        (nothing_left && passed.last().expect("some")["status"] == "resolved").then_some(())
+        let last_is_over = heard(&passed).last().expect("some")["status"] == "resolved";
+        (nothing_left && last_is_over).then_some(())
     })
     .await;
 
     assert_eq!(occasions(&told), ["opened", "closed"]);
-    let told = told.lock().expect("not poisoned");
-    for (one, status) in told.iter().zip(["firing", "resolved"]) {
+    for (one, status) in heard(&told).iter().zip(["firing", "resolved"]) {
         let alerts = one["alerts"].as_array().expect("alerts");
         assert_eq!(one["status"], status);
         let named = |name: &str| alerts.iter().any(|alert| alert["labels"]["dependency"] == name);
         assert!(alerts.len() == MANY && (0..MANY).all(|i| named(&format!("service-{i:03}"))));
     }
-    drop(told);
     daemon.stop().await;
 }
