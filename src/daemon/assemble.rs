@@ -18,6 +18,7 @@ use crate::model::plan::{Listen, Plan};
 use crate::model::record::Record;
 use crate::model::silence::{Maintenance, Opening};
 use crate::net::reader::Reader;
+use crate::net::wall;
 use crate::probe::Prober;
 use crate::store::{OpenError, Store, Writer, Writing, Written};
 use crate::web::{ReloadRequest, Web};
@@ -238,6 +239,9 @@ async fn open_state(
         tracing::warn!("{warning}");
     }
     process.state_written(opened.store.trouble());
+    if let Some(lost) = opened.lost {
+        process.state_was_lost(wall::now(), lost);
+    }
     let answer = move |Written { seq, trouble }| {
         let durable = trouble.is_none();
         process.state_written(trouble);

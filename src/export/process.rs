@@ -1,7 +1,7 @@
 //! The figures that the edges keep about this process: failed exports, reloads, dropped traces, the build.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::model::monitor::{ExportFacts, SelfFacts};
 use crate::model::time::Wall;
@@ -51,6 +51,7 @@ pub struct ProcessFigures {
     traces_dropped: AtomicU64,
     reload: Mutex<Option<Reload>>,
     state: Mutex<Option<StateDirectory>>,
+    state_lost: OnceLock<(Wall, Arc<str>)>,
 }
 
 /// How the state directory is doing: why it cannot be written, if it cannot.
@@ -95,6 +96,7 @@ impl ProcessFigures {
             traces_dropped: AtomicU64::new(0),
             reload: Mutex::new(None),
             state: Mutex::new(None),
+            state_lost: OnceLock::new(),
         }
     }
 
@@ -133,6 +135,7 @@ impl ProcessFigures {
         SelfFacts {
             exports: self.exports(),
             state_trouble: self.state_trouble(),
+            state_lost: self.state_lost.get().cloned(),
             config_refused: reload.and_then(|last| last.refused),
         }
     }
@@ -178,6 +181,12 @@ impl ProcessFigures {
     /// The state directory was written to; or why it could not be.
     pub fn state_written(&self, trouble: Option<Arc<str>>) {
         *self.state() = Some(trouble);
+    }
+
+    /// What another run had written was found damaged.
+    pub fn state_was_lost(&self, at: Wall, what: Arc<str>) {
+        // The directory is opened once.
+        let _ = self.state_lost.set((at, what));
     }
 
     /// Why what must survive a restart is in memory only; `None` where it is not, or where there is no state directory.

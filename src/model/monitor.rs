@@ -11,6 +11,8 @@ pub struct SelfFacts {
     pub exports: Vec<ExportFacts>,
     /// Why what must survive a restart cannot be written down; `None` while it can, or where there is no directory.
     pub state_trouble: Option<Arc<str>>,
+    /// When what another run had written was found damaged, and what became of it.
+    pub state_lost: Option<(Wall, Arc<str>)>,
     /// Since when the configuration in force is an older one than the file's, because that was refused.
     pub config_refused: Option<Wall>,
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
@@ -53,22 +54,31 @@ pub struct StateFile(Database);
 ///
 /// # Errors
 /// The disk is full or fails: nothing can be read or written at present.
-pub fn open_or_move_aside(
-    directory: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<(StateFile, Vec<Record>), FileError> {
-    match open_and_read(directory, warnings) {
+pub fn open_or_move_aside(directory: &Path, warnings: &mut Vec<String>) -> Result<FirstLook, FileError> {
+    let mut lost = None;
+    let (file, records) = match open_and_read(directory, warnings) {
         Err(FileError::Damaged(why)) => {
             let aside = move_aside(directory).map_err(said)?;
-            warnings.push(format!(
+            let text = format!(
                 "the state in {} is damaged ({why}): it was moved to {}, and what was remembered there is forgotten",
                 directory.join(FILE).display(),
                 aside.display()
-            ));
-            open_and_read(directory, warnings)
+            );
+            lost = Some(text.as_str().into());
+            warnings.push(text);
+            open_and_read(directory, warnings)?
         }
-        other => other,
-    }
+        other => other?,
+    };
+    Ok(FirstLook { file, records, lost })
+}
+
+/// The file as it was found.
+pub struct FirstLook {
+    pub file: StateFile,
+    pub records: Vec<Record>,
+    /// What became of a file that could not be read.
+    pub lost: Option<Arc<str>>,
 }
 
 fn move_aside(directory: &Path) -> io::Result<PathBuf> {

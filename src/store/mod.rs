@@ -65,6 +65,8 @@ pub struct Opened {
     pub records: Vec<Record>,
     /// What a person should hear: a file moved aside, records that this version does not understand.
     pub warnings: Vec<String>,
+    /// What another run had written and could not be read: it was moved aside, and all that was remembered is forgotten.
+    pub lost: Option<Arc<str>>,
 }
 
 impl Store {
@@ -100,15 +102,15 @@ impl Store {
             }
         };
         let mut trouble = None;
-        let (file, records) = match file::open_or_move_aside(directory, &mut warnings) {
-            Ok((file, records)) => (Some(file), records),
+        let (file, records, lost) = match file::open_or_move_aside(directory, &mut warnings) {
+            Ok(found) => (Some(found.file), found.records, found.lost),
             Err(problem) => {
                 warnings.push(format!(
                     "nothing is read from {}, and what should be kept stays in memory until it can be written: {problem}",
                     directory.display()
                 ));
                 trouble = Some(problem.to_string().into());
-                (None, Vec::new())
+                (None, Vec::new(), None)
             }
         };
         let store = Store {
@@ -121,6 +123,7 @@ impl Store {
             store,
             records,
             warnings,
+            lost,
         })
     }
 }

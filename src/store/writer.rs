@@ -246,7 +246,7 @@ impl Keeper {
 fn reopen(directory: &std::path::Path) -> Result<StateFile, FileError> {
     let mut warnings = Vec::new();
     // What stands in it was read at the start, or could not be; it is written over key by key.
-    let (file, _) = file::open_or_move_aside(directory, &mut warnings)?;
+    let file::FirstLook { file, .. } = file::open_or_move_aside(directory, &mut warnings)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -361,6 +361,7 @@ fn the_monitor_itself_is_unwell() {
         }],
         state_trouble: trouble.map(Arc::from),
         config_refused: refused.then_some(Wall::from_unix_secs(1_795_478_400)),
+        ..SelfFacts::default()
     };
     fleet.run(secs(60));
     fleet.apply(Input::SelfObserved(facts(1, None, false)));

@@ -91,7 +91,7 @@ async fn hear(State(receiver): State<Arc<Receiver>>, body: Bytes) -> StatusCode 
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     let body: Value = serde_json::from_slice(&body).expect("JSON");
-    let id = body["whyd"]["id"]
+    let id = body["whyd"]["notification"]
         .as_str()
         .expect("the notification's id")
         .to_owned();

@@ -1,6 +1,6 @@
 //! The state directory, from outside.
 
-use crate::harness::{Daemon, Files, LIMIT, Process, run};
+use crate::harness::{Daemon, Files, LIMIT, Process, eventually, run};
 
 const NOBODY: &str = "dependencies: [{name: a, url: 'http://127.0.0.1:1/'}]\n";
 
@@ -45,6 +45,13 @@ async fn a_damaged_state_is_said_and_does_not_stop_the_daemon() {
         name.to_string_lossy().starts_with("whyd.redb.damaged-")
     });
     assert!(aside, "the damaged file was not kept");
+    // Who trusts its silences and baselines must hear of it.
+    let alerts = eventually("an alert", async || {
+        let alerts = daemon.get("/api/v1/alerts").await.text;
+        alerts.contains("monitor_state_unwritable").then_some(alerts)
+    })
+    .await;
+    assert!(alerts.contains("whyd lost its state"), "{alerts}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use whyd::engine::{Engine, Input, Output};
 use whyd::model::alert::{AlertChange, AlertKey, Severity};
+use whyd::model::alert_policy::AlertPolicy;
 use whyd::model::attempt::*;
 use whyd::model::dependency::*;
 use whyd::model::event::{DeliveryEvent, Event};
@@ -180,6 +181,8 @@ impl World {
     fn write(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
+                // What the rules remember of operations is kept whatever is told.
+                Change::Put(Record::Signals(_)) => {}
                 Change::Put(record) => drop(self.disk.insert(record.key(), record)),
                 Change::Remove(key) => drop(self.disk.remove(&key)),
             }
@@ -369,10 +372,20 @@ pub fn plan(dependencies: Vec<Dependency>, receivers: Vec<Receiver>) -> Plan {
         otlp: None,
         alerting: Alerting {
             receivers: receivers.into_iter().map(Arc::new).collect(),
+            monitor: Arc::new(nothing_of_ourselves()),
             ..Alerting::default()
         },
         listen: None,
     }
+}
+
+/// That a receiver does not take what it is sent is an alert too, which would be told to the others.
+fn nothing_of_ourselves() -> AlertPolicy {
+    let mut policy = AlertPolicy::default();
+    for rule in &mut policy.rules {
+        rule.enabled = false;
+    }
+    policy
 }
 
 pub fn receiver(name: &str, channel: Channel) -> Receiver {

@@ -13,13 +13,13 @@ use crate::Incident;
 use crate::harness::tools::find;
 use crate::harness::{Files, Process, client, eventually, send};
 
-struct Alertmanager {
-    url: String,
+pub struct Alertmanager {
+    pub url: String,
     _process: Process,
 }
 
 impl Alertmanager {
-    async fn start(files: &Files, hook: &str) -> Option<Alertmanager> {
+    pub async fn start(files: &Files, hook: &str) -> Option<Alertmanager> {
         let program = find("prometheus-alertmanager", "WHYD_ALERTMANAGER")?;
         let config = files.write(
             "alertmanager.yaml",
@@ -53,7 +53,7 @@ receivers: [{{name: hook, webhook_configs: [{{url: '{hook}', send_resolved: true
         })
     }
 
-    async fn groups(&self) -> Vec<Value> {
+    pub async fn groups(&self) -> Vec<Value> {
         let asked = client()
             .build()
             .expect("a client")
@@ -64,7 +64,7 @@ receivers: [{{name: hook, webhook_configs: [{{url: '{hook}', send_resolved: true
 }
 
 /// What an Alertmanager passes on to, with what it was passed.
-async fn hook() -> (String, Arc<Mutex<Vec<Value>>>) {
+pub async fn hook() -> (String, Arc<Mutex<Vec<Value>>>) {
     let passed: Arc<Mutex<Vec<Value>>> = Arc::default();
     let kept = Arc::clone(&passed);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -87,7 +87,7 @@ fn members(range: std::ops::Range<usize>, over: bool) -> Vec<(String, bool)> {
 }
 
 /// Notifications of that status with so many alerts.
-fn count(passed: &Mutex<Vec<Value>>, status: &str, alerts: usize) -> usize {
+pub fn count(passed: &Mutex<Vec<Value>>, status: &str, alerts: usize) -> usize {
     let passed = passed.lock().expect("not poisoned");
     let is = |one: &&Value| {
         one["status"] == status && one["alerts"].as_array().is_some_and(|all| all.len() == alerts)

@@ -7,6 +7,7 @@
 mod harness;
 
 mod alertmanager;
+mod daemon;
 mod mail;
 
 use std::sync::Arc;

@@ -82,6 +82,8 @@ pub struct Told {
     pub severity: Severity,
     fired: News,
     ended: News,
+    /// Until then the first word waits for others that are about to be raised.
+    waits_until: Moment,
     /// When it last acknowledged a notification of it.
     pub acknowledged: Option<Wall>,
 }
@@ -127,6 +129,7 @@ impl Told {
             severity: Severity::Info,
             fired: News::default(),
             ended: News::default(),
+            waits_until: Moment::ZERO,
             acknowledged: None,
         }
     }
@@ -227,7 +230,7 @@ impl Told {
             return ended;
         }
         if self.firing.is_empty() {
-            return fired;
+            return fired.map(|at| at.max(self.waits_until));
         }
         // That some are over is told together with what follows, within the interval: the end of all may be near.
         let ended = ended.map(|at| at + alerting.group_interval);
@@ -236,6 +239,16 @@ impl Told {
         let some_fire = self.ended.keys.len() < self.firing.len();
         let repeat = some_fire.then_some(self.repeat_from);
         [change, repeat].into_iter().flatten().min()
+    }
+
+    /// Since when there is a first word to be said of it, if that is what is due.
+    pub fn first_word_since(&self) -> Option<Moment> {
+        self.fired.since().filter(|_| self.firing.is_empty())
+    }
+
+    /// Lets the first word wait.
+    pub fn wait_until(&mut self, at: Moment) {
+        self.waits_until = at;
     }
 
     /// Takes what is to be told now.

@@ -19,6 +19,11 @@ use super::outbox::{GivenUp, Results};
 /// For how long what is over is posted again to a receiver that keeps states (Alertmanager's `resolve_timeout`).
 const OVER: Duration = Duration::from_secs(300);
 
+/// The first word of an incident waits no longer than this for others that are about to be raised.
+const LONGEST_GATHERING: Duration = Duration::from_secs(60);
+/// Between two looks whether there are such.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// What a notification is made of, besides the incident.
 struct Content {
     occasion: Occasion,
@@ -48,12 +53,50 @@ impl Desk {
             if told.due(&receiver, &self.alerting).is_none_or(|at| at > now) {
                 continue;
             }
-            if told.has_news() {
+            let has_news = told.has_news();
+            if self.waits_for_others(id, &receiver, world) {
+                continue;
+            }
+            if has_news {
                 self.tell(id, &name, world);
             } else {
                 self.repeat(id, &receiver, world);
             }
         }
+    }
+
+    /// Whether the first word of an incident waits a little longer, since others that fail in the same way are about to be
+    /// raised: probes are spread over the interval, and so are the alerts of what failed at one moment.
+    fn waits_for_others(&mut self, id: IncidentId, receiver: &Arc<Receiver>, world: &World<'_>) -> bool {
+        let now = world.now.moment;
+        let told = self
+            .incidents
+            .get(&id)
+            .and_then(|incident| incident.told.get(&receiver.name));
+        let Some(since) = told.and_then(super::incident::Told::first_word_since) else {
+            return false;
+        };
+        let wait = self.alerting.group_wait;
+        if receiver.channel.keeps_states() || wait.is_zero() || now >= since + LONGEST_GATHERING {
+            return false;
+        }
+        self.refresh_pending(world);
+        let about_to = self.affected(id, receiver, world);
+        let interval = |name: &Arc<str>| {
+            let slot = world.tables.slot(world.tables.index_of(name)?)?;
+            Some(slot.dependency.interval)
+        };
+        let Some(longest) = about_to.iter().filter_map(interval).max() else {
+            return false;
+        };
+        let until = since + longest.max(wait).min(LONGEST_GATHERING);
+        if now >= until {
+            return false;
+        }
+        if let Some(told) = self.told_mut(id, receiver) {
+            told.wait_until(until.min(now + GLANCE));
+        }
+        true
     }
 
     /// Tells everything that has not been told.

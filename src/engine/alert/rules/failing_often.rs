@@ -59,7 +59,11 @@ pub fn judge(policy: &RulePolicy, slot: &Slot, now: Moment) -> Judged {
         Holds::Between
     };
     Judged::new(holds, holds == Holds::Yes || clean.of >= u64::from(CLEAN))
-        .least("failures among the last 60 operations", failures, minimum)
+        .least(
+            "failures among the last 60, at most two of a row",
+            failures,
+            minimum,
+        )
         .share("lower bound of their share", bound, wanted)
         .with("chance of so many", chance, CHANCE, "1", chance <= CHANCE)
         .share("share of failures among the last 20", clean.value(), wanted)

@@ -14,8 +14,8 @@ use super::super::stats::{Share, Z_95};
 use super::Judged;
 use super::masked::count;
 
-/// A notification that was given up so long ago is not complained of any more.
-const GIVEN_UP_SECONDS: i64 = 3_600;
+/// A notification that was given up, or a state that was lost, so long ago is not complained of any more.
+const REMEMBERED_SECONDS: i64 = 3_600;
 
 /// What is known of ourselves.
 #[derive(Debug)]
@@ -47,7 +47,13 @@ impl Facts<'_> {
     pub fn is_given_up(&self, trouble: &DeliveryTrouble) -> bool {
         trouble
             .given_up
-            .is_some_and(|at| self.now.seconds_since(at) < GIVEN_UP_SECONDS)
+            .is_some_and(|at| self.now.seconds_since(at) < REMEMBERED_SECONDS)
+    }
+
+    /// What was found damaged at the start, if that is not long ago.
+    pub fn state_lost(&self) -> Option<&Arc<str>> {
+        let (at, what) = self.edges.state_lost.as_ref()?;
+        (self.now.seconds_since(*at) < REMEMBERED_SECONDS).then_some(what)
     }
 
     pub fn state_trouble(&self) -> Option<&Arc<str>> {
@@ -69,7 +75,7 @@ pub fn judge(rule: Rule, policy: &RulePolicy, facts: &Facts<'_>) -> Judged {
             )
         }
         Rule::MonitorResourcesLow => when(facts.scarce.is_some()),
-        Rule::MonitorStateUnwritable => when(facts.state_trouble().is_some()),
+        Rule::MonitorStateUnwritable => when(facts.state_trouble().is_some() || facts.state_lost().is_some()),
         Rule::MonitorDeliveriesFailing => {
             let trouble = facts.failing_delivery();
             let failed = trouble.map_or(0, |trouble| trouble.failed_in_a_row);

@@ -78,6 +78,15 @@ fn resources(facts: &Facts<'_>) -> Three {
 }
 
 fn state(facts: &Facts<'_>) -> Three {
+    if let (None, Some(lost)) = (facts.state_trouble(), facts.state_lost()) {
+        return (
+            "whyd lost its state".to_owned(),
+            format!(
+                "At the start {lost}. Silences are to be made again; alerts, baselines and windows begin anew."
+            ),
+            "look at the disk under the state directory; this passes an hour after the start".to_owned(),
+        );
+    }
     let why = facts.state_trouble().map_or("", |why| &**why);
     (
         "whyd cannot write its state".to_owned(),
