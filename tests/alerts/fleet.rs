@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,15 @@ use whyd::model::alert_policy::AlertPolicy;
 use whyd::model::attempt::*;
 use whyd::model::dependency::*;
 use whyd::model::event::Event;
+use whyd::model::evidence::Evidence;
 use whyd::model::headroom::Resources;
-use whyd::model::order::{AttemptOrder, Connection};
+use whyd::model::notification::{DeliveryOrder, DeliveryOutcome};
+use whyd::model::order::{AttemptOrder, ConfirmationOrder, Connection};
 use whyd::model::phase::Phase;
 use whyd::model::plan::{Limits, Plan};
 use whyd::model::receiver::Alerting;
 use whyd::model::record::{Change, Record, RecordKey};
+use whyd::model::resolution::{AddressSource, Resolution};
 use whyd::model::time::{Moment, Now, Wall};
 use whyd::model::tls::{CertificateFacts, TlsFacts};
 use whyd::model::vantage::{DefaultRoute, Interface, NetworkFacts, VantageFacts};
@@ -41,7 +45,12 @@ pub enum Meets {
         from: i64,
         to: i64,
     },
+    /// Answers at the address of that place among the name's two, after those before it refused.
+    OfTwo(usize),
 }
+
+/// Of a name that has two.
+pub const TWO: [&str; 2] = ["[2001:db8::1]:80", "192.0.2.1:80"];
 
 pub const OK: Meets = Meets::Ok(Duration::from_millis(20));
 pub const REFUSED: Meets = Meets::Refused(Duration::from_millis(1));
@@ -49,6 +58,12 @@ pub const REFUSED: Meets = Meets::Refused(Duration::from_millis(1));
 /// Says what the attempt of the dependency with that place meets: the number of its operation (from 0), the number of the
 /// attempt (from 1), and the time.
 pub type Answers = Box<dyn FnMut(usize, u64, u8, Duration) -> Meets>;
+
+/// Says what a second look finds.
+pub type Looks = Box<dyn FnMut(&ConfirmationOrder, Wall) -> ConfirmationResult>;
+
+/// Says what becomes of a delivery.
+pub type Deliveries = Box<dyn FnMut(&DeliveryOrder, Duration) -> DeliveryOutcome>;
 
 /// SplitMix64, for what happens at random.
 pub struct Dice(pub u64);
@@ -79,6 +94,11 @@ pub struct Fleet {
     /// Of the wall clock against the monotonic one, at the start of this process.
     wall: i64,
     answers: Answers,
+    /// Without it nothing is to be looked at twice, and nobody is to be told.
+    pub looks: Option<Looks>,
+    pub deliveries: Option<Deliveries>,
+    pub limits: Limits,
+    pub alerting: Alerting,
     asked: BTreeMap<Arc<str>, (usize, u64, u64)>,
     coming: BinaryHeap<Reverse<(Moment, u64)>>,
     bodies: BTreeMap<u64, Input>,
@@ -97,6 +117,14 @@ impl Fleet {
             now: Moment::ZERO,
             wall: EPOCH,
             answers,
+            looks: None,
+            deliveries: None,
+            limits: Limits {
+                concurrency: 100_000,
+                concurrency_per_host: 1_000,
+                confirmations_per_host: 30,
+            },
+            alerting: Alerting::default(),
             asked: BTreeMap::new(),
             coming: BinaryHeap::new(),
             bodies: BTreeMap::new(),
@@ -135,15 +163,11 @@ impl Fleet {
         }
         let plan = Plan {
             dependencies: self.plan.clone(),
-            limits: Limits {
-                concurrency: 100_000,
-                concurrency_per_host: 1_000,
-                confirmations_per_host: 0,
-            },
+            limits: self.limits,
             one_round: false,
             vantage: Default::default(),
             otlp: None,
-            alerting: Alerting::default(),
+            alerting: self.alerting.clone(),
             listen: None,
         };
         self.apply(Input::PlanChanged(Arc::new(plan)));
@@ -194,6 +218,11 @@ impl Fleet {
         self.now = self.now.max(end);
     }
 
+    /// Time passes in which nothing of ours runs.
+    pub fn sleep(&mut self, span: Duration) {
+        self.now = self.now + span;
+    }
+
     pub fn apply(&mut self, input: Input) {
         let mut outputs = Vec::new();
         self.engine.apply(input, self.clock(), &mut outputs);
@@ -205,6 +234,31 @@ impl Fleet {
     fn perform(&mut self, output: Output) {
         match output {
             Output::StartAttempt(order) => self.attempt(&order),
+            Output::StartConfirmation(order) => {
+                let wall = self.clock().wall;
+                let looks = self.looks.as_mut().expect("nothing is looked at twice");
+                let confirmation = Box::new(Confirmation {
+                    elapsed: Duration::from_millis(5),
+                    result: looks(&order, wall),
+                    evidence: Evidence::new(),
+                });
+                let (index, operation) = (order.index, order.operation);
+                let input = Input::ConfirmationFinished {
+                    index,
+                    operation,
+                    confirmation,
+                };
+                self.arrive(Duration::from_millis(5), input);
+            }
+            Output::Deliver(order) => {
+                let elapsed = self.elapsed();
+                let deliveries = self.deliveries.as_mut().expect("nobody is told");
+                let input = Input::DeliveryFinished {
+                    delivery: order.delivery,
+                    outcome: deliveries(&order, elapsed),
+                };
+                self.arrive(Duration::from_millis(5), input);
+            }
             Output::CheckVantage(order) => {
                 let route = DefaultRoute {
                     ipv6: false,
@@ -379,6 +433,7 @@ pub fn many(count: usize, interval: Duration) -> Vec<Dependency> {
 
 fn facts(meets: &Meets, order: &AttemptOrder, started: Wall) -> Attempt {
     let mut hop = Hop::new("http://fleet/".into(), Role::Target);
+    let mut before = Vec::new();
     hop.address = "192.0.2.1:80".parse().ok();
     hop.reused = order.connection == Connection::Reuse && order.number == 1;
     let mut stale_found = None;
@@ -429,6 +484,20 @@ fn facts(meets: &Meets, order: &AttemptOrder, started: Wall) -> Attempt {
             }));
             (Phase::Body, Duration::from_millis(5), None)
         }
+        Meets::OfTwo(place) => {
+            before = TWO[..*place].iter().map(|address| refused_hop(address)).collect();
+            hop.address = TWO[*place].parse().ok();
+            let addresses = TWO.iter().map(|address| socket(address).ip());
+            hop.resolution = Some(Box::new(Resolution {
+                name: "fleet".into(),
+                source: AddressSource::Nameserver,
+                addresses: addresses.collect(),
+                ttl: None,
+                answers: vec![],
+                system: None,
+            }));
+            (Phase::Body, Duration::from_millis(5), None)
+        }
     };
     hop.phases.add(phase, elapsed);
     hop.sent = if phase == Phase::Connect { 0 } else { 100 };
@@ -445,8 +514,43 @@ fn facts(meets: &Meets, order: &AttemptOrder, started: Wall) -> Attempt {
     Attempt {
         started,
         elapsed,
-        hops: vec![hop],
+        hops: before.into_iter().chain([hop]).collect(),
         stale_found,
         outcome,
+    }
+}
+
+fn socket(address: &str) -> SocketAddr {
+    address.parse().expect("an address")
+}
+
+fn refused_stop() -> Stop {
+    Stop {
+        phase: Some(Phase::Connect),
+        hop: Some(0),
+        trouble: Trouble::Io {
+            call: Call::Connect,
+            errno: 111,
+        },
+        chain: vec![],
+    }
+}
+
+fn refused_hop(address: &str) -> Hop {
+    let mut hop = Hop::new("http://fleet/".into(), Role::Target);
+    hop.address = Some(socket(address));
+    hop.phases.add(Phase::Connect, Duration::from_millis(1));
+    hop.stop = Some(Box::new(refused_stop()));
+    hop
+}
+
+/// An attempt at that address alone, which refuses.
+pub fn refused_at(address: &str, started: Wall) -> Attempt {
+    Attempt {
+        started,
+        elapsed: Duration::from_millis(1),
+        hops: vec![refused_hop(address)],
+        stale_found: None,
+        outcome: Outcome::Stopped(Box::new(refused_stop())),
     }
 }

@@ -12,11 +12,11 @@ use whyd::model::time::Wall;
 
 use crate::fleet::{Dice, Fleet, Meets, OK, REFUSED, Told, dependency, many};
 
-fn secs(seconds: u64) -> Duration {
+pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn hours(hours: u64) -> Duration {
+pub fn hours(hours: u64) -> Duration {
     secs(hours * 3_600)
 }
 
@@ -27,12 +27,12 @@ fn story(fleet: &Fleet, rule: Rule) -> Vec<(&'static str, u64)> {
         .collect()
 }
 
-fn fired(fleet: &Fleet, rule: Rule) -> usize {
+pub fn fired(fleet: &Fleet, rule: Rule) -> usize {
     let told = fleet.told.iter().filter(|told| told.key.rule == rule);
     told.filter(|told| told.change.id() == "fired").count()
 }
 
-fn last_fired(fleet: &Fleet, rule: Rule) -> &Told {
+pub fn last_fired(fleet: &Fleet, rule: Rule) -> &Told {
     let mut told = fleet.told.iter().rev();
     let found = told.find(|told| told.key.rule == rule && told.change.id() == "fired");
     found.expect("it fired")

@@ -102,19 +102,28 @@ fn deliveries(facts: &Facts<'_>) -> Three {
         return Default::default();
     };
     let receiver = &trouble.receiver;
-    let mut description = format!(
-        "{} deliveries to {receiver} failed in a row, the last because: {}.",
-        trouble.failed_in_a_row, trouble.why
-    );
-    if let Some(at) = trouble.given_up {
-        description.push_str(&format!(
-            " A notification was given up at {}: nobody was told.",
-            minute(at)
-        ));
-    }
+    let (failed, why) = (trouble.failed_in_a_row, &trouble.why);
+    let (summary, failures) = match failed {
+        // It expired before this process could try.
+        0 => (format!("a notification to {receiver} was given up"), None),
+        1 => (
+            format!("{receiver} does not take its notifications"),
+            Some(format!("The last delivery to {receiver} failed because: {why}.")),
+        ),
+        _ => (
+            format!("{receiver} does not take its notifications"),
+            Some(format!(
+                "{failed} deliveries to {receiver} failed in a row, the last because: {why}."
+            )),
+        ),
+    };
+    let given_up = trouble
+        .given_up
+        .map(|at| format!("A notification was given up at {}: nobody was told.", minute(at)));
+    let description: Vec<String> = failures.into_iter().chain(given_up).collect();
     (
-        format!("{receiver} does not take its notifications"),
-        description,
+        summary,
+        description.join(" "),
         format!("try `whyd alerts test {receiver}`, and look at what it says"),
     )
 }
