@@ -4,11 +4,16 @@
 //! the caps hold, every attempt ordered is concluded or cancelled once, counters never go back, and nothing is left over
 //! after a stop.
 
+#[path = "harness/asked.rs"]
+mod asked;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+
+use asked::http;
 
 use whyd::engine::{Engine, Input, Output};
 use whyd::model::attempt::*;
@@ -409,29 +414,6 @@ fn dependency(i: u8, variant: u8) -> Dependency {
         depends_on: Arc::from([]),
         unused_proxy: None,
         alerts: Arc::default(),
-    }
-}
-
-fn http(endpoint: Endpoint) -> HttpProbe {
-    HttpProbe {
-        url: HttpUrl {
-            scheme: Scheme::Http,
-            endpoint,
-            path: "/".into(),
-            query: None,
-        },
-        method: "GET".into(),
-        headers: Arc::from([]),
-        body: None,
-        auth: Auth::None,
-        version: HttpVersion::Auto,
-        redirects: Redirects::default(),
-        proxy: None,
-        tls: TlsSettings::default(),
-        resolve: ResolveSettings::default(),
-        expect: Expect::default(),
-        max_body: 1 << 20,
-        user_agent: "property".into(),
     }
 }
 

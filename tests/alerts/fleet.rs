@@ -25,6 +25,8 @@ use whyd::model::time::{Moment, Now, Wall};
 use whyd::model::tls::{CertificateFacts, TlsFacts};
 use whyd::model::vantage::{DefaultRoute, Interface, NetworkFacts, VantageFacts};
 
+use crate::asked::http;
+
 /// 2026-11-24T00:00:00Z.
 const EPOCH: i64 = 1_795_478_400;
 
@@ -377,26 +379,7 @@ pub fn dependency(name: &str, interval: Duration) -> Dependency {
     Dependency {
         name: name.into(),
         labels: Arc::from([]),
-        probe: Probe::Http(Box::new(HttpProbe {
-            url: HttpUrl {
-                scheme: Scheme::Http,
-                endpoint,
-                path: "/".into(),
-                query: None,
-            },
-            method: "GET".into(),
-            headers: Arc::from([]),
-            body: None,
-            auth: Auth::None,
-            version: HttpVersion::Auto,
-            redirects: Redirects::default(),
-            proxy: None,
-            tls: TlsSettings::default(),
-            resolve: ResolveSettings::default(),
-            expect: Expect::default(),
-            max_body: 1 << 20,
-            user_agent: "fleet".into(),
-        })),
+        probe: Probe::Http(Box::new(http(endpoint))),
         host: HostKey {
             name: host,
             port: 80,

@@ -22,6 +22,8 @@ use whyd::model::silence::{Matcher, Silence, SilenceChange};
 use whyd::model::time::{Moment, Now, Wall};
 use whyd::model::vantage::{Vantage, VantageFacts};
 
+use crate::asked::http;
+
 /// Civil time at the beginning.
 pub const EPOCH: i64 = 1_795_478_400;
 
@@ -480,29 +482,6 @@ pub fn behind_proxy(mut dependency: Dependency) -> Dependency {
 pub fn needing(mut dependency: Dependency, parents: &[&str]) -> Dependency {
     dependency.depends_on = parents.iter().map(|name| Arc::from(*name)).collect();
     dependency
-}
-
-fn http(endpoint: Endpoint) -> HttpProbe {
-    HttpProbe {
-        url: HttpUrl {
-            scheme: Scheme::Http,
-            endpoint,
-            path: "/".into(),
-            query: None,
-        },
-        method: "GET".into(),
-        headers: Arc::from([]),
-        body: None,
-        auth: Auth::None,
-        version: HttpVersion::Auto,
-        redirects: Redirects::default(),
-        proxy: None,
-        tls: TlsSettings::default(),
-        resolve: ResolveSettings::default(),
-        expect: Expect::default(),
-        max_body: 1 << 20,
-        user_agent: "test".into(),
-    }
 }
 
 fn attempt(nature: Nature, order: &AttemptOrder) -> Attempt {

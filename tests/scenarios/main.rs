@@ -3,6 +3,8 @@
 //! Each `tests/scenarios/NAME.scenario` is run and its transcript compared with `NAME.expected`.
 //! `UPDATE_EXPECT=1 cargo test --test scenarios` writes the transcripts anew.
 
+#[path = "../harness/asked.rs"]
+mod asked;
 mod idle;
 mod script;
 mod world;

@@ -26,6 +26,8 @@ use whyd::model::time::{Moment, Now, Wall};
 use crate::idle::IdleHost;
 use crate::script::{Answer, Step, duration};
 
+use crate::asked::http;
+
 /// 2026-11-24T00:00:00Z.
 const EPOCH: i64 = 1_795_478_400;
 
@@ -524,24 +526,8 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
             },
         ),
         probe: Probe::Http(Box::new(HttpProbe {
-            url: HttpUrl {
-                scheme: Scheme::Http,
-                endpoint,
-                path: "/".into(),
-                query: None,
-            },
             method: get("method").unwrap_or("GET").into(),
-            headers: Arc::from([]),
-            body: None,
-            auth: Auth::None,
-            version: HttpVersion::Auto,
-            redirects: Redirects::default(),
-            proxy: None,
-            tls: TlsSettings::default(),
-            resolve: ResolveSettings::default(),
-            expect: Expect::default(),
-            max_body: 1 << 20,
-            user_agent: "scenario".into(),
+            ..http(endpoint)
         })),
         host: HostKey {
             name: host,

@@ -10,13 +10,13 @@ mod keepalive;
 mod labels;
 mod layers;
 mod listen;
+mod names;
 mod network;
 mod otlp;
 mod secret;
 mod services;
 mod vantage;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +103,13 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
     if raw.defaults.is_some() {
         check_defaults(&mut context, defaults, defaults_place);
     }
-    let names = check_names(&mut context, raw);
+    let names = names::check(
+        &mut context,
+        raw.dependencies
+            .iter()
+            .map(|(one, place)| (one.name.as_ref(), place)),
+        "in the whole configuration",
+    );
     let mut dependencies = Vec::with_capacity(raw.dependencies.len());
     for (dependency, place) in &raw.dependencies {
         let own = RawDefaults::from(dependency);
@@ -169,48 +175,6 @@ fn check_defaults(context: &mut Context<'_>, defaults: &RawDefaults, place: &Pla
     network::tls(context, &layers);
     network::resolve(&layers);
     keepalive::settings(context, &layers);
-}
-
-/// Longest name, in characters: names are labels of every series.
-const LONGEST_NAME: usize = 128;
-
-/// Names stand in labels, paths and the API.
-fn check_name(context: &mut Context<'_>, name: &str, at: &Place) {
-    let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= LONGEST_NAME;
-    let printable = !name.chars().any(|c| c.is_control());
-    if !(fits && printable && !name.contains('/')) {
-        let finding = Finding::error(at, "this name cannot be used");
-        context.report.add(finding.expected(format!(
-            "1 to {LONGEST_NAME} characters without `/`, control characters or outer blanks"
-        )));
-    }
-}
-
-/// Names are there, are fit, and are unique. Returns the place of each.
-fn check_names<'r>(context: &mut Context<'_>, raw: &'r RawPlan) -> HashMap<&'r str, &'r Place> {
-    let mut names: HashMap<&str, &Place> = HashMap::new();
-    for (dependency, place) in &raw.dependencies {
-        let Some(name) = dependency.name.as_ref().map(|name| name.0.as_str()) else {
-            context
-                .report
-                .missing(place, "name", "a name that is unique in the whole configuration");
-            continue;
-        };
-        let at = place.key("name");
-        if context.from == Origin::Files {
-            check_name(context, name, &at);
-        }
-        match names.get(name) {
-            Some(first) => context.report.add(
-                Finding::error(&at, format!("the name `{name}` is taken"))
-                    .see("first given", &first.key("name")),
-            ),
-            None => {
-                names.insert(name, place);
-            }
-        }
-    }
-    names
 }
 
 fn lower_dependency(

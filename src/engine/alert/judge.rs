@@ -266,12 +266,6 @@ impl Engine {
         }
     }
 
-    /// Whether an alert that says that the dependency is down is pending or raised.
-    #[allow(dead_code)] // For `notify`.
-    pub(in super::super) fn is_down(&self, index: DependencyIndex) -> bool {
-        self.marks(Who::Dependency(index)).is_down()
-    }
-
     pub(super) fn scope_rules(scope: RuleScope) -> impl Iterator<Item = Rule> {
         Rule::ALL
             .iter()

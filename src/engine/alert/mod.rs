@@ -166,12 +166,5 @@ pub struct Marks {
     pub raised: RuleSet,
 }
 
-impl Marks {
-    /// Whether an alert that says that it is down is pending or raised.
-    pub const fn is_down(self) -> bool {
-        self.active.contains(Rule::DependencyDownFast) || self.active.contains(Rule::DependencyDownSlow)
-    }
-}
-
 #[cfg(test)]
 mod tests;

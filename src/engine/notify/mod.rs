@@ -193,7 +193,6 @@ impl Engine {
     }
 
     /// What is wrong with deliveries: one entry for each receiver (heartbeats left out) that does not take what it is sent.
-    #[allow(dead_code)] // For the rules about the monitor.
     pub(super) fn delivery_troubles(&self) -> Vec<DeliveryTrouble> {
         self.desk.outbox.troubles()
     }

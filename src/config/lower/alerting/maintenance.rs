@@ -1,6 +1,5 @@
 //! Maintenance windows.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::super::super::raw::alerts::RawMaintenance;
 use super::super::super::raw::quantities::TimeText;
 use super::super::super::report::{Finding, Part, Place};
 use super::super::super::suggest;
-use super::super::{Context, check_name};
+use super::super::{Context, names};
 use super::matchers;
 use crate::model::silence::{Maintenance, Schedule};
 use crate::model::time::Wall;
@@ -29,32 +28,11 @@ pub fn lower(
     raw: &[(RawMaintenance, Place)],
     known: &matchers::Known,
 ) -> Arc<[Maintenance]> {
-    check_names(context, raw);
+    let named = raw.iter().map(|(one, place)| (one.name.as_ref(), place));
+    names::check(context, named, "among the maintenance windows");
     raw.iter()
         .filter_map(|(one, place)| window(context, one, place, known))
         .collect()
-}
-
-fn check_names(context: &mut Context<'_>, raw: &[(RawMaintenance, Place)]) {
-    let mut names: HashMap<&str, &Place> = HashMap::new();
-    for (one, place) in raw {
-        let Some(name) = one.name.as_ref().map(|name| name.0.as_str()) else {
-            let expected = "a name that is unique among the maintenance windows";
-            context.report.missing(place, "name", expected);
-            continue;
-        };
-        let at = place.key("name");
-        check_name(context, name, &at);
-        match names.get(name) {
-            Some(first) => {
-                let finding = Finding::error(&at, format!("the name `{name}` is taken"));
-                context.report.add(finding.see("first given", &first.key("name")));
-            }
-            None => {
-                names.insert(name, place);
-            }
-        }
-    }
 }
 
 fn window(

@@ -1,6 +1,5 @@
 //! Who is told of alerts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::super::super::raw::choices::{MailSecurityWord, PingWord, SecretText};
 use super::super::super::raw::values::DurationText;
 use super::super::super::report::{Finding, Part, Place};
 use super::super::super::url_lint;
-use super::super::{Context, check_name, secret};
+use super::super::{Context, names, secret};
 use super::{matchers, severity, web};
 use crate::model::alert::Severity;
 use crate::model::receiver::{Channel, Email, MailSecurity, Ping, Receiver, Takes, Template};
@@ -31,7 +30,8 @@ pub fn lower(
     raw: &[(RawReceiver, Place)],
     known: &matchers::Known,
 ) -> Arc<[Arc<Receiver>]> {
-    check_names(context, raw);
+    let named = raw.iter().map(|(one, place)| (one.name.as_ref(), place));
+    names::check(context, named, "among the receivers");
     let mut all: Vec<Arc<Receiver>> = Vec::new();
     for (one, place) in raw {
         let Some(template) = receiver(context, one, place, known) else {
@@ -68,28 +68,6 @@ pub fn lower(
             .add(finding.expected("a receiver for them, other than a heartbeat"));
     }
     all.into()
-}
-
-fn check_names(context: &mut Context<'_>, raw: &[(RawReceiver, Place)]) {
-    let mut names: HashMap<&str, &Place> = HashMap::new();
-    for (one, place) in raw {
-        let Some(name) = one.name.as_ref().map(|name| name.0.as_str()) else {
-            let expected = "a name that is unique among the receivers";
-            context.report.missing(place, "name", expected);
-            continue;
-        };
-        let at = place.key("name");
-        check_name(context, name, &at);
-        match names.get(name) {
-            Some(first) => {
-                let finding = Finding::error(&at, format!("the name `{name}` is taken"));
-                context.report.add(finding.see("first given", &first.key("name")));
-            }
-            None => {
-                names.insert(name, place);
-            }
-        }
-    }
 }
 
 /// The keys that name a channel, and whether they are given.
