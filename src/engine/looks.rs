@@ -21,7 +21,7 @@ use super::{Engine, Output};
 
 /// How often a dependency that answers is surveyed. What a survey finds (a broken family, an answer that differs) lasts for
 /// hours or days, and asking every address of everything costs the dependencies more than asking one.
-const SURVEY_EVERY: Duration = Duration::from_secs(600);
+pub(super) const SURVEY_EVERY: Duration = Duration::from_secs(600);
 
 /// How far beyond the operation's total budget second looks may run.
 const LOOK_ALLOWANCE: Duration = Duration::from_secs(4);

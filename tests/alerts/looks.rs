@@ -217,6 +217,20 @@ fn an_address_that_every_look_finds_broken() {
 }
 
 #[test]
+fn an_address_that_only_looks_find_broken_goes_on_over_a_restart() {
+    // Thirty operations come and go before the next look.
+    let mut plan = many(1, secs(5));
+    plan[0].confirm = Confirm::Gentle;
+    let mut fleet = Fleet::new(plan, Box::new(|_, _, _, _| Meets::OfTwo(0)));
+    fleet.looks = Some(looks(|_, _| false, |_, _| true));
+    fleet.run(hours(1));
+    fleet.restart(secs(60));
+    fleet.run(hours(2));
+    let (changes, _) = steps(&story(&fleet, Rule::AddressBroken, "d0000"));
+    assert_eq!(changes, ["pending", "fired"]);
+}
+
+#[test]
 fn an_address_that_the_operations_themselves_find_broken() {
     // Nobody looks twice. The first one's is broken for an hour; an operation of the second one meets it once; of the third
     // one every fortieth does, which is never two of thirty.

@@ -80,6 +80,7 @@ impl Signals {
             down_ended: kept.down_ended.map(|_| now),
             names_differ: kept.names_differ,
             broken: kept.broken,
+            broken_recalled: Some(now),
             ..Signals::default()
         };
         if age <= ROW_BROKEN.max(interval.saturating_mul(3)) {

@@ -7,6 +7,7 @@ use crate::model::failure::{OperationRecord, Verdict};
 use crate::model::order::ConfirmationKind;
 use crate::model::time::{Moment, Wall};
 
+use super::super::looks::SURVEY_EVERY;
 use super::latency::Latency;
 use super::rings::{Rings, Span};
 use super::stats::Share;
@@ -52,6 +53,9 @@ pub struct Signals {
     pub broken: u8,
     /// Operations since a way was last shown to be broken.
     pub(super) whole: u8,
+    /// When `broken` was taken from another run's record: what the looks of that run found is not known any more, so that until
+    /// the next one operations alone do not say that it is whole.
+    pub(super) broken_recalled: Option<Moment>,
     /// When it was written down last, and for how many seconds it waits for the first time.
     pub written: Option<Moment>,
     pub wait: u16,
@@ -110,7 +114,7 @@ impl Signals {
         if let Some(not_after) = beside.not_after {
             self.note_certificate(record, not_after);
         }
-        self.note_names(record, beside);
+        self.note_names(record, beside, now);
     }
 
     fn note_certificate(&mut self, record: &OperationRecord, not_after: Wall) {
@@ -133,7 +137,7 @@ impl Signals {
         }
     }
 
-    fn note_names(&mut self, record: &OperationRecord, beside: Beside) {
+    fn note_names(&mut self, record: &OperationRecord, beside: Beside, now: Moment) {
         let compared = made(record, |kind| matches!(kind, ConfirmationKind::CompareNames));
         match beside.names_differ {
             Some(true) if compared => self.names_differ = self.names_differ.saturating_add(1),
@@ -145,7 +149,9 @@ impl Signals {
         if record.findings.iter().any(|finding| BROKEN.contains(&finding.id)) {
             (self.broken, self.whole) = (self.broken.saturating_add(1), 0);
         } else if !beside.broken && self.broken > 0 {
-            self.whole += 1;
+            let recalled = self.broken_recalled;
+            let awaits_look = recalled.is_some_and(|at| now.since(at) <= SURVEY_EVERY);
+            self.whole += u8::from(!awaits_look);
             if surveyed || self.whole >= WHOLE {
                 (self.broken, self.whole) = (0, 0);
             }
