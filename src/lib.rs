@@ -13,6 +13,8 @@ pub mod clients;
 pub mod config;
 pub mod engine;
 
+pub mod discover;
+pub mod elect;
 pub mod export;
 pub mod probe;
 pub mod report;

@@ -13,6 +13,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("template", &["model"]),
     ("config", &["model", "template"]),
     ("probe", &["model", "net"]),
+    ("discover", &["model", "net"]),
+    ("elect", &["model", "net"]),
     ("report", &["model"]),
     ("export", &["model", "net", "report"]),
     ("store", &["model", "net"]),
@@ -23,14 +25,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "model", "net", "engine", "config", "probe", "report", "export", "store", "deliver", "web",
-            "template",
+            "template", "discover", "elect",
         ],
     ),
     (
         "cli",
         &[
             "model", "net", "engine", "config", "probe", "report", "export", "store", "deliver", "web",
-            "lab", "daemon", "clients",
+            "lab", "daemon", "clients", "discover", "elect",
         ],
     ),
 ];

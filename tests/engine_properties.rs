@@ -359,6 +359,9 @@ fn plan(members: u8, variant: u8, limits: Limits) -> Plan {
         otlp: None,
         alerting: Default::default(),
         listen: None,
+        discovery: [].into(),
+        scale_out: None,
+        location: None,
     }
 }
 

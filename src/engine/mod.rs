@@ -43,6 +43,7 @@ use crate::model::notification::{DeliveryId, DeliveryOrder, DeliveryOutcome};
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
 use crate::model::plan::{Limits, Plan};
 use crate::model::record::{Change, PersistSeq};
+use crate::model::share::Peers;
 use crate::model::silence::{Opening, SilenceChange};
 use crate::model::time::{Moment, Now, Wall};
 use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
@@ -93,6 +94,8 @@ pub enum Input {
     CalendarChanged(Vec<Opening>),
     /// How the edges of this process do.
     SelfObserved(SelfFacts),
+    /// Which replicas live, where several share the work.
+    PeersObserved(Peers),
     /// How much is left of what sockets are made of.
     ResourcesChanged(Resources),
     /// A deadline that the engine named has come.
@@ -226,6 +229,7 @@ impl Engine {
             Input::SilenceChanged(change) => self.silence_changed(change, now),
             Input::CalendarChanged(openings) => self.calendar_changed(openings, now),
             Input::SelfObserved(facts) => self.self_observed(facts, now),
+            Input::PeersObserved(_) => {}
             Input::ResourcesChanged(resources) => self.resources_changed(resources, now, out),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),

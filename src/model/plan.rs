@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dependency::{Dependency, TlsSettings};
+use super::discovery::Source;
 use super::receiver::Alerting;
 use super::secret::{SecretRef, Text};
+use super::share::Share;
 use super::vantage::Vantage;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Sorted by name; names are unique.
+    /// Sorted by name; names are unique. Where replicas share the work, only those that are this one's.
     pub dependencies: Vec<Arc<Dependency>>,
     pub limits: Limits,
     /// How our own outages are told from others'.
@@ -23,6 +25,35 @@ pub struct Plan {
     pub one_round: bool,
     pub otlp: Option<Otlp>,
     pub listen: Option<Listen>,
+    /// Where dependencies come from besides the file.
+    pub discovery: Arc<[Source]>,
+    /// Where several replicas share the work: this one's place.
+    pub scale_out: Option<ScaleOut>,
+    /// Where this process watches from, as people call it; on its series and its alerts.
+    pub location: Option<Arc<str>>,
+}
+
+/// Several replicas share the work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleOut {
+    pub share: Share,
+    /// What this replica is called; the value of the label `replica`.
+    pub name: Arc<str>,
+    pub election: Election,
+}
+
+/// How it is decided which replica speaks to receivers that would tell people twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Election {
+    /// The first holder of a dependency speaks for it, whether it lives or not.
+    None,
+    /// Every replica holds a Lease (coordination.k8s.io) of its own; the first holder that lives speaks.
+    Leases {
+        /// The pod's own unless given.
+        namespace: Option<Arc<str>>,
+        /// Each replica's Lease is called this with `-` and its ordinal behind it.
+        name: Arc<str>,
+    },
 }
 
 /// Bulkheads: how much may be under way at once.

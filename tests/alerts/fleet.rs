@@ -171,6 +171,9 @@ impl Fleet {
             otlp: None,
             alerting: self.alerting.clone(),
             listen: None,
+            discovery: [].into(),
+            scale_out: None,
+            location: None,
         };
         self.apply(Input::PlanChanged(Arc::new(plan)));
     }

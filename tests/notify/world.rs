@@ -378,6 +378,9 @@ pub fn plan(dependencies: Vec<Dependency>, receivers: Vec<Receiver>) -> Plan {
             ..Alerting::default()
         },
         listen: None,
+        discovery: [].into(),
+        scale_out: None,
+        location: None,
     }
 }
 

@@ -141,6 +141,9 @@ impl World {
             otlp: None,
             alerting: Default::default(),
             listen: None,
+            discovery: [].into(),
+            scale_out: None,
+            location: None,
         };
         self.apply(Input::PlanChanged(Arc::new(plan)));
     }

@@ -154,6 +154,9 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         } else {
             None
         },
+        discovery: Arc::from([]),
+        scale_out: None,
+        location: None,
     }
 }
 

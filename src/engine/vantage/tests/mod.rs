@@ -310,6 +310,9 @@ pub fn plan(hosts: &[&str], anchors: &[&str], one_round: bool) -> Plan {
         otlp: None,
         alerting: Default::default(),
         listen: None,
+        discovery: [].into(),
+        scale_out: None,
+        location: None,
     }
 }
 

@@ -1,0 +1,119 @@
+//! Where dependencies come from besides the file, and what was found there.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dependency::TlsSettings;
+use super::secret::{SecretRef, Text};
+
+/// One entry of `discovery`. How what it finds becomes dependencies is the configuration's own knowledge; this is what the
+/// edge needs that looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Unique.
+    pub name: Arc<str>,
+    pub kind: SourceKind,
+    /// How long what is not found any more goes on being watched. Sources flap, and what comes back within this time has lost
+    /// nothing.
+    pub linger: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    Files(FileSource),
+    Http(Box<HttpSource>),
+    DnsSrv(DnsSource),
+    Kubernetes(Box<KubernetesSource>),
+}
+
+/// Prometheus's `file_sd_configs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSource {
+    /// Paths; the last part may hold one `*`.
+    pub files: Arc<[PathBuf]>,
+    /// Files are read again after this time even if nothing tells of a change.
+    pub refresh: Duration,
+}
+
+/// Prometheus's `http_sd_configs`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpSource {
+    /// Without user info.
+    pub url: Arc<str>,
+    pub refresh: Duration,
+    pub headers: Arc<[(Arc<str>, Text)]>,
+    pub basic: Option<(Arc<str>, SecretRef)>,
+    pub bearer: Option<SecretRef>,
+    pub tls: TlsSettings,
+}
+
+/// SRV records (RFC 2782): every target and port of each name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsSource {
+    pub names: Arc<[Arc<str>]>,
+    /// Time between two questions; a shorter time to live does not shorten it.
+    pub refresh: Duration,
+    /// In place of the system's.
+    pub servers: Arc<[SocketAddr]>,
+}
+
+/// What is announced in a Kubernetes cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KubernetesSource {
+    /// What is looked for.
+    pub roles: Arc<[KubernetesRole]>,
+    /// Only in these; empty means the whole cluster, which takes a ClusterRole.
+    pub namespaces: Arc<[Arc<str>]>,
+    /// A label selector in Kubernetes' own form, given to the API.
+    pub selector: Option<Arc<str>>,
+    /// In front of the annotations' names, without the slash.
+    pub prefix: Arc<str>,
+    /// Where the API is; `None` takes the pod's own service account, or else the kubeconfig of the environment.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KubernetesRole {
+    Services,
+    Ingresses,
+    /// gateway.networking.k8s.io
+    HttpRoutes,
+    /// `Probe` of monitoring.coreos.com
+    Probes,
+}
+
+/// One thing that a source found. What it becomes is decided by the source's entry in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What is to be watched, as the source words it: `host:port`, a host, or a URL.
+    pub address: Arc<str>,
+    /// The same for the same thing as long as it exists, whatever else of it changes; unique within the source.
+    pub id: Arc<str>,
+    /// What the source says of it. Names that begin with `__` are for templates and never become labels.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Keys of a dependency as YAML, said where it was announced (an annotation). Whoever may write them is not trusted with
+    /// files, the environment or secrets.
+    pub settings: Option<Arc<str>>,
+    /// Where it stands, for people: `targets/shop.json: [0].targets[2]`, `service shop/cart`.
+    pub place: Arc<str>,
+}
+
+/// What a source has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Everything that there is now, in place of what it said before; sorted by `id`.
+    Found(Arc<[Target]>),
+    /// It could not look; what it found before stays. `Found` says that it can again.
+    Failed(Box<str>),
+}
+
+/// News of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The name of the source.
+    pub source: Arc<str>,
+    pub news: News,
+}
