@@ -43,7 +43,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         path: options.config,
         listen: options.listen,
     };
-    let Loaded { plan, warnings } = match source.load() {
+    let Loaded { plan, warnings, .. } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             eprint!("{}", diagnostics.render(false));
