@@ -180,23 +180,29 @@ impl Finder {
                 said.insert((name, renamed));
             }
         }
-        remarks.extend(said.into_iter().map(|(name, renamed)| Remark {
-            source: Arc::clone(&entry.source),
-            target: "".into(),
-            place: "".into(),
-            why: format!("the label `{name}` has another meaning or no fit name: here it is `{renamed}`").into(),
-            refused: false,
+        remarks.extend(said.into_iter().map(|(name, renamed)| {
+            Remark {
+                source: Arc::clone(&entry.source),
+                target: "".into(),
+                place: "".into(),
+                why: format!("the label `{name}` has another meaning or no fit name: here it is `{renamed}`")
+                    .into(),
+                refused: false,
+            }
         }));
     }
 
     /// Those whose names are free: the configuration's own win, then those of the first entry, then the smaller id.
     fn take<'f>(&self, entries: &'f [Entry], found: &'f Found, remarks: &mut Vec<Remark>) -> Vec<Taken<'f>> {
         let own = self.file.iter().map(|(dependency, _)| &dependency.name);
-        let mut names: HashMap<Arc<str>, Option<&Target>> = own.map(|name| (Arc::clone(name), None)).collect();
+        let mut names: HashMap<Arc<str>, Option<&Target>> =
+            own.map(|name| (Arc::clone(name), None)).collect();
         let mut taken = Vec::new();
         for (i, entry) in entries.iter().enumerate() {
             for target in found.get(&entry.source).map_or(&[][..], |targets| targets) {
-                let Some(known) = self.known[i].get(&target.id) else { continue };
+                let Some(known) = self.known[i].get(&target.id) else {
+                    continue;
+                };
                 let made = match &known.made {
                     Ok(made) => made,
                     Err(why) => {
@@ -207,7 +213,8 @@ impl Finder {
                 let name = &made.dependency.name;
                 match names.get(name) {
                     Some(None) => {
-                        let why = format!("the configuration has a dependency `{name}`, which is watched instead");
+                        let why =
+                            format!("the configuration has a dependency `{name}`, which is watched instead");
                         remarks.push(refusal(entry, target, why));
                     }
                     Some(Some(first)) => {

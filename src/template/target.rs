@@ -46,7 +46,9 @@ impl<'s> TargetTemplate<'s> {
     /// It is not a template, or speaks of variables that there are not.
     pub fn new(source: &'s str) -> Result<Self, Fault> {
         if source.len() > LONGEST_SOURCE {
-            return Err(fault(format!("the template is longer than {LONGEST_SOURCE} bytes")));
+            return Err(fault(format!(
+                "the template is longer than {LONGEST_SOURCE} bytes"
+            )));
         }
         let mut environment = Environment::new();
         environment.set_debug(true);
@@ -72,15 +74,15 @@ impl<'s> TargetTemplate<'s> {
     /// # Errors
     /// It cannot be made for this target, or is more work than is allowed.
     pub fn render(&self, facts: &TargetFacts<'_>) -> Result<String, Fault> {
-        let template = self
-            .0
-            .get_template("target")
-            .map_err(|error| described(&error))?;
+        let template = self.0.get_template("target").map_err(|error| described(&error))?;
         let values: BTreeMap<&str, Value> = [
             ("target", facts.target.into()),
             ("host", facts.host.into()),
             ("port", facts.port.into()),
-            ("labels", by_name(facts.labels.iter().map(|(name, value)| (&**name, &**value)))),
+            (
+                "labels",
+                by_name(facts.labels.iter().map(|(name, value)| (&**name, &**value))),
+            ),
             ("source", facts.source.into()),
         ]
         .into();
@@ -111,7 +113,10 @@ mod tests {
     #[test]
     fn a_url_is_put_together() {
         for (source, text) in [
-            ("{{ labels.__scheme__ }}://{{ host }}:{{ port }}/health", "https://db-1:9100/health"),
+            (
+                "{{ labels.__scheme__ }}://{{ host }}:{{ port }}/health",
+                "https://db-1:9100/health",
+            ),
             ("{{ labels.nowhere or target }}", "db-1:9100"),
             ("{{ source }}.{{ labels['env'] | upper }}", "shop.PROD"),
             ("constant", "constant"),
@@ -124,8 +129,16 @@ mod tests {
     fn what_cannot_be_rendered_is_said() {
         let wrong = |source: &str| rendered(source).expect_err(source);
         assert_eq!(wrong("{{ hots }}").instead.as_deref(), Some("host"));
-        assert!(wrong("{{ labels.").what.contains("syntax"), "{}", wrong("{{ labels."));
-        assert!(wrong("{% for i in range(10000) %}{{ i * i }}{% endfor %}").what.contains("too much work"));
+        assert!(
+            wrong("{{ labels.").what.contains("syntax"),
+            "{}",
+            wrong("{{ labels.")
+        );
+        assert!(
+            wrong("{% for i in range(10000) %}{{ i * i }}{% endfor %}")
+                .what
+                .contains("too much work")
+        );
         assert!(wrong("{{ receiver }}").what.contains("no variable"));
     }
 }

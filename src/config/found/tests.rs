@@ -22,7 +22,10 @@ fn target(address: &str, labels: &[(&str, &str)]) -> Target {
     Target {
         address: address.into(),
         id: address.into(),
-        labels: labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        labels: labels
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
         settings: None,
         place: format!("t.json: {address}").into(),
     }
@@ -36,7 +39,9 @@ fn saying(address: &str, settings: &str) -> Target {
 }
 
 fn found(all: &[(&str, &[Target])]) -> Found {
-    all.iter().map(|(source, targets)| ((*source).into(), (*targets).into())).collect()
+    all.iter()
+        .map(|(source, targets)| ((*source).into(), (*targets).into()))
+        .collect()
 }
 
 fn names(planned: &Planned) -> Vec<&str> {
@@ -74,8 +79,17 @@ discovery:
 fn what_is_found_is_watched_as_its_entry_says() {
     let (mut loaded, _) = loaded("entry", TWO);
     let all = found(&[
-        ("first", &[target("cache:6379", &[("team", "cart"), ("job", "x"), ("__meta_a", "b")])]),
-        ("second", &[target("web:8443", &[("__metrics_path__", "/health")])]),
+        (
+            "first",
+            &[target(
+                "cache:6379",
+                &[("team", "cart"), ("job", "x"), ("__meta_a", "b")],
+            )],
+        ),
+        (
+            "second",
+            &[target("web:8443", &[("__metrics_path__", "/health")])],
+        ),
     ]);
     let planned = loaded.finder.plan(&loaded.plan, &all);
     assert_eq!(names(&planned), ["cache:6379", "db:5432", "second.web"]);
@@ -83,7 +97,10 @@ fn what_is_found_is_watched_as_its_entry_says() {
     assert_eq!(cache.probe.target(), "tcp://cache:6379");
     let labels: Vec<(&str, &str)> = cache.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
     assert_eq!(labels, [("env", "test"), ("exported_job", "x"), ("team", "cart")]);
-    assert_eq!((cache.interval.as_secs(), cache.timeouts.total.as_secs()), (20, 15));
+    assert_eq!(
+        (cache.interval.as_secs(), cache.timeouts.total.as_secs()),
+        (20, 15)
+    );
     let web = one(&planned, "second.web");
     assert_eq!(web.probe.target(), "https://web:8443/health");
     assert!(!format!("{web:?}").contains("hunter2"));
@@ -123,16 +140,38 @@ fn a_bad_target_is_refused_and_spoils_no_other() {
     assert_eq!(names(&planned), ["db:5432", "good:1"]);
     let said = remarks(&planned);
     assert_eq!(said.len(), 15, "{said:#?}");
-    assert!(said.iter().all(|line| !line.contains("hunter2") && line.contains("refused")), "{said:#?}");
+    assert!(
+        said.iter()
+            .all(|line| !line.contains("hunter2") && line.contains("refused")),
+        "{said:#?}"
+    );
     for (address, part) in [
-        ("a:1", "intervall: a target may not say this of itself; did you mean `interval`?"),
-        ("b:1", "timeouts.total: 25s exceeds `interval` (20s, from `defaults`)"),
-        ("c:1", "headers: a target may not say this of itself; `dependency` of the entry"),
+        (
+            "a:1",
+            "intervall: a target may not say this of itself; did you mean `interval`?",
+        ),
+        (
+            "b:1",
+            "timeouts.total: 25s exceeds `interval` (20s, from `defaults`)",
+        ),
+        (
+            "c:1",
+            "headers: a target may not say this of itself; `dependency` of the entry",
+        ),
         ("d:1", "auth: a target may not say this"),
-        ("e:1", "tls.ca: a target may not say this of itself; expected only `server_name`"),
-        ("f:1", "labels: a target may not refer to files or the environment"),
+        (
+            "e:1",
+            "tls.ca: a target may not say this of itself; expected only `server_name`",
+        ),
+        (
+            "f:1",
+            "labels: a target may not refer to files or the environment",
+        ),
         ("g:1", "the settings are not YAML"),
-        ("i:1", "interval: a target may not ask for this often; expected at least 1s"),
+        (
+            "i:1",
+            "interval: a target may not ask for this often; expected at least 1s",
+        ),
         ("j:1", "`a/b` cannot be its name"),
     ] {
         let line = said.iter().find(|line| line.contains(address)).expect(address);
@@ -143,7 +182,10 @@ fn a_bad_target_is_refused_and_spoils_no_other() {
 #[test]
 fn what_a_target_says_is_laid_upon_its_entry() {
     let (mut loaded, _) = loaded("said", TWO);
-    let said = saying("db2:1", "{name: db two, interval: 10s, labels: {team: db}, retry: {attempts: 1}}");
+    let said = saying(
+        "db2:1",
+        "{name: db two, interval: 10s, labels: {team: db}, retry: {attempts: 1}}",
+    );
     let said = Target {
         labels: target("", &[("team", "label"), ("rack", "7")]).labels,
         ..said
@@ -166,7 +208,10 @@ fn the_configuration_wins_then_the_first_entry_then_the_smaller_id() {
     );
     let all = found(&[
         ("two", &[target("b:1", &[])]),
-        ("one", &[target("a:1", &[]), target("b:2", &[]), target("b:3", &[])]),
+        (
+            "one",
+            &[target("a:1", &[]), target("b:2", &[]), target("b:3", &[])],
+        ),
     ]);
     let planned = loaded.finder.plan(&loaded.plan, &all);
     assert_eq!(names(&planned), ["a", "b"]);
@@ -190,11 +235,24 @@ fn nobody_closes_a_circle() {
     );
     let all = found(&[(
         "s",
-        &[saying("x:1", "depends_on: [y, gone]"), saying("y:1", "depends_on: [a, y]"), saying("z:1", "depends_on: y")],
+        &[
+            saying("x:1", "depends_on: [y, gone]"),
+            saying("y:1", "depends_on: [a, y]"),
+            saying("z:1", "depends_on: y"),
+        ],
     )]);
     let planned = loaded.finder.plan(&loaded.plan, &all);
-    let needs = |name: &str| one(&planned, name).depends_on.iter().map(|n| n.to_string()).collect::<Vec<_>>();
-    assert_eq!((needs("x"), needs("y"), needs("z")), (vec!["y".into(), "gone".into()], vec![], vec!["y".into()]));
+    let needs = |name: &str| {
+        one(&planned, name)
+            .depends_on
+            .iter()
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (needs("x"), needs("y"), needs("z")),
+        (vec!["y".into(), "gone".into()], vec![], vec!["y".into()])
+    );
     let said = remarks(&planned);
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("noted y:1: `a` needs it too"), "{said:?}");
@@ -215,7 +273,10 @@ fn the_same_gives_the_same_and_thousands_take_no_time() {
     assert!(first.plan == second.plan);
     let again = begun.elapsed();
     // A debug build on a busy machine.
-    assert!(took < Duration::from_secs(5) && again < took, "{took:?}, {again:?}");
+    assert!(
+        took < Duration::from_secs(5) && again < took,
+        "{took:?}, {again:?}"
+    );
     eprintln!("5,000 targets: {took:?}, and again {again:?}");
 }
 
@@ -229,7 +290,10 @@ fn a_dump_of_discovery_means_the_same() {
         ("first", &[target("cache:6379", &[("team", "cart")])]),
         ("second", &[target("web:8443", &[])]),
     ]);
-    let (before, after) = (before.finder.plan(&before.plan, &all), after.finder.plan(&after.plan, &all));
+    let (before, after) = (
+        before.finder.plan(&before.plan, &all),
+        after.finder.plan(&after.plan, &all),
+    );
     let without_secret = |planned: &Planned| {
         let all = planned.plan.dependencies.iter().map(|one| format!("{one:?}"));
         all.collect::<Vec<_>>()

@@ -19,7 +19,10 @@ pub fn check(context: &mut Context<'_>, raw: &RawPlan, names: &HashMap<&str, &Pl
             let at = place.key("depends_on").index(i);
             let known = names.contains_key(needed.0.as_str());
             if !known && !raw.discovery.is_empty() {
-                let problem = format!("there is no dependency `{}` here: it must be a discovered one", needed.0);
+                let problem = format!(
+                    "there is no dependency `{}` here: it must be a discovered one",
+                    needed.0
+                );
                 context.report.warning(&at, problem);
             } else if !known {
                 let meant = suggest::nearest(&needed.0, names.keys().copied());

@@ -10,9 +10,7 @@ use super::super::lower::discovery::{Entry, merge};
 use super::super::mask::is_secret_key;
 use super::super::raw::alerts::RawReceiverAuth;
 use super::super::raw::choices::{KubernetesRoleWord, ProxySetting, SecretText};
-use super::super::raw::discovery::{
-    RawDiscovery, RawDnsSrv, RawFileSd, RawFound, RawHttpSd, RawKubernetes,
-};
+use super::super::raw::discovery::{RawDiscovery, RawDnsSrv, RawFileSd, RawFound, RawHttpSd, RawKubernetes};
 use super::super::raw::lists::OneOrMany;
 use super::super::raw::quantities::Span;
 use super::super::raw::values::{DurationText, Nameserver, Word};
@@ -68,7 +66,10 @@ fn http(source: &HttpSource) -> RawHttpSd {
         None => source.url.to_string(),
     };
     let auth = RawReceiverAuth {
-        basic: source.basic.as_ref().map(|(user, password)| basic(user, password)),
+        basic: source
+            .basic
+            .as_ref()
+            .map(|(user, password)| basic(user, password)),
         bearer: source.bearer.as_ref().map(secret),
     };
     RawHttpSd {
@@ -117,11 +118,22 @@ pub struct From<'a> {
 }
 
 /// How what is found becomes dependencies, with what `defaults` say of them, which a dump has nowhere else.
-pub fn entry(raw: &mut RawDiscovery, entry: &Entry, own: &From<'_>, defaults: Option<(&RawDefaults, From<'_>)>) {
+pub fn entry(
+    raw: &mut RawDiscovery,
+    entry: &Entry,
+    own: &From<'_>,
+    defaults: Option<(&RawDefaults, From<'_>)>,
+) {
     raw.url.clone_from(&entry.url);
     raw.dependency_name.clone_from(&entry.name);
     let mut whole = match defaults {
-        Some((defaults, from)) => readable(serde_yaml::to_value(defaults).unwrap_or_default(), &from),
+        Some((defaults, from)) => {
+            let mut defaults = defaults.clone();
+            // What is built in stands in the dump's own `defaults`.
+            let built_in = super::alerts::defaults().alerts;
+            defaults.alerts = defaults.alerts.filter(|given| Some(given) != built_in.as_ref());
+            readable(serde_yaml::to_value(defaults).unwrap_or_default(), &from)
+        }
         None => Value::Mapping(Default::default()),
     };
     merge(&mut whole, readable(entry.value.clone(), own));
@@ -144,7 +156,10 @@ fn readable(value: Value, from: &From<'_>) -> Value {
     }
     if let Some(auth) = &mut found.auth {
         let basic = auth.basic.as_mut().and_then(|basic| basic.password.as_mut());
-        let client = auth.oauth2.as_mut().and_then(|client| client.client_secret.as_mut());
+        let client = auth
+            .oauth2
+            .as_mut()
+            .and_then(|client| client.client_secret.as_mut());
         for text in basic.into_iter().chain(client).chain(auth.bearer.as_mut()) {
             hide(text, from.place, true);
         }
@@ -171,7 +186,10 @@ fn readable(value: Value, from: &From<'_>) -> Value {
         _ => {}
     }
     if let Some(tls) = &mut found.tls {
-        let many = [&mut tls.ca, &mut tls.crl].into_iter().flatten().flat_map(|many| &mut many.0);
+        let many = [&mut tls.ca, &mut tls.crl]
+            .into_iter()
+            .flatten()
+            .flat_map(|many| &mut many.0);
         let one = [&mut tls.client_cert, &mut tls.client_key];
         for path in many.chain(one.into_iter().flatten()) {
             *path = shown(&from.directory.join(&*path));

@@ -6,9 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alerts::{AlertsSetting, RawReceiverAuth};
-use super::choices::{
-    ConfirmWord, KubernetesRoleWord, ProxySetting, SecretText, VersionWord,
-};
+use super::choices::{ConfirmWord, KubernetesRoleWord, ProxySetting, SecretText, VersionWord};
 use super::lists::OneOrMany;
 use super::quantities::Span;
 use super::values::{ByteSize, DurationText, Nameserver, Word};

@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use alerts::{AlertsSetting, RawAlerts, RawMaintenance, RawReceiver};
-use discovery::RawDiscovery;
 use choices::{ConfirmWord, FamilyWord, ProxySetting, SecretText, TlsVersionWord, VersionWord};
+use discovery::RawDiscovery;
 use lists::OneOrMany;
 use values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
 

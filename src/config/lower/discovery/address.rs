@@ -27,7 +27,12 @@ impl<'a> Address<'a> {
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let path = tail.split(['?', '#']).next().unwrap_or("");
         let (host, port) = split_port(authority);
-        Address { scheme, host, port, path }
+        Address {
+            scheme,
+            host,
+            port,
+            path,
+        }
     }
 
     /// Whether it holds a user or a password, which nobody but the configuration may say.
@@ -49,7 +54,12 @@ impl<'a> Address<'a> {
         if self.scheme.is_some() {
             return text.to_owned();
         }
-        let label = |name: &str| labels.get(name).map(|value| &**value).filter(|value| !value.is_empty());
+        let label = |name: &str| {
+            labels
+                .get(name)
+                .map(|value| &**value)
+                .filter(|value| !value.is_empty())
+        };
         let (scheme, path) = (label("__scheme__"), label("__metrics_path__"));
         let query = parameters(labels);
         if scheme.is_none() && path.is_none() && query.is_empty() {
@@ -88,7 +98,12 @@ fn parameters(labels: &BTreeMap<Arc<str>, Arc<str>>) -> String {
     let mut query = String::new();
     for (name, value) in given {
         query.push(if query.is_empty() { '?' } else { '&' });
-        query.extend(url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().chars());
+        query.extend(
+            url::form_urlencoded::Serializer::new(String::new())
+                .append_pair(name, value)
+                .finish()
+                .chars(),
+        );
     }
     query
 }
@@ -104,12 +119,26 @@ mod tests {
             ("db-1", "db-1", "", "db-1"),
             ("[2001:db8::1]:443", "[2001:db8::1]", "443", "[2001:db8::1]:443"),
             ("2001:db8::1", "2001:db8::1", "", "2001:db8::1"),
-            ("https://shop.example/a/b/?x=1#y", "shop.example", "", "shop.example_a_b"),
-            ("http://shop.example:8080/", "shop.example", "8080", "shop.example:8080"),
+            (
+                "https://shop.example/a/b/?x=1#y",
+                "shop.example",
+                "",
+                "shop.example_a_b",
+            ),
+            (
+                "http://shop.example:8080/",
+                "shop.example",
+                "8080",
+                "shop.example:8080",
+            ),
             ("https://me:pw@shop.example/", "shop.example", "", "shop.example"),
         ] {
             let address = Address::of(text);
-            assert_eq!((address.host, address.port, &*address.name()), (host, port, name), "{text}");
+            assert_eq!(
+                (address.host, address.port, &*address.name()),
+                (host, port, name),
+                "{text}"
+            );
         }
         assert!(Address::has_user_info("https://me:pw@h/"));
         assert!(Address::has_user_info("me@h:1"));
@@ -119,7 +148,10 @@ mod tests {
     #[test]
     fn urls_are_those_that_prometheus_would_ask() {
         let url = |text: &str, labels: &[(&str, &str)]| {
-            let labels = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            let labels = labels
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect();
             Address::of(text).url(text, &labels)
         };
         assert_eq!(url("db:5432", &[("job", "db")]), "tcp://db:5432");
@@ -127,11 +159,24 @@ mod tests {
         assert_eq!(url("web", &[]), "https://web");
         assert_eq!(url("web:80", &[]), "http://web:80");
         assert_eq!(url("web:8080", &[("__scheme__", "https")]), "https://web:8080/");
-        assert_eq!(url("web:8080", &[("__metrics_path__", "/m")]), "http://web:8080/m");
         assert_eq!(
-            url("web:1", &[("__param_module", "a b"), ("__param_x", "&"), ("__scheme__", "http")]),
+            url("web:8080", &[("__metrics_path__", "/m")]),
+            "http://web:8080/m"
+        );
+        assert_eq!(
+            url(
+                "web:1",
+                &[
+                    ("__param_module", "a b"),
+                    ("__param_x", "&"),
+                    ("__scheme__", "http")
+                ]
+            ),
             "http://web:1/?module=a+b&x=%26"
         );
-        assert_eq!(url("https://web/x?y=1", &[("__scheme__", "http")]), "https://web/x?y=1");
+        assert_eq!(
+            url("https://web/x?y=1", &[("__scheme__", "http")]),
+            "https://web/x?y=1"
+        );
     }
 }

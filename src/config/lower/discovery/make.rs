@@ -70,7 +70,9 @@ impl<'m> Maker<'m> {
     /// The dependency, or why there is none. `expanded` are the places of the configuration that came from the environment.
     pub fn make(&self, target: &Target, expanded: &mut BTreeSet<Place>) -> Result<Made, String> {
         if Address::has_user_info(&target.address) {
-            return Err("a target may hold no user and password: `auth` of the entry's `dependency` may".into());
+            return Err(
+                "a target may hold no user and password: `auth` of the entry's `dependency` may".into(),
+            );
         }
         let mut report = Report::default();
         std::mem::swap(&mut report.expanded, expanded);
@@ -175,7 +177,11 @@ impl<'m> Maker<'m> {
         if longest > LONGEST_VALUE {
             report.error(&at, format!("a label of more than {LONGEST_VALUE} characters"));
         }
-        if raw.labels.as_ref().is_some_and(std::collections::BTreeMap::is_empty) {
+        if raw
+            .labels
+            .as_ref()
+            .is_some_and(std::collections::BTreeMap::is_empty)
+        {
             raw.labels = None;
         }
         renamed

@@ -47,7 +47,10 @@ pub struct Entry {
 
 /// The sources, and how what each finds becomes dependencies.
 pub fn lower(context: &mut Context<'_>, raw: &RawPlan) -> (Arc<[Source]>, Vec<Entry>) {
-    let named = raw.discovery.iter().map(|(one, place)| (one.name.as_ref(), place));
+    let named = raw
+        .discovery
+        .iter()
+        .map(|(one, place)| (one.name.as_ref(), place));
     names::check(context, named, "in the whole configuration");
     let mut sources = Vec::new();
     let mut entries = Vec::new();
@@ -82,7 +85,9 @@ fn entry(context: &mut Context<'_>, raw: &RawDiscovery, place: &Place) -> Entry 
         && outside_of_expressions(template).contains('/')
     {
         let finding = Finding::error(&place.key("dependency_name"), "a name has no `/`");
-        context.report.add(finding.expected("another character, such as `.`"));
+        context
+            .report
+            .add(finding.expected("another character, such as `.`"));
     }
     Entry {
         source: name.into(),
@@ -95,7 +100,10 @@ fn entry(context: &mut Context<'_>, raw: &RawDiscovery, place: &Place) -> Entry 
 }
 
 fn report_fault(context: &mut Context<'_>, fault: &Fault, at: &Place) {
-    let meant = fault.instead.as_ref().map(|name| format!("did you mean `{name}`?"));
+    let meant = fault
+        .instead
+        .as_ref()
+        .map(|name| format!("did you mean `{name}`?"));
     context
         .report
         .add(Finding::error(at, fault.to_string()).suggest_opt(meant));

@@ -80,7 +80,9 @@ fn fit(raw: &mut RawDependency, given: &Mapping) {
     if let Some(interval) = raw.interval.filter(|_| given.contains_key("interval")) {
         bound = interval.0;
     }
-    let Some(timeouts) = raw.timeouts.as_mut() else { return };
+    let Some(timeouts) = raw.timeouts.as_mut() else {
+        return;
+    };
     for (key, value) in [
         ("total", &mut timeouts.total),
         ("attempt", &mut timeouts.attempt),
@@ -113,7 +115,9 @@ fn read(text: &str, place: &Place, report: &mut Report) -> Option<Mapping> {
             None
         }
         Err(error) => {
-            let at = error.location().map(|at| format!(", line {} column {}", at.line(), at.column()));
+            let at = error
+                .location()
+                .map(|at| format!(", line {} column {}", at.line(), at.column()));
             let problem = format!("the settings are not YAML{}", at.unwrap_or_default());
             report.error(place, problem);
             None
@@ -169,9 +173,9 @@ fn refers(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("${"),
         Value::Sequence(items) => items.iter().any(refers),
-        Value::Mapping(entries) => entries.iter().any(|(key, value)| {
-            matches!(key.as_str(), Some("file" | "credential")) || refers(value)
-        }),
+        Value::Mapping(entries) => entries
+            .iter()
+            .any(|(key, value)| matches!(key.as_str(), Some("file" | "credential")) || refers(value)),
         Value::Tagged(_) => true,
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }

@@ -86,7 +86,11 @@ fn files(context: &mut Context<'_>, raw: &RawFileSd, place: &Place) -> Option<So
     let directory = context.directories.get(place.file).cloned().unwrap_or_default();
     let mut files: Vec<PathBuf> = Vec::new();
     for (i, text) in given.0.iter().enumerate() {
-        let at = if given.0.len() == 1 { at.clone() } else { at.index(i) };
+        let at = if given.0.len() == 1 {
+            at.clone()
+        } else {
+            at.index(i)
+        };
         check_pattern(context, text, &at);
         let path = directory.join(text);
         if files.contains(&path) {
@@ -127,10 +131,17 @@ fn http(context: &mut Context<'_>, raw: &RawHttpSd, place: &Place) -> Option<Sou
         tls: raw.tls.as_ref(),
         ..Parts::default()
     };
-    let rest = web::rest(context, &parts, place, crate::model::secret::Text::Plain("".into()));
+    let rest = web::rest(
+        context,
+        &parts,
+        place,
+        crate::model::secret::Text::Plain("".into()),
+    );
     let refresh = refresh(context, raw.refresh.map(|text| text.0), HTTP_REFRESH, place);
     let Some(text) = &raw.url else {
-        context.report.missing(place, "url", "a URL such as `https://host/targets`");
+        context
+            .report
+            .missing(place, "url", "a URL such as `https://host/targets`");
         return None;
     };
     let (parsed, lints) = url_lint::parse_http(text);
@@ -148,7 +159,13 @@ fn http(context: &mut Context<'_>, raw: &RawHttpSd, place: &Place) -> Option<Sou
         WebAuth::Bearer(token) => (None, Some(token)),
     };
     Some(SourceKind::Http(Box::new(HttpSource {
-        url: format!("{}://{}{}", url.scheme.id(), url.authority(), url.path_and_query()).into(),
+        url: format!(
+            "{}://{}{}",
+            url.scheme.id(),
+            url.authority(),
+            url.path_and_query()
+        )
+        .into(),
         refresh,
         headers: rest.headers,
         basic,
@@ -169,7 +186,11 @@ fn dns(context: &mut Context<'_>, raw: &RawDnsSrv, place: &Place) -> Option<Sour
     }
     let mut names: Vec<Arc<str>> = Vec::new();
     for (i, name) in given.0.iter().enumerate() {
-        let at = if given.0.len() == 1 { at.clone() } else { at.index(i) };
+        let at = if given.0.len() == 1 {
+            at.clone()
+        } else {
+            at.index(i)
+        };
         let bare = name.0.trim_end_matches('.').to_ascii_lowercase();
         if !is_dns_name(&bare) {
             let finding = Finding::error(&at, "this is not a name of the DNS");
@@ -184,7 +205,12 @@ fn dns(context: &mut Context<'_>, raw: &RawDnsSrv, place: &Place) -> Option<Sour
     Some(SourceKind::DnsSrv(DnsSource {
         names: names.into(),
         refresh: refresh(context, raw.refresh.map(|text| text.0), DNS_REFRESH, place),
-        servers: raw.servers.iter().flat_map(|many| &many.0).map(|one| one.0).collect(),
+        servers: raw
+            .servers
+            .iter()
+            .flat_map(|many| &many.0)
+            .map(|one| one.0)
+            .collect(),
     }))
 }
 
@@ -222,13 +248,23 @@ fn kubernetes(context: &mut Context<'_>, raw: &RawKubernetes, place: &Place) -> 
     for name in namespaces.clone() {
         check_dns_label(context, &name.0, &place.key("namespaces"));
     }
-    let prefix = raw.annotation_prefix.as_ref().map_or(ANNOTATION_PREFIX, |word| &word.0);
+    let prefix = raw
+        .annotation_prefix
+        .as_ref()
+        .map_or(ANNOTATION_PREFIX, |word| &word.0);
     if !is_dns_name(prefix) || prefix.contains('_') {
-        let finding = Finding::error(&place.key("annotation_prefix"), "this is not a prefix of annotations");
-        context.report.add(finding.expected("a name such as `whyd.io`, without the slash"));
+        let finding = Finding::error(
+            &place.key("annotation_prefix"),
+            "this is not a prefix of annotations",
+        );
+        context
+            .report
+            .add(finding.expected("a name such as `whyd.io`, without the slash"));
     }
     if raw.selector.as_ref().is_some_and(|text| text.trim().is_empty()) {
-        context.report.error(&place.key("selector"), "the selector is empty");
+        context
+            .report
+            .error(&place.key("selector"), "the selector is empty");
     }
     if cfg!(not(feature = "kubernetes")) {
         let finding = Finding::error(place, "this whyd was built without Kubernetes").at(Part::Key);
@@ -250,6 +286,8 @@ fn check_dns_label(context: &mut Context<'_>, name: &str, at: &Place) {
     let fits = (1..=63).contains(&name.len()) && name.chars().all(known);
     if !fits || name.starts_with('-') || name.ends_with('-') {
         let finding = Finding::error(at, "this is not a namespace's name");
-        context.report.add(finding.expected("lower-case letters, digits and hyphens"));
+        context
+            .report
+            .add(finding.expected("lower-case letters, digits and hyphens"));
     }
 }
