@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 
-use super::super::lower::discovery::{Entry, merge};
+use super::super::lower::discovery::{Entry, fit, merge};
 use super::super::mask::is_secret_key;
 use super::super::raw::alerts::RawReceiverAuth;
 use super::super::raw::choices::{KubernetesRoleWord, ProxySetting, SecretText};
@@ -14,7 +14,7 @@ use super::super::raw::discovery::{RawDiscovery, RawDnsSrv, RawFileSd, RawFound,
 use super::super::raw::lists::OneOrMany;
 use super::super::raw::quantities::Span;
 use super::super::raw::values::{DurationText, Nameserver, Word};
-use super::super::raw::{RawDefaults, RawTls};
+use super::super::raw::{RawDefaults, RawDependency, RawTls};
 use super::super::report::{Place, within};
 use super::{REDACTED, basic, headers, secret, shown, tls, words};
 use crate::model::discovery::{
@@ -136,8 +136,14 @@ pub fn entry(
         }
         None => Value::Mapping(Default::default()),
     };
-    merge(&mut whole, readable(entry.value.clone(), own));
-    raw.dependency = serde_yaml::from_value(whole).ok();
+    let closer = readable(entry.value.clone(), own);
+    merge(&mut whole, closer.clone());
+    if let Ok(mut fitting) = serde_yaml::from_value::<RawDependency>(whole) {
+        // As they are lowered when they are inherited.
+        fit(&mut fitting, closer.as_mapping().unwrap_or(&Mapping::new()));
+        let fitting = serde_yaml::to_value(fitting).unwrap_or_default();
+        raw.dependency = serde_yaml::from_value(fitting).ok();
+    }
 }
 
 /// The same without secrets, and with paths that start nowhere in particular.

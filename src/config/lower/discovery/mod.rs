@@ -25,7 +25,7 @@ use crate::model::discovery::Source;
 use crate::template::{Fault, TargetFacts, TargetTemplate};
 
 pub use make::{Made, Maker};
-pub use settings::merge;
+pub use settings::{fit, merge};
 
 /// How long what is gone goes on being watched unless configured.
 pub const LINGER: Duration = Duration::from_secs(30);

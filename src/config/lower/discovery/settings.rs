@@ -72,8 +72,8 @@ pub fn lay(base: &Value, text: &str, place: &Place, report: &mut Report) -> RawD
     raw
 }
 
-/// Budgets that hold for all are lowered to fit those that the target gives, as inherited ones are.
-fn fit(raw: &mut RawDependency, given: &Mapping) {
+/// Budgets that hold for all are lowered to fit those that are given more closely, as inherited ones are.
+pub fn fit(raw: &mut RawDependency, given: &Mapping) {
     let own = given.get("timeouts").and_then(Value::as_mapping);
     let is_own = |key: &str| own.is_some_and(|own| own.contains_key(key));
     let mut bound = Duration::MAX;
