@@ -98,11 +98,10 @@ fn parameters(labels: &BTreeMap<Arc<str>, Arc<str>>) -> String {
     let mut query = String::new();
     for (name, value) in given {
         query.push(if query.is_empty() { '?' } else { '&' });
-        query.extend(
-            url::form_urlencoded::Serializer::new(String::new())
+        query.push_str(
+            &url::form_urlencoded::Serializer::new(String::new())
                 .append_pair(name, value)
-                .finish()
-                .chars(),
+                .finish(),
         );
     }
     query
