@@ -181,6 +181,8 @@ pub fn run_demo(args: &DemoArgs, global: &Global) -> ExitCode {
 /// A configuration that is good, with its rendered warnings.
 pub struct Loaded {
     pub plan: Plan,
+    /// Makes dependencies of what is found.
+    pub finder: config::Finder,
     pub warnings: Vec<String>,
 }
 
@@ -194,6 +196,7 @@ pub fn load(path: &Path, color: bool) -> Result<Loaded, String> {
         .collect();
     Ok(Loaded {
         plan: loaded.plan,
+        finder: loaded.finder,
         warnings,
     })
 }

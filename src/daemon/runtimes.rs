@@ -19,8 +19,14 @@ const COMFORTABLE: f64 = 0.4;
 /// costs more than the probe's own work.
 pub fn workers(plan: &Plan) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // What will be found is not known yet.
+    let fewest = if plan.discovery.is_empty() {
+        1
+    } else {
+        cores.min(2)
+    };
     let load: f64 = plan.dependencies.iter().map(|dependency| load(dependency)).sum();
-    ((load / COMFORTABLE).ceil() as usize).clamp(1, cores)
+    ((load / COMFORTABLE).ceil() as usize).clamp(fewest, cores)
 }
 
 /// The share of a core that a dependency asks for.
