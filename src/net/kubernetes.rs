@@ -229,16 +229,11 @@ impl Trouble {
     }
 }
 
-/// What a plugin for credentials prints may be a token, so that nothing of it is shown.
+/// What a command for credentials prints may be a token, and so may its arguments: neither is shown.
 fn of_credentials(error: &AuthError) -> Box<str> {
     match error {
-        AuthError::AuthExecRun { cmd, out } => {
-            let cmd = text(cmd);
-            format!(
-                "the kubeconfig's command for credentials, `{cmd}`, failed: {}",
-                out.status
-            )
-            .into()
+        AuthError::AuthExecRun { out, .. } => {
+            format!("the kubeconfig's command for credentials failed: {}", out.status).into()
         }
         AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
             "what the kubeconfig's command for credentials printed cannot be understood".into()
