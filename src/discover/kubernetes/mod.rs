@@ -78,7 +78,7 @@ struct Watched {
 
 impl Watched {
     fn follow_roles(&mut self) {
-        for role in self.source.roles.to_vec() {
+        for role in Arc::clone(&self.source.roles).iter().copied() {
             match role {
                 KubernetesRole::Services => self.follow::<ServiceSpec>(SERVICE, false, |context, service| {
                     found(services::found(context, &service))
