@@ -7,6 +7,7 @@ pub mod args;
 mod check;
 pub mod demo;
 mod discovery;
+mod doctor;
 mod explain;
 mod output;
 pub mod reference;
@@ -48,6 +49,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Incidents(incidents) => alerts_shown::incidents(incidents, global),
         Command::Silence(silence) => silence::run(silence, global),
         Command::Rules(rules) => rules::run(rules),
+        Command::Doctor(doctor) => doctor::run(doctor, global),
         Command::Schema => print(&reference::schema(&wiring::schema())),
         Command::Demo(demo) => wiring::run_demo(demo, global),
         Command::Completions(completions) => print(&reference::completions(completions.shell)),

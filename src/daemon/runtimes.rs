@@ -25,8 +25,12 @@ pub fn workers(plan: &Plan) -> usize {
     } else {
         cores.min(2)
     };
-    let load: f64 = plan.dependencies.iter().map(|dependency| load(dependency)).sum();
-    ((load / COMFORTABLE).ceil() as usize).clamp(fewest, cores)
+    ((load_of(plan) / COMFORTABLE).ceil() as usize).clamp(fewest, cores)
+}
+
+/// The share of a core that the plan's probes ask for, by the benchmark.
+pub fn load_of(plan: &Plan) -> f64 {
+    plan.dependencies.iter().map(|dependency| load(dependency)).sum()
 }
 
 /// The share of a core that a dependency asks for.

@@ -5,6 +5,8 @@ mod dns;
 mod files;
 mod format;
 mod http;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(test)]
 mod testing;
 
@@ -39,8 +41,16 @@ pub fn watch(source: &Source, updates: mpsc::Sender<Update>) -> Watching {
         SourceKind::Files(files) => tokio::spawn(files::run(files.clone(), telling)),
         SourceKind::Http(http) => tokio::spawn(http::run(http.clone(), telling)),
         SourceKind::DnsSrv(dns) => tokio::spawn(dns::run(dns.clone(), telling)),
+        #[cfg(feature = "kubernetes")]
+        SourceKind::Kubernetes(kubernetes) => tokio::spawn(kubernetes::run(
+            telling.source,
+            kubernetes.clone(),
+            telling.updates,
+        )),
+        #[cfg(not(feature = "kubernetes"))]
         SourceKind::Kubernetes(_) => tokio::spawn(async move {
-            telling.failed("not built yet".into()).await;
+            let why = "this whyd was built without Kubernetes (the feature `kubernetes` of its build)";
+            telling.failed(why.into()).await;
         }),
     };
     Watching(task)

@@ -25,6 +25,7 @@ mod codec;
 mod file;
 pub mod found;
 mod lock;
+mod survey;
 mod writer;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use crate::model::record::Record;
 
+pub use survey::{Survey, survey};
 pub use writer::{OnWritten, StoreStatus, Writer, Writing, Written};
 
 use file::{FileError, StateFile};
