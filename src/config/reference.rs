@@ -14,7 +14,8 @@ use super::raw::alerts::{
 };
 use super::raw::choices::SecretText;
 use super::raw::lists::OneOrMany;
-use super::raw::values::{DurationText, Word};
+use super::raw::scale_out::{RawScaleOut, ReplicaSetting};
+use super::raw::values::{DurationText, Whole, Word};
 use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp, RawVantage};
 use super::report::{Place, Report};
 use crate::template;
@@ -87,6 +88,7 @@ fn defaults() -> Value {
         otlp: Some((RawOtlp::default(), place.key("otlp"))),
         receivers: sample_receivers(&place),
         maintenance: sample_maintenance(&place),
+        scale_out: Some((sample_scale_out(), place.key("scale_out"))),
         ..RawPlan::default()
     };
     let nothing: HashMap<&str, &str> = HashMap::new();
@@ -108,6 +110,11 @@ fn defaults() -> Value {
     receiver_defaults(&mut value);
     if let Some(window) = value.pointer_mut("/maintenance/0").and_then(Value::as_object_mut) {
         window.retain(|key, _| key == "timezone");
+    }
+    if let Some(scale_out) = value["scale_out"].as_object_mut() {
+        scale_out.remove("replicas");
+        // What a sample has; the default is `auto`.
+        scale_out.insert("replica".into(), json!("auto"));
     }
     if let Some(otlp) = value["otlp"].as_object_mut() {
         otlp.remove("endpoint");
@@ -165,6 +172,15 @@ fn sample_receivers(place: &Place) -> Vec<(RawReceiver, Place)> {
         (RawReceiver { name, ..one }, place.index(i))
     };
     all.into_iter().enumerate().map(named).collect()
+}
+
+/// Of which every replica watches everything.
+fn sample_scale_out() -> RawScaleOut {
+    RawScaleOut {
+        replicas: Some(Whole(2)),
+        replica: Some(ReplicaSetting::Number(0)),
+        ..RawScaleOut::default()
+    }
 }
 
 fn sample_maintenance(place: &Place) -> Vec<(RawMaintenance, Place)> {

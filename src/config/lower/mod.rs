@@ -13,6 +13,7 @@ mod listen;
 mod names;
 mod network;
 mod otlp;
+pub mod scale_out;
 mod secret;
 mod services;
 mod vantage;
@@ -24,6 +25,8 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::raw::alerts::{RawAlerts, RawMaintenance, RawReceiver};
 use super::raw::choices::ConfirmWord;
+use super::raw::scale_out::RawScaleOut;
+use super::raw::values::Word;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
@@ -62,6 +65,10 @@ pub struct RawPlan {
     pub alerts: Option<(RawAlerts, Place)>,
     pub receivers: Vec<(RawReceiver, Place)>,
     pub maintenance: Vec<(RawMaintenance, Place)>,
+    pub scale_out: Option<(RawScaleOut, Place)>,
+    pub location: Option<(Word, Place)>,
+    /// What the command line says in place of these two.
+    pub overrides: scale_out::Overrides,
     /// Where relative paths of each file start; a file beyond the end has none (the command line).
     pub directories: Vec<PathBuf>,
     pub from: Origin,
@@ -84,6 +91,8 @@ pub struct Context<'a> {
     pub from: Origin,
     /// What every dependency's alerts have until more is known.
     pub alerts: Arc<AlertPolicy>,
+    /// The label `location` is ours.
+    pub located: bool,
 }
 
 /// What is said of a key that is reserved.
@@ -99,7 +108,10 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         directories: &raw.directories,
         from: raw.from,
         alerts: Arc::default(),
+        located: false,
     };
+    let location = scale_out::location(&mut context, raw);
+    context.located = location.is_some();
     if raw.defaults.is_some() {
         check_defaults(&mut context, defaults, defaults_place);
     }
@@ -134,7 +146,7 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         .collect();
     dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     let vantage = vantage::lower(&mut context, raw.vantage.as_ref(), &dependencies);
-    Plan {
+    let mut plan = Plan {
         vantage,
         alerting: if served {
             alerting::lower(&mut context, raw, &dependencies)
@@ -155,9 +167,21 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
             None
         },
         discovery: Arc::from([]),
-        scale_out: None,
-        location: None,
+        scale_out: if served {
+            scale_out::lower(&mut context, raw)
+        } else {
+            None
+        },
+        location: location.clone(),
+    };
+    if let Some(location) = location {
+        scale_out::locate(&mut plan.alerting, location);
     }
+    scale_out::check_election(&mut context, raw, &plan);
+    if !raw.overrides.whole {
+        scale_out::keep_own(&mut plan);
+    }
+    plan
 }
 
 /// What is wrong with the defaults is told even when no dependency would meet it.
