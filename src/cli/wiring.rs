@@ -149,6 +149,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
             elsewhere: false,
             ..overrides(&args.place)
         },
+        watch_config: args.watch_config,
     };
     let ran = start_logging(global, "info").map(|_logging| daemon::run(options));
     ran.unwrap_or_else(|error| {

@@ -25,7 +25,7 @@ pub mod url_lint;
 pub use cron::Cron;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use environment::{Environment, ProcessEnvironment};
-pub use load::{Loaded, dump, dump_as, load, load_as};
+pub use load::{Loaded, dump, dump_as, files, load, load_as};
 pub use lower::scale_out::{Overrides, Shard};
 pub use mask::target as shown_target;
 pub use reference::{reference, schema};

@@ -17,6 +17,7 @@ mod reload;
 mod runtimes;
 mod service;
 mod teller;
+mod watch_config;
 
 pub use assemble::{Daemon, Options, Running, StartError};
 pub use once::run_once;

@@ -19,6 +19,7 @@ use super::assemble::{Daemon, Options, Running};
 use super::reload::{Source, unchangeable};
 use crate::engine::{IDLE_CONNECTIONS, IDLE_HOSTS};
 
+use super::watch_config::ConfigWatch;
 use super::{limits, memory, runtimes};
 
 /// The exit status for a bad configuration: EX_CONFIG of sysexits.h.
@@ -35,6 +36,8 @@ pub struct ServiceOptions {
     pub state_dir: Option<PathBuf>,
     /// Which share of the work is this replica's, and where it watches from.
     pub overrides: Overrides,
+    /// Whether the configuration is read again when its files have changed.
+    pub watch_config: bool,
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
@@ -46,6 +49,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         listen: options.listen,
         overrides: options.overrides,
     };
+    let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
     let Loaded { plan, warnings } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
@@ -64,7 +68,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start(source, plan, open_files, state_dir));
+    let service = runtime.spawn(start((source, watch), plan, open_files, state_dir));
     let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
@@ -74,7 +78,12 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     ended
 }
 
-async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: Option<PathBuf>) -> ExitCode {
+async fn start(
+    (source, watch): (Source, Option<ConfigWatch>),
+    plan: Plan,
+    open_files: Option<u64>,
+    state_dir: Option<PathBuf>,
+) -> ExitCode {
     let (reload, reloads) = mpsc::channel(4);
     let signals = match Signals::new() {
         Ok(signals) => signals,
@@ -88,13 +97,16 @@ async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: O
     warn_of_few_descriptors(&plan, open_files);
     let daemon = Options {
         logging: true,
-        reload: Some(reload),
+        reload: Some(reload.clone()),
         state_dir,
         ..Options::default()
     };
     match Daemon::start(plan, daemon).await {
         Ok(running) => {
             memory::give_back();
+            if let Some(watch) = watch {
+                watch.start(reload);
+            }
             if let Some(address) = running.listen_address() {
                 info!(
                     "metrics, API and health are on http{}://{address}",

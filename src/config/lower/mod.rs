@@ -13,6 +13,7 @@ mod listen;
 mod names;
 mod network;
 mod otlp;
+mod resource;
 pub mod scale_out;
 mod secret;
 mod services;
