@@ -386,6 +386,8 @@ mod tests {
         }
     }
 
+    type Variables<'a> = &'a [(&'static str, &'static str)];
+
     const ENVIRONMENT: [(&str, &str); 2] = [("POD_NAME", "my-whyd-1"), (REPLICAS_VARIABLE, "3")];
 
     fn load(head: &str, env: &[(&'static str, &'static str)], overrides: &Overrides) -> Result<Plan, String> {
@@ -460,7 +462,7 @@ mod tests {
     fn what_cannot_be_is_told() {
         let beyond = [("POD_NAME", "whyd-3"), (REPLICAS_VARIABLE, "3")];
         let several = [("POD_NAME", "whyd-1"), (REPLICAS_VARIABLE, "4")];
-        let cases: [(&str, &[(&str, &str)], &str); 4] = [
+        let cases: [(&str, Variables, &str); 4] = [
             (
                 "scale_out: {}",
                 &beyond,
