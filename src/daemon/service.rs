@@ -50,7 +50,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         overrides: options.overrides,
     };
     let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
-    let Loaded { plan, warnings } = match source.load() {
+    let Loaded { plan, warnings, .. } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             eprint!("{}", diagnostics.render(false));

@@ -117,3 +117,26 @@ pub struct Update {
     pub source: Arc<str>,
     pub news: News,
 }
+
+/// Where a dependency was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of the source.
+    pub source: Arc<str>,
+    /// Where it stands there, for people.
+    pub place: Arc<str>,
+}
+
+/// Something to say of what was found: it could not become a dependency, or not as it was announced.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Remark {
+    /// The name of the source.
+    pub source: Arc<str>,
+    /// What it is about, without what may be secret in a URL; empty where it is about the source as a whole.
+    pub target: Arc<str>,
+    /// Where that stands, for people; may be empty.
+    pub place: Arc<str>,
+    pub why: Box<str>,
+    /// Whether it is not watched because of this.
+    pub refused: bool,
+}
