@@ -108,6 +108,17 @@ pub enum News {
     Found(Arc<[Target]>),
     /// It could not look; what it found before stays. `Found` says that it can again.
     Failed(Box<str>),
+    /// What is announced there and cannot be a target, in place of what it said of that before; sorted. It says nothing of
+    /// whether the source can look.
+    Refused(Arc<[Refused]>),
+}
+
+/// Something that is announced at a source and cannot be a target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    /// Where it stands, for people, as of a target.
+    pub place: Arc<str>,
+    pub why: Box<str>,
 }
 
 /// News of one source.
