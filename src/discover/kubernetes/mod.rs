@@ -39,7 +39,8 @@ use crate::model::discovery::{KubernetesRole, KubernetesSource, Update};
 
 pub use self::announce::ANNOTATIONS;
 pub use self::object::Kind as ResourceKind;
-pub use self::rights::{Need, VERBS, needs};
+pub use self::probes::modules;
+pub use self::rights::{Need, VERBS, needs, rule};
 
 /// Changes come in swarms: they are told when none has come for this long, and after the second time in any case.
 const QUIET: Duration = Duration::from_millis(100);
