@@ -344,6 +344,57 @@ async fn a_token_that_was_rotated_is_read_again_at_once() {
 }
 
 #[tokio::test]
+async fn a_pods_service_account_is_enough() {
+    let api = KubeApi::start_tls().await;
+    api.take_tokens(&["mounted"]);
+    api.put(asking("shop", "cart"));
+    let files = Files::new();
+    let token = files.write("token", "mounted");
+    files.write("ca.crt", api.ca());
+    files.write("namespace", "monitoring");
+    let directory = token.parent().expect("a directory");
+    let client = whyd::net::kubernetes::client_of_account(&api.url(), directory).expect("a client");
+    assert_eq!(client.default_namespace(), "monitoring");
+    let services: kube::Api<k8s_openapi::api::core::v1::Service> = kube::Api::all(client);
+    assert_eq!(
+        services
+            .list(&Default::default())
+            .await
+            .expect("a list")
+            .items
+            .len(),
+        1
+    );
+    // Another API's certificate is not trusted, and nothing of the token is told.
+    let other = KubeApi::start_tls().await;
+    let client = whyd::net::kubernetes::client_of_account(&other.url(), directory).expect("a client");
+    let services: kube::Api<k8s_openapi::api::core::v1::Service> = kube::Api::all(client);
+    let error = services.list(&Default::default()).await.expect_err("not trusted");
+    let told = whyd::net::kubernetes::Trouble::of(&error).to_string();
+    assert!(
+        told.contains("certificate") && !told.contains("mounted"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn one_role_that_gets_no_answer_holds_nobody_up_for_long() {
+    let api = KubeApi::start().await;
+    api.put(asking("shop", "cart"));
+    api.fail("list", "ingresses", u32::MAX, 500, "InternalError");
+    let wish = Wish {
+        roles: &[KubernetesRole::Services, KubernetesRole::Ingresses],
+        ..Wish::default()
+    };
+    let mut seen = Seen::of(&api, &wish);
+    // Who fails may be well in a moment, and what it finds belongs to the first word; but not for ever.
+    let why = seen.failed().await;
+    assert!(why.contains("ingresses: the API answers 500"), "{why}");
+    assert_eq!(seen.ids().await, ["service/shop/cart:80"]);
+    assert_eq!(seen.failed().await, why, "that it fails still holds");
+}
+
+#[tokio::test]
 async fn a_missing_right_or_resource_troubles_its_role_only_and_is_named() {
     let api = KubeApi::start().await;
     api.put(asking("shop", "cart"));

@@ -139,7 +139,9 @@ impl Watched {
         let mut untold: Option<(Instant, Instant)> = None;
         loop {
             let due = untold.map(|(first, last)| (last + QUIET).min(first + AT_MOST));
-            let due = match (due, self.store.patience_ends()) {
+            // Once it has ended, what comes next is told as it comes.
+            let patience = self.store.patience_ends().filter(|end| *end > Instant::now());
+            let due = match (due, patience) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
