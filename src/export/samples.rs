@@ -374,5 +374,5 @@ pub(crate) fn expired() -> Failure {
 
 /// A name that no other test uses.
 pub(crate) fn unique_name() -> String {
-    format!("whyd-test-{}", super::random::instance_id())
+    format!("whyd-test-{}", super::random::uuid())
 }
