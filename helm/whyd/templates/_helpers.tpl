@@ -243,7 +243,7 @@ labels:
 - name: config
   projected:
     sources:
-      {{- include "whyd.configSources" . | nindent 6 }}
+      {{- include "whyd.configSources" . | trim | nindent 6 }}
 {{- range $i, $secret := .Values.secrets }}
 - name: secret-{{ $i }}
   secret:
