@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{tools, whyd};
+use crate::harness::{Daemon, eventually, tools, whyd};
 use crate::helm::{Helm, Rendered, need_helm, texts};
 use crate::operator;
 use crate::values::ci;
@@ -148,4 +148,85 @@ fn whyd_takes_the_arguments() {
             }
         }
     }
+}
+
+/// YAML of another version is read by helm on the way (where `off` is a boolean, for one): every key of the configuration
+/// means the same behind it.
+#[test]
+#[ignore = "needs helm (tests/chart/fetch-helm target/helm)"]
+fn every_key_of_the_configuration_passes_through_helm() {
+    let helm = need_helm!();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for file in ["reference.yaml", "alerts.yaml", "quickstart.yaml"] {
+        let path = examples.join(file);
+        let text = fs::read_to_string(&path).expect("an example");
+        let indented: String = text.lines().map(|line| format!("  {line}\n")).collect();
+        let rendered = helm.render(&format!("config:\n{indented}"));
+        let mounted = mount(&helm, &rendered).expect("the chart writes it");
+        let (own, passed) = (dump(&path), dump(&mounted.join("whyd.yaml")));
+        for (own, passed) in own.lines().zip(passed.lines()) {
+            assert_eq!(own, passed, "{file}");
+        }
+        assert_eq!(own.lines().count(), passed.lines().count(), "{file}");
+    }
+}
+
+/// The configuration in effect, with its own directory left out, where relative paths in it start.
+fn dump(path: &Path) -> String {
+    let output = whyd(&["validate", "--dump"])
+        .arg(path)
+        .output()
+        .expect("whyd runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.replace(&*path.parent().expect("a directory").to_string_lossy(), "")
+}
+
+/// The container's own arguments, the mounts that it gets, and the questions of the kubelet and of `helm test`.
+#[tokio::test]
+#[ignore = "needs helm (tests/chart/fetch-helm target/helm)"]
+async fn what_is_installed_runs() {
+    let helm = need_helm!();
+    let rendered =
+        helm.render("config: {dependencies: [{name: a, url: 'http://127.0.0.1:1/', interval: 1s}]}");
+    let mounted = mount(&helm, &rendered).expect("the chart writes it");
+    let state = helm.files().path("state");
+    let arguments: Vec<String> = rendered
+        .arguments()
+        .iter()
+        .map(|argument| {
+            let argument = argument.replace("/etc/whyd", &mounted.to_string_lossy());
+            let argument = argument.replace("/var/lib/whyd", &state.to_string_lossy());
+            argument.replace("0.0.0.0:9477", "127.0.0.1:0")
+        })
+        .collect();
+    let mut command = whyd(&[]);
+    command.args(arguments);
+    let mut daemon = Daemon::of(command).await;
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let path = rendered.container()[probe]["httpGet"]["path"]
+            .as_str()
+            .expect("a path")
+            .to_owned();
+        eventually(&path, async || {
+            (daemon.get(&path).await.status == 200).then_some(())
+        })
+        .await;
+    }
+    let test = texts(&rendered.one("Pod")["spec"]["containers"][0]["args"]);
+    let question = test
+        .iter()
+        .map(|word| word.replace("demo-whyd.watch.svc:9477", &daemon.address.to_string()));
+    let output = whyd(&[]).args(question).output().expect("whyd runs");
+    assert!(output.status.success(), "{output:?}");
+    // A kubelet writes the volume anew.
+    let file = mounted.join("whyd.yaml");
+    fs::write(&file, "dependencies: [{name: b, url: 'http://127.0.0.1:1/'}]\n").expect("written");
+    daemon.process.line("reloaded ").await;
+    assert_eq!(daemon.get("/api/v1/dependencies/b").await.status, 200);
+    daemon.stop().await;
 }

@@ -640,7 +640,7 @@ fn only_what_is_asked_for_is_there() {
         helm.render("{replicas: 2, scaleOut: {election: none}, podDisruptionBudget: {enabled: false}}");
     assert_eq!(kinds(&several), plain);
     let secret = helm.render("configKind: Secret");
-    assert_eq!(secret.one("Secret")["stringData"]["whyd.yaml"].is_string(), true);
+    assert!(secret.one("Secret")["stringData"]["whyd.yaml"].is_string());
     assert!(secret.of("ConfigMap").is_empty());
 }
 
@@ -793,10 +793,11 @@ fn nothing_is_allowed_that_is_not_needed() {
     assert_eq!(
         permissions(role),
         [
-            "gateway.networking.k8s.io/httproutes,gateways: get,list,watch",
-            "networking.k8s.io/ingresses: get,list,watch",
-            "monitoring.coreos.com/probes: get,list,watch",
-            "/services: get,list,watch",
+            "/services: list,watch",
+            "gateway.networking.k8s.io/gateways: list,watch",
+            "gateway.networking.k8s.io/httproutes: list,watch",
+            "monitoring.coreos.com/probes: list,watch",
+            "networking.k8s.io/ingresses: list,watch",
         ]
     );
     assert!(cluster.of("Role").is_empty());
@@ -821,7 +822,7 @@ fn nothing_is_allowed_that_is_not_needed() {
         .collect();
     assert_eq!(places, ["cart", "shop"]);
     for role in namespaced.of("Role") {
-        assert_eq!(permissions(role), ["/services: get,list,watch"]);
+        assert_eq!(permissions(role), ["/services: list,watch"]);
     }
 }
 
@@ -838,10 +839,7 @@ fn roles_follow_from_the_configuration() {
     let role = inline.one("Role");
     assert_eq!(
         permissions(role),
-        [
-            "networking.k8s.io/ingresses: get,list,watch",
-            "/services: get,list,watch"
-        ]
+        ["/services: list,watch", "networking.k8s.io/ingresses: list,watch"]
     );
     let outside = helm.render("{existingSecret: mine, rbac: {sources: [{roles: [services]}]}}");
     assert_eq!(outside.of("ClusterRole").len(), 1);
