@@ -97,17 +97,22 @@ fn whyd_takes_every_configuration() {
         let Some(directory) = mount(&helm, &rendered) else {
             continue;
         };
-        let output = whyd(&["validate"])
-            .arg(directory)
-            .env("POD_NAME", "demo-whyd-0")
-            .env("WHYD_REPLICAS", replicas(&rendered))
-            .output()
-            .expect("whyd runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{}:\n{said}", file.display());
+        check_configuration(&directory, &rendered, &file.to_string_lossy());
         taken += 1;
     }
     assert!(taken >= 10, "{taken}");
+}
+
+/// As the first replica loads it.
+fn check_configuration(directory: &Path, rendered: &Rendered, of: &str) {
+    let output = whyd(&["validate"])
+        .arg(directory)
+        .env("POD_NAME", "demo-whyd-0")
+        .env("WHYD_REPLICAS", replicas(rendered))
+        .output()
+        .expect("whyd runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{of}:\n{said}");
 }
 
 fn replicas(rendered: &Rendered) -> String {
@@ -229,4 +234,24 @@ async fn what_is_installed_runs() {
     daemon.process.line("reloaded ").await;
     assert_eq!(daemon.get("/api/v1/dependencies/b").await.status, 200);
     daemon.stop().await;
+}
+
+/// What the documents show of values is rendered, and its configuration is one that whyd takes.
+#[test]
+#[ignore = "needs helm (tests/chart/fetch-helm target/helm)"]
+fn the_values_that_documents_show_are_good() {
+    let helm = need_helm!();
+    let mut shown = 0;
+    for document in ["README.md", "helm/whyd/README.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+        let text = fs::read_to_string(path).expect("a document");
+        let blocks = text.split("```yaml\n# values.yaml\n").skip(1);
+        for block in blocks.filter_map(|rest| rest.split("```").next()) {
+            let rendered = helm.render(block);
+            let mounted = mount(&helm, &rendered).expect("the chart writes it");
+            check_configuration(&mounted, &rendered, block);
+            shown += 1;
+        }
+    }
+    assert!(shown >= 6, "{shown}");
 }

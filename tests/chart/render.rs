@@ -468,7 +468,9 @@ fn cases() -> Vec<Case> {
             "serviceMonitor: {enabled: true}",
             "ServiceMonitor",
             "/spec/endpoints",
-            json!([{"port": "http", "path": "/metrics", "scheme": "http", "honorLabels": false}]),
+            json!([{"port": "http", "path": "/metrics", "scheme": "http", "honorLabels": false, "relabelings": [
+                {"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "instance"}
+            ]}]),
         ),
         (
             "serviceMonitor: {enabled: true}",
