@@ -9,10 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::config::{Diagnostics, Loaded};
+use crate::config::{Diagnostics, Loaded, Overrides};
 use crate::model::plan::{Listen, Plan};
 use crate::net::wall;
-use crate::report::units::dependencies_on_hosts;
+use crate::report::units::{dependencies_on_hosts, share_of};
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
@@ -33,6 +33,8 @@ pub struct ServiceOptions {
     pub listen: Option<SocketAddr>,
     /// Where what must survive a restart is kept.
     pub state_dir: Option<PathBuf>,
+    /// Which share of the work is this replica's, and where it watches from.
+    pub overrides: Overrides,
     /// Whether the configuration is read again when its files have changed.
     pub watch_config: bool,
 }
@@ -44,6 +46,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     let source = Source {
         path: options.config,
         listen: options.listen,
+        overrides: options.overrides,
     };
     let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
     let Loaded { plan, warnings, .. } = match source.load() {
@@ -140,6 +143,9 @@ fn announce(plan: &Plan) {
         env!("CARGO_PKG_VERSION"),
         dependencies_on_hosts(plan.dependencies.len(), hosts.len())
     );
+    if let Some(scale_out) = &plan.scale_out {
+        info!("{}", share_of(scale_out, plan.dependencies.len()));
+    }
     if let Some(otlp) = &plan.otlp {
         info!("exporting OTLP to {} every {:?}", otlp.endpoint, otlp.interval);
     }
