@@ -16,8 +16,10 @@ mod once;
 mod reload;
 mod runtimes;
 mod service;
+mod systemd;
 mod teller;
 
 pub use assemble::{Daemon, Options, Running, StartError};
 pub use once::run_once;
 pub use service::{ServiceOptions, run};
+pub use systemd::{Handover, HandoverError, take_over};

@@ -9,7 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::config::{Diagnostics, Loaded};
+use crate::config::{Diagnostics, Loaded, Severity};
+use crate::export::log;
 use crate::model::plan::{Listen, Plan};
 use crate::net::wall;
 use crate::report::units::dependencies_on_hosts;
@@ -17,6 +18,7 @@ use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
 use super::reload::{Source, unchangeable};
+use super::systemd::{Changes, Handover, Informed};
 use crate::engine::{IDLE_CONNECTIONS, IDLE_HOSTS};
 
 use super::{limits, memory, runtimes};
@@ -36,7 +38,7 @@ pub struct ServiceOptions {
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
-pub fn run(options: ServiceOptions) -> ExitCode {
+pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
     let open_files = limits::raise_open_files();
     let state_dir = options.state_dir;
     let source = Source {
@@ -46,7 +48,11 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     let Loaded { plan, warnings } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
-            eprint!("{}", diagnostics.render(false));
+            log::complain(&diagnostics.render(false));
+            let brief = brief(&diagnostics);
+            handover
+                .manager
+                .failed(None, &format!("the configuration is refused: {brief}"));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -61,7 +67,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start(source, plan, open_files, state_dir));
+    let service = runtime.spawn(start(source, plan, (open_files, state_dir), handover));
     let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
@@ -71,7 +77,12 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     ended
 }
 
-async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: Option<PathBuf>) -> ExitCode {
+async fn start(
+    source: Source,
+    plan: Plan,
+    (open_files, state_dir): (Option<u64>, Option<PathBuf>),
+    handover: Handover,
+) -> ExitCode {
     let (reload, reloads) = mpsc::channel(4);
     let signals = match Signals::new() {
         Ok(signals) => signals,
@@ -83,10 +94,15 @@ async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: O
     let listen = plan.listen.clone();
     announce(&plan);
     warn_of_few_descriptors(&plan, open_files);
+    let Handover { manager, sockets } = handover;
+    let is_handed_over = !sockets.is_empty();
+    let changes = Changes::default();
     let daemon = Options {
         logging: true,
         reload: Some(reload),
         state_dir,
+        sockets,
+        listener: manager.is_there().then(|| changes.listener()),
         ..Options::default()
     };
     match Daemon::start(plan, daemon).await {
@@ -97,20 +113,41 @@ async fn start(source: Source, plan: Plan, open_files: Option<u64>, state_dir: O
                     "metrics, API and health are on http{}://{address}",
                     tls_letter(listen.as_ref())
                 );
+                if let Some(listen) = listen.as_ref().filter(|_| is_handed_over) {
+                    say_handed_over(listen, address);
+                }
             }
+            let informed = Informed::start(manager, changes, running.reader(), &running.beside()).await;
             Service {
                 source,
                 running,
                 reloads,
                 listen,
+                informed,
             }
             .serve(signals)
             .await
         }
         Err(failed) => {
             error!("{failed}");
+            manager.failed(failed.errno(), &failed.to_string());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What the configuration says of the address does not hold where systemd hands over a socket; the rest of it does.
+fn say_handed_over(listen: &Listen, address: SocketAddr) {
+    if listen.address == address {
+        info!("the listener's socket was handed over by systemd");
+    } else {
+        warn!(
+            "the listener's socket was handed over by systemd: {address} is served, and listen.address ({}) is passed over",
+            listen.address
+        );
+    }
+    if listen.auth.is_some() && listen.tls.is_none() && !address.ip().is_loopback() {
+        warn!("listen.auth: without tls, the password crosses the network in the clear");
     }
 }
 
@@ -180,6 +217,15 @@ struct Service {
     reloads: mpsc::Receiver<ReloadRequest>,
     /// As bound, which a reload does not change.
     listen: Option<Listen>,
+    informed: Informed,
+}
+
+/// Why a reload did not put the new configuration in force.
+struct Refusal {
+    /// In a line.
+    brief: String,
+    /// All of it.
+    whole: String,
 }
 
 impl Service {
@@ -204,7 +250,8 @@ impl Service {
                 },
             }
         }
-        info!("stopping: letting what is under way end");
+        self.informed.stopping();
+        log::stopping();
         tokio::select! {
             () = self.running.stop() => {}
             _ = signals.interrupt.recv() => warn!("interrupted again: stopping at once"),
@@ -214,19 +261,26 @@ impl Service {
     }
 
     async fn reload(&mut self) -> Result<String, String> {
+        self.informed.reloading();
         let source = self.source.clone();
         let loaded = tokio::task::spawn_blocking(move || source.load()).await;
         let outcome = match loaded {
-            Ok(Ok(loaded)) => self.take(loaded).await,
-            Ok(Err(diagnostics)) => Err(plain(&diagnostics)),
-            Err(panicked) => Err(format!("reading the configuration failed: {panicked}")),
+            Ok(Ok(loaded)) => self.take(loaded).await.map_err(Refusal::of),
+            Ok(Err(diagnostics)) => Err(Refusal {
+                brief: brief(&diagnostics),
+                whole: diagnostics.render(false),
+            }),
+            Err(panicked) => Err(Refusal::of(format!("reading the configuration failed: {panicked}"))),
         };
         self.running.process().reloaded(outcome.is_ok(), wall::now());
         match &outcome {
-            Ok(said) => info!("reloaded {}: {said}", self.source.path().display()),
-            Err(said) => error!("reload refused, the old configuration stays in force:\n{said}"),
+            Ok(said) => log::reloaded(self.source.path(), said),
+            Err(refusal) => log::reload_refused(self.source.path(), &refusal.brief, &refusal.whole),
         }
-        outcome
+        // Last, since whoever waits for it may look at the log.
+        let refused = outcome.as_ref().err().map(|refusal| &*refusal.brief);
+        self.informed.reloaded(refused).await;
+        outcome.map_err(|refusal| refusal.whole)
     }
 
     async fn take(&mut self, loaded: Loaded) -> Result<String, String> {
@@ -246,6 +300,24 @@ impl Service {
     }
 }
 
-fn plain(diagnostics: &Diagnostics) -> String {
-    diagnostics.render(false)
+impl Refusal {
+    fn of(text: String) -> Refusal {
+        Refusal {
+            brief: text.clone(),
+            whole: text,
+        }
+    }
+}
+
+/// The first thing that is wrong, and how many more there are.
+fn brief(diagnostics: &Diagnostics) -> String {
+    let mut errors = diagnostics
+        .0
+        .iter()
+        .filter(|one| one.severity == Severity::Error);
+    let first = errors.next().map(|one| one.to_string()).unwrap_or_default();
+    match errors.count() {
+        0 => first,
+        more => format!("{first} (and {more} more)"),
+    }
 }
