@@ -229,6 +229,10 @@ pub struct RunArgs {
     /// Directory for what must survive a restart: measured idle timeouts. Without it nothing does.
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
     pub state_dir: Option<PathBuf>,
+    /// Read the configuration again when its files have changed, as SIGHUP has it done: for ConfigMaps and Secrets that
+    /// Kubernetes mounts.
+    #[arg(long)]
+    pub watch_config: bool,
 }
 
 #[derive(Args)]

@@ -151,6 +151,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
         config: args.config.clone(),
         listen: args.listen,
         state_dir: args.state_dir.as_deref().map(state_directory),
+        watch_config: args.watch_config,
     };
     let ran = start_logging(global, "info").map(|_logging| daemon::run(options, handover));
     ran.unwrap_or_else(|error| {

@@ -68,20 +68,13 @@ fn read(path: &Path) -> Result<Vec<Source>, Diagnostics> {
     let failed = |path: &Path, problem: String| {
         Diagnostics(vec![Diagnostic::file(&path.display().to_string(), problem)])
     };
-    let metadata =
-        std::fs::metadata(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
-    let files = if metadata.is_dir() {
-        let files = files_of(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
-        if files.is_empty() {
-            return Err(failed(
-                path,
-                "there is no `*.yaml` or `*.yml` file in this directory".into(),
-            ));
-        }
-        files
-    } else {
-        vec![path.to_owned()]
-    };
+    let files = files(path).map_err(|error| failed(path, format!("cannot be read: {error}")))?;
+    if files.is_empty() {
+        return Err(failed(
+            path,
+            "there is no `*.yaml` or `*.yml` file in this directory".into(),
+        ));
+    }
     let mut sources = Vec::new();
     let mut wrong = Vec::new();
     for file in files {
@@ -105,6 +98,15 @@ fn read(path: &Path) -> Result<Vec<Source>, Diagnostics> {
         Ok(sources)
     } else {
         Err(Diagnostics(wrong))
+    }
+}
+
+/// The files that a configuration consists of, in the order in which they are read.
+pub fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if std::fs::metadata(path)?.is_dir() {
+        files_of(path)
+    } else {
+        Ok(vec![path.to_owned()])
     }
 }
 

@@ -25,7 +25,7 @@ pub mod url_lint;
 pub use cron::Cron;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use environment::{Environment, ProcessEnvironment};
-pub use load::{Loaded, dump, load};
+pub use load::{Loaded, dump, files, load};
 pub use mask::target as shown_target;
 pub use reference::{reference, schema};
 pub use targets::{TargetOptions, TargetPlan, plan_for_targets};

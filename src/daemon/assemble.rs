@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::Input;
 use crate::export::process::ProcessFigures;
+use crate::export::resource::Identity;
 use crate::model::event::Event;
 use crate::model::plan::{Listen, Plan};
 use crate::model::record::Record;
@@ -126,7 +127,8 @@ impl Daemon {
         let (events, event_ends) = mpsc::channel(event_queue(&plan));
         let (shutdown, shutdown_seen) = watch::channel(false);
         let (drained, drained_seen) = watch::channel(false);
-        let process = Arc::new(ProcessFigures::new(clock.now().wall));
+        let process = ProcessFigures::new(clock.now().wall).known_as(Identity::of_host(plan.listen.as_ref()));
+        let process = Arc::new(process);
         process.reloaded(true, clock.now().wall);
 
         let State {

@@ -18,6 +18,7 @@ mod runtimes;
 mod service;
 mod systemd;
 mod teller;
+mod watch_config;
 
 pub use assemble::{Daemon, Options, Running, StartError};
 pub use once::run_once;

@@ -13,7 +13,6 @@ use crate::config::{Diagnostics, Loaded, Severity};
 use crate::export::log;
 use crate::model::plan::{Listen, Plan};
 use crate::net::wall;
-use crate::report::units::dependencies_on_hosts;
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
@@ -21,6 +20,7 @@ use super::reload::{Source, unchangeable};
 use super::systemd::{Changes, Handover, Informed};
 use crate::engine::{IDLE_CONNECTIONS, IDLE_HOSTS};
 
+use super::watch_config::ConfigWatch;
 use super::{limits, memory, runtimes};
 
 /// The exit status for a bad configuration: EX_CONFIG of sysexits.h.
@@ -35,16 +35,18 @@ pub struct ServiceOptions {
     pub listen: Option<SocketAddr>,
     /// Where what must survive a restart is kept.
     pub state_dir: Option<PathBuf>,
+    /// Whether the configuration is read again when its files have changed.
+    pub watch_config: bool,
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
 pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
     let open_files = limits::raise_open_files();
-    let state_dir = options.state_dir;
     let source = Source {
         path: options.config,
         listen: options.listen,
     };
+    let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
     let Loaded { plan, warnings } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
@@ -67,7 +69,14 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start(source, plan, (open_files, state_dir), handover));
+    let start = Start {
+        source,
+        watch,
+        open_files,
+        state_dir: options.state_dir,
+        handover,
+    };
+    let service = runtime.spawn(start.run(plan));
     let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
@@ -77,67 +86,75 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
     ended
 }
 
-async fn start(
+/// What a start needs besides the plan.
+struct Start {
     source: Source,
-    plan: Plan,
-    (open_files, state_dir): (Option<u64>, Option<PathBuf>),
+    watch: Option<ConfigWatch>,
+    /// The limit in force, where it is known.
+    open_files: Option<u64>,
+    state_dir: Option<PathBuf>,
     handover: Handover,
-) -> ExitCode {
-    let (reload, reloads) = mpsc::channel(4);
-    let signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(failed) => {
-            error!("cannot listen for signals: {failed}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let listen = plan.listen.clone();
-    announce(&plan);
-    warn_of_few_descriptors(&plan, open_files);
-    let Handover { manager, sockets } = handover;
-    let is_handed_over = !sockets.is_empty();
-    let changes = Changes::default();
-    let daemon = Options {
-        logging: true,
-        reload: Some(reload),
-        state_dir,
-        sockets,
-        listener: manager.is_there().then(|| changes.listener()),
-        ..Options::default()
-    };
-    match Daemon::start(plan, daemon).await {
-        Ok(running) => {
-            memory::give_back();
-            if let Some(address) = running.listen_address() {
-                info!(
-                    "metrics, API and health are on http{}://{address}",
-                    tls_letter(listen.as_ref())
-                );
-                if let Some(listen) = listen.as_ref().filter(|_| is_handed_over) {
-                    say_handed_over(listen, address);
-                }
+}
+
+impl Start {
+    async fn run(self, plan: Plan) -> ExitCode {
+        let (reload, reloads) = mpsc::channel(4);
+        let signals = match Signals::new() {
+            Ok(signals) => signals,
+            Err(failed) => {
+                error!("cannot listen for signals: {failed}");
+                return ExitCode::FAILURE;
             }
-            let informed = Informed::start(manager, changes, running.reader(), &running.beside()).await;
-            Service {
-                source,
-                running,
-                reloads,
-                listen,
-                informed,
+        };
+        let listen = plan.listen.clone();
+        announce(&plan);
+        warn_of_few_descriptors(&plan, self.open_files);
+        let Handover { manager, sockets } = self.handover;
+        let is_handed_over = !sockets.is_empty();
+        let changes = Changes::default();
+        let daemon = Options {
+            logging: true,
+            reload: Some(reload.clone()),
+            state_dir: self.state_dir,
+            sockets,
+            listener: manager.is_there().then(|| changes.listener()),
+            ..Options::default()
+        };
+        let running = match Daemon::start(plan, daemon).await {
+            Ok(running) => running,
+            Err(failed) => {
+                error!("{failed}");
+                manager.failed(failed.errno(), &failed.to_string());
+                return ExitCode::FAILURE;
             }
-            .serve(signals)
-            .await
+        };
+        memory::give_back();
+        if let Some(watch) = self.watch {
+            watch.start(reload);
         }
-        Err(failed) => {
-            error!("{failed}");
-            manager.failed(failed.errno(), &failed.to_string());
-            ExitCode::FAILURE
+        if let (Some(listen), Some(address)) = (&listen, running.listen_address()) {
+            say_where(listen, address, is_handed_over);
         }
+        let informed = Informed::start(manager, changes, running.reader(), &running.beside()).await;
+        let service = Service {
+            source: self.source,
+            running,
+            reloads,
+            listen,
+            informed,
+        };
+        service.serve(signals).await
     }
 }
 
-/// What the configuration says of the address does not hold where systemd hands over a socket; the rest of it does.
-fn say_handed_over(listen: &Listen, address: SocketAddr) {
+/// Where the listener is. What the configuration says of its address does not hold where systemd hands over a socket; the rest
+/// of it does.
+fn say_where(listen: &Listen, address: SocketAddr, is_handed_over: bool) {
+    let tls = if listen.tls.is_some() { "s" } else { "" };
+    info!("metrics, API and health are on http{tls}://{address}");
+    if !is_handed_over {
+        return;
+    }
     if listen.address == address {
         info!("the listener's socket was handed over by systemd");
     } else {
@@ -151,21 +168,9 @@ fn say_handed_over(listen: &Listen, address: SocketAddr) {
     }
 }
 
-fn tls_letter(listen: Option<&Listen>) -> &'static str {
-    if listen.is_some_and(|listen| listen.tls.is_some()) {
-        "s"
-    } else {
-        ""
-    }
-}
-
 fn announce(plan: &Plan) {
     let hosts: std::collections::BTreeSet<_> = plan.dependencies.iter().map(|d| &d.host).collect();
-    info!(
-        "whyd {} watches {}",
-        env!("CARGO_PKG_VERSION"),
-        dependencies_on_hosts(plan.dependencies.len(), hosts.len())
-    );
+    log::started(env!("CARGO_PKG_VERSION"), plan.dependencies.len(), hosts.len());
     if let Some(otlp) = &plan.otlp {
         info!("exporting OTLP to {} every {:?}", otlp.endpoint, otlp.interval);
     }
@@ -270,7 +275,9 @@ impl Service {
                 brief: brief(&diagnostics),
                 whole: diagnostics.render(false),
             }),
-            Err(panicked) => Err(Refusal::of(format!("reading the configuration failed: {panicked}"))),
+            Err(panicked) => Err(Refusal::of(format!(
+                "reading the configuration failed: {panicked}"
+            ))),
         };
         self.running.process().reloaded(outcome.is_ok(), wall::now());
         match &outcome {
@@ -311,10 +318,7 @@ impl Refusal {
 
 /// The first thing that is wrong, and how many more there are.
 fn brief(diagnostics: &Diagnostics) -> String {
-    let mut errors = diagnostics
-        .0
-        .iter()
-        .filter(|one| one.severity == Severity::Error);
+    let mut errors = diagnostics.0.iter().filter(|one| one.severity == Severity::Error);
     let first = errors.next().map(|one| one.to_string()).unwrap_or_default();
     match errors.count() {
         0 => first,

@@ -235,7 +235,7 @@ impl Task {
                     endpoint: &self.settings.endpoint,
                     headers: &headers,
                     plan: &self.plan,
-                    instance_id: self.process.instance_id(),
+                    identity: self.process.identity(),
                 })?;
                 self.built.insert((headers, exporter))
             }

@@ -13,6 +13,7 @@ pub mod process;
 pub mod prometheus;
 pub(crate) mod random;
 pub mod reference;
+pub mod resource;
 mod sdk;
 pub mod snapshot;
 pub mod traces;

@@ -7,7 +7,7 @@ use crate::model::monitor::{ExportFacts, SelfFacts};
 use crate::model::time::Wall;
 use crate::net::wall::now as wall_now;
 
-use super::random::instance_id;
+use super::resource::Identity;
 
 /// What sends data away, as the `exporter` attribute names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub const SCOPE: &str = "whyd";
 #[derive(Debug)]
 pub struct ProcessFigures {
     started: Wall,
-    instance_id: String,
+    identity: Identity,
     export_failures: [AtomicU64; Exporter::ALL.len()],
     /// Exports that failed since the last one that did not.
     failed_in_a_row: [AtomicU32; Exporter::ALL.len()],
@@ -85,11 +85,11 @@ pub struct ProcessView {
 }
 
 impl ProcessFigures {
-    /// All zero; counters run from `started`. The identity of the instance is drawn here, once per process.
+    /// All zero; counters run from `started`. The identity is drawn at random, until [`known_as`](Self::known_as) gives a better one.
     pub fn new(started: Wall) -> Self {
         ProcessFigures {
             started,
-            instance_id: instance_id(),
+            identity: Identity::random(),
             export_failures: Default::default(),
             failed_in_a_row: Default::default(),
             points_rejected: AtomicU64::new(0),
@@ -148,9 +148,16 @@ impl ProcessFigures {
         self.traces_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// `service.instance.id`: a random UUID that stays the same for as long as the process lives.
-    pub fn instance_id(&self) -> &str {
-        &self.instance_id
+    /// Gives the process the identity that exports carry.
+    #[must_use]
+    pub fn known_as(mut self, identity: Identity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Who exports, as the resource's attributes say it.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The configuration was read, at the start or by a reload: put into force at that time, or refused while the old one

@@ -14,10 +14,14 @@ pub fn share() -> f64 {
     f64::from(u32::from_le_bytes(bytes())) / f64::from(u32::MAX)
 }
 
-/// A random UUID (RFC 9562, version 4), for `service.instance.id`.
-pub fn instance_id() -> String {
-    let mut id: [u8; 16] = bytes();
-    id[6] = id[6] & 0x0f | 0x40;
+/// A random UUID (RFC 9562, version 4).
+pub fn uuid() -> String {
+    uuid_of(bytes(), 4)
+}
+
+/// Random or hashed bytes as a UUID of that version.
+pub fn uuid_of(mut id: [u8; 16], version: u8) -> String {
+    id[6] = id[6] & 0x0f | version << 4;
     id[8] = id[8] & 0x3f | 0x80;
     let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
@@ -36,7 +40,7 @@ mod tests {
 
     #[test]
     fn identities_differ_and_have_the_form() {
-        let (one, other) = (instance_id(), instance_id());
+        let (one, other) = (uuid(), uuid());
         assert_ne!(one, other);
         assert_eq!(one.len(), 36);
         assert_eq!(&one[14..15], "4");

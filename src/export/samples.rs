@@ -240,7 +240,7 @@ impl World {
         snapshot
     }
 
-    fn answer(&mut self, request: ReadRequest) {
+    pub(crate) fn answer(&mut self, request: ReadRequest) {
         match request {
             ReadRequest::Page { from, max, reply } => {
                 let mut rest = self.views.range(from.0..);
@@ -374,5 +374,5 @@ pub(crate) fn expired() -> Failure {
 
 /// A name that no other test uses.
 pub(crate) fn unique_name() -> String {
-    format!("whyd-test-{}", super::random::instance_id())
+    format!("whyd-test-{}", super::random::uuid())
 }

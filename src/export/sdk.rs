@@ -13,7 +13,8 @@ use opentelemetry_sdk::trace::SpanExporter as _;
 
 use crate::model::plan::{Otlp, OtlpProtocol};
 
-use super::otlp::{BuildError, Headers, grpc, http, resource_attributes};
+use super::otlp::{BuildError, Headers, grpc, http};
+use super::resource::{self, Identity};
 
 /// A connection that outlasts a change of headers.
 pub enum Transport {
@@ -80,7 +81,7 @@ pub struct Destination<'a> {
     pub endpoint: &'a str,
     pub headers: &'a Headers,
     pub plan: &'a Otlp,
-    pub instance_id: &'a str,
+    pub identity: &'a Identity,
 }
 
 impl Destination<'_> {
@@ -109,7 +110,7 @@ impl Destination<'_> {
     }
 
     fn resource(&self) -> Resource {
-        let attributes = resource_attributes(self.plan, self.instance_id);
+        let attributes = resource::attributes(self.plan, self.identity);
         let attributes = attributes
             .into_iter()
             .map(|(name, value)| KeyValue::new(name.to_owned(), value.to_owned()));

@@ -149,7 +149,7 @@ impl Sender {
                     endpoint: &self.endpoint,
                     headers: &headers,
                     plan: &self.plan,
-                    instance_id: self.process.instance_id(),
+                    identity: self.process.identity(),
                 })?;
                 self.built.insert((headers, exporter))
             }

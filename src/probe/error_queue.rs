@@ -99,7 +99,8 @@ mod imp {
         // SAFETY: all-zero bytes are a valid `msghdr`: null pointers with zero lengths.
         let mut message: libc::msghdr = unsafe { zeroed() };
         message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = CONTROL;
+        // musl's lengths are narrower than glibc's.
+        message.msg_controllen = CONTROL as _;
         let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
         // SAFETY: the header points to a control buffer of the length it says, which lives through the call, and to
         // nothing else; the descriptor is open as long as it is borrowed.
@@ -112,7 +113,8 @@ mod imp {
         let mut part = unsafe { libc::CMSG_FIRSTHDR(&message) };
         while !part.is_null() {
             // SAFETY: `part` is a control message within the buffer, filled by the kernel.
-            let (level, kind, length) = unsafe { ((*part).cmsg_level, (*part).cmsg_type, (*part).cmsg_len) };
+            let (level, kind, length): (_, _, usize) =
+                unsafe { ((*part).cmsg_level, (*part).cmsg_type, (*part).cmsg_len as _) };
             let is_error = (level, kind) == (libc::IPPROTO_IP, libc::IP_RECVERR)
                 || (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR);
             if is_error {

@@ -56,7 +56,6 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
         .route("/api/v1/receivers", get(alerts::receivers))
         .route(access::SILENCES, get(silences::silences).post(silences::add))
         .route("/api/v1/silences/{id}", delete(silences::end))
-        .route("/-/ready", get(health::ready))
         .route("/-/reload", post(health::reload))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -68,9 +67,10 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
             Arc::new(access::Guard::new(auth)),
             access::authenticate,
         ));
-    // Whoever restarts a process that hangs must not need its password.
+    // Whoever restarts a process that hangs, or waits for one that starts, must not need its password: a kubelet has none.
     Router::new()
         .route("/-/healthy", get(health::healthy))
+        .route("/-/ready", get(health::ready))
         .method_not_allowed_fallback(wrong_method)
         .merge(guarded)
         .layer(middleware::from_fn(access::without_body))

@@ -56,7 +56,7 @@ pub async fn add(State(web): State<Web>, request: Request) -> Response {
         Err(problems) => return refused(&problems),
     };
     let silence = Silence {
-        id: random::instance_id().into(),
+        id: random::uuid().into(),
         matchers: wanted.matchers.into(),
         owner: wanted.owner.into(),
         reason: wanted.reason.into(),

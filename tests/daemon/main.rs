@@ -17,4 +17,5 @@ mod secrets;
 mod state;
 mod stop;
 mod swap;
+mod watch_config;
 mod web;

@@ -13,6 +13,7 @@ mod listen;
 mod names;
 mod network;
 mod otlp;
+mod resource;
 mod secret;
 mod services;
 mod vantage;

@@ -11,7 +11,7 @@ use super::super::raw::RawOtlp;
 use super::super::raw::choices::{CompressionWord, HistogramWord, ProtocolWord, SecretText, SignalSetting};
 use super::super::report::{Finding, Part, Place};
 use super::super::url_lint;
-use super::{Context, add_lints, http, network, secret};
+use super::{Context, add_lints, http, network, resource, secret};
 use crate::model::dependency::{ClientCert, TlsSettings};
 use crate::model::plan::{AlertLogs, Otlp, OtlpProtocol};
 use crate::model::secret::{Secret, SecretRef, Text};
@@ -110,7 +110,7 @@ pub fn lower(context: &mut Context<'_>, raw: Option<&(RawOtlp, Place)>) -> Optio
         timeout: timeout.min(interval),
         interval,
         tls: tls(context, raw, place),
-        resource: resource(context, raw, place),
+        resource: resource::lower(context, raw, place),
         exponential_histograms: raw.histograms == Some(HistogramWord::Exponential),
         traces_endpoint,
         alert_logs: logs_endpoint.map(|endpoint| AlertLogs {
@@ -187,7 +187,7 @@ fn signal_var(context: &Context<'_>, what: &str) -> Option<(String, String)> {
     })
 }
 
-fn warn(context: &mut Context<'_>, place: &Place, name: &str, problem: &str) {
+pub fn warn(context: &mut Context<'_>, place: &Place, name: &str, problem: &str) {
     context.report.warning(
         place,
         format!("the environment variable `{name}` {problem}; it is passed over"),
@@ -384,50 +384,4 @@ fn tls(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> TlsSettings {
         });
     }
     tls
-}
-
-/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` (`key=value`, percent-encoded) fill what the file leaves out.
-fn resource(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> Arc<[(Arc<str>, Arc<str>)]> {
-    let mut all: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-    for (name, value) in raw.resource.iter().flatten() {
-        if name.trim().is_empty() {
-            let at = place.key("resource").key(name);
-            context
-                .report
-                .add(Finding::error(&at, "an attribute without a name").at(Part::Key));
-        }
-        all.push((name.as_str().into(), value.0.as_str().into()));
-    }
-    let add = |all: &mut Vec<(Arc<str>, Arc<str>)>, name: &str, value: String| {
-        if !all.iter().any(|(known, _)| **known == *name) {
-            all.push((name.into(), value.into()));
-        }
-    };
-    if let Some(name) = context
-        .env
-        .var("OTEL_SERVICE_NAME")
-        .filter(|name| !name.is_empty())
-    {
-        add(&mut all, "service.name", name);
-    }
-    let attributes = context.env.var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-    for pair in attributes
-        .split(',')
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty())
-    {
-        match pair.split_once('=') {
-            Some((name, value)) if !name.trim().is_empty() => {
-                add(&mut all, name.trim(), url_lint::decode_percent(value.trim()));
-            }
-            _ => warn(
-                context,
-                place,
-                "OTEL_RESOURCE_ATTRIBUTES",
-                "has a part that is not `key=value`",
-            ),
-        }
-    }
-    all.sort();
-    all.into()
 }

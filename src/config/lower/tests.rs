@@ -100,6 +100,66 @@ fn the_standard_variables_turn_otlp_on() {
     assert!(!format!("{loaded:?}").contains("hunter2"));
 }
 
+/// The resource that the section and the environment give, without what exports add.
+fn resource(section: &str, env: &[(&str, &str)]) -> Vec<(String, String)> {
+    let section = format!("{ONE}otlp: {{endpoint: 'http://c:4317'{section}}}\n");
+    let loaded = loaded("resource", &section, env).expect("is good");
+    let otlp = loaded.plan.otlp.expect("is on");
+    let attributes = otlp.resource.iter();
+    attributes
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
+}
+
+#[test]
+fn a_pod_is_known_by_what_the_downward_api_says() {
+    let pod = [
+        ("POD_NAME", "whyd-1"),
+        ("POD_NAMESPACE", "watch"),
+        ("POD_UID", "6d1c"),
+        ("NODE_NAME", "node-a"),
+        ("CONTAINER_NAME", "whyd"),
+    ];
+    let of = |text: &str, env: &[(&str, &str)], name: &str| {
+        let found = resource(text, env).into_iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value)
+    };
+    let names: Vec<String> = resource("", &pod).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "host.name",
+            "k8s.container.name",
+            "k8s.namespace.name",
+            "k8s.node.name",
+            "k8s.pod.name",
+            "k8s.pod.uid",
+            "service.instance.id"
+        ]
+    );
+    let instance = |text: &str, env: &[(&str, &str)]| of(text, env, "service.instance.id");
+    assert_eq!(instance("", &pod).as_deref(), Some("watch.whyd-1.whyd"));
+    assert_eq!(instance("", &pod[..4]).as_deref(), Some("watch.whyd-1"));
+    assert_eq!(instance("", &pod[..1]), None);
+    assert_eq!(of("", &pod, "host.name").as_deref(), Some("node-a"));
+    assert_eq!(of("", &[("POD_NAME", "")], "k8s.pod.name"), None);
+
+    // The standard variable wins over the downward API, and the file over both.
+    let standard = [
+        pod[0],
+        pod[1],
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "k8s.pod.name=other,service.instance.id=seven",
+        ),
+    ];
+    assert_eq!(of("", &standard, "k8s.pod.name").as_deref(), Some("other"));
+    assert_eq!(instance("", &standard).as_deref(), Some("seven"));
+    let file = ", resource: {service.instance.id: mine, k8s.pod.name: filed}";
+    assert_eq!(instance(file, &standard).as_deref(), Some("mine"));
+    assert_eq!(of(file, &standard, "k8s.pod.name").as_deref(), Some("filed"));
+}
+
 #[test]
 fn otlp_endpoints_follow_the_specification() {
     let endpoint = |section: &str, env: &[(&str, &str)]| {

@@ -26,7 +26,10 @@ section! {
         interval: DurationText,
         /// What is trusted and what is shown to the collector.
         tls: RawTls,
-        /// Attributes of the resource, such as `deployment.environment.name`.
+        /// Attributes of the resource, such as `deployment.environment.name`. What is left out is taken from
+        /// `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, and then `POD_NAMESPACE`, `POD_NAME`, `POD_UID`, `NODE_NAME` and
+        /// `CONTAINER_NAME` (as `k8s.*`). `service.name` (`whyd`), `service.version`, `service.instance.id` (the same after a
+        /// restart) and, where it is not a pod's, `host.name` are added by whyd itself.
         resource: BTreeMap<String, Word>,
         /// `explicit` buckets or `exponential` ones.
         histograms: HistogramWord,

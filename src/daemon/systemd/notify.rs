@@ -66,7 +66,9 @@ pub unsafe fn take_over() -> Result<Handover, HandoverError> {
     }
     let sockets: Vec<_> = sockets.map_err(HandoverError::Sockets)?.collect();
     // SAFETY: the manager opened these for us (LISTEN_PID is our own), and nobody else has taken them.
-    let sockets = sockets.into_iter().map(|(fd, name)| unsafe { listener(fd, name) });
+    let sockets = sockets
+        .into_iter()
+        .map(|(fd, name)| unsafe { listener(fd, name) });
     Ok(Handover {
         manager: Manager::new(socket, watchdog),
         sockets: sockets.collect::<Result<_, _>>()?,
@@ -88,7 +90,7 @@ unsafe fn listener(fd: i32, name: String) -> Result<TcpListener, HandoverError> 
 }
 
 impl Manager {
-    fn new(path: Option<OsString>, watchdog: Option<Duration>) -> Manager {
+    pub(super) fn new(path: Option<OsString>, watchdog: Option<Duration>) -> Manager {
         let Some(path) = path.filter(|path| !path.is_empty()) else {
             return Manager::default();
         };
@@ -122,10 +124,9 @@ impl Manager {
 
     /// A reload begins. With the time at which it does, by which systemd 253 and newer tell that it is theirs.
     pub fn reloading(&self) {
-        match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.say(&[NotifyState::Reloading, now]),
-            // Without the time the reload would count as failed; without a word of it, it is one that nobody sees.
-            Err(_) => {}
+        // Without the time the reload would count as failed; without a word of it, it is one that nobody sees.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            self.say(&[NotifyState::Reloading, now]);
         }
     }
 
@@ -161,7 +162,11 @@ impl Manager {
         }
         // Held until it is sent, so that of two lines the later one stays.
         if new {
-            let with: Vec<_> = states.iter().cloned().chain([NotifyState::Status(line)]).collect();
+            let with: Vec<_> = states
+                .iter()
+                .cloned()
+                .chain([NotifyState::Status(line)])
+                .collect();
             link.send(&with);
         } else if !states.is_empty() {
             link.send(states);
@@ -180,7 +185,10 @@ impl Link {
         // One datagram is one message, each assignment a line of it.
         let message: String = states.iter().map(|state| format!("{state}\n")).collect();
         if let Err(error) = self.socket.send_to_addr(message.as_bytes(), &self.address) {
-            tracing::debug!("the service manager was not told {:?}: {error}", message.trim_end());
+            tracing::debug!(
+                "the service manager was not told {:?}: {error}",
+                message.trim_end()
+            );
         }
     }
 }

@@ -103,7 +103,10 @@ impl Board {
 fn words(engine: &EngineView, mut failing: Vec<Failing>, refused: Option<&str>) -> String {
     let mut line = String::new();
     if let Some(why) = refused {
-        let _ = write!(line, "reload refused, the old configuration is in force ({why}); ");
+        let _ = write!(
+            line,
+            "reload refused, the old configuration is in force ({why}); "
+        );
     }
     if engine.dependencies == 0 {
         line.push_str("nothing to watch yet");
@@ -183,7 +186,11 @@ mod tests {
         board.set_refused(Some(&reason));
         let refused = board.refused.lock().expect("no test panics with it").clone();
         let line = words(&engine(1_000), many(&"n".repeat(300)), refused.as_deref());
-        assert!(line.chars().count() <= LINE + NAME + 60, "{}: {line}", line.chars().count());
+        assert!(
+            line.chars().count() <= LINE + NAME + 60,
+            "{}: {line}",
+            line.chars().count()
+        );
         assert!(line.ends_with(" more"), "{line}");
     }
 

@@ -20,7 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::model::plan::Otlp;
 use crate::net::reader::Reader;
 
-use super::process::{Exporter, ProcessFigures, VERSION};
+use super::process::{Exporter, ProcessFigures};
+use super::resource;
 use super::snapshot::snapshot;
 use encode::{Encoder, Resource};
 use table::Table;
@@ -62,7 +63,7 @@ impl OtlpExporter {
         Ok(OtlpExporter {
             transport: Transport::new(plan)?,
             reader,
-            resource: Resource::new(resource_attributes(plan, process.instance_id())),
+            resource: Resource::new(resource::attributes(plan, process.identity())),
             process,
             table: Table::default(),
             interval: plan.interval,
@@ -153,26 +154,6 @@ impl OtlpExporter {
             self.complaint = message;
         }
     }
-}
-
-/// The resource's attributes: the plan's own, and ours where it has none.
-pub(super) fn resource_attributes<'a>(plan: &'a Otlp, instance_id: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut attributes: Vec<(&str, &str)> = plan
-        .resource
-        .iter()
-        .map(|(name, value)| (&**name, &**value))
-        .collect();
-    let ours = [
-        ("service.name", "whyd"),
-        ("service.version", VERSION),
-        ("service.instance.id", instance_id),
-    ];
-    for (name, value) in ours {
-        if !attributes.iter().any(|(given, _)| *given == name) {
-            attributes.push((name, value));
-        }
-    }
-    attributes
 }
 
 #[cfg(test)]

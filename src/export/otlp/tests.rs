@@ -223,7 +223,7 @@ async fn grpc_arrives_at_every_interval_and_once_more_at_the_end() {
         assert!(
             seen.resource("service.instance.id")
                 .expect("ours")
-                .contains(process.instance_id())
+                .contains(&*process.identity().instance_id)
         );
         assert!(
             seen.resource("deployment.environment.name")
