@@ -55,7 +55,7 @@ Ask it again now, with all evidence:
 "Its operations are inconclusive: the trouble is on this side (offline, out of file
 descriptors). It counts neither as failing nor as working until that is over.";
     /// An alert was raised.
-    AlertRaised "b9f7c9e0361f495695fb97eaa45b2c30" "Alert @ALERT@ (@SEVERITY@) of @DEPENDENCY@ is raised"
+    AlertRaised "b9f7c9e0361f495695fb97eaa45b2c30" "Alert @ALERT@ (@SEVERITY@) is raised: @DEPENDENCY@@HOST@"
 "@DESCRIPTION@
 
 What to do: @FIX@
@@ -65,7 +65,7 @@ Why it fires, with the numbers compared:
 Tell nobody for two hours:
     whyd silence add dependency=@DEPENDENCY@ --for 2h --reason TEXT";
     /// An alert is over.
-    AlertOver "93993b115112417b9305e97dd7df09ce" "Alert @ALERT@ of @DEPENDENCY@ is over"
+    AlertOver "93993b115112417b9305e97dd7df09ce" "Alert @ALERT@ is over: @DEPENDENCY@@HOST@"
 "It was raised for @RAISED_FOR@ s and ended because: @BECAUSE@. Nothing is to be done.";
     /// A receiver does not take notifications; they are tried again.
     NotificationFailing "6e860a97446e40b69ed2c2a799626414" "@RECEIVER@ does not take notifications"
