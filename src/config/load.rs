@@ -8,7 +8,8 @@ use serde_yaml::Value;
 use super::decode::{decode, list};
 use super::diagnostic::{Diagnostic, Diagnostics, place};
 use super::environment::Environment;
-use super::lower::{RawPlan, lower};
+use super::found::Finder;
+use super::lower::{Lowered, RawPlan, lower};
 use super::raise;
 use super::report::{Finding, Part, Place, Report};
 use super::secrets;
@@ -17,9 +18,12 @@ use super::suggest;
 use crate::model::plan::Plan;
 
 /// A good configuration.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
+    /// Of what the configuration itself names.
     pub plan: Plan,
+    /// Makes a plan of that and of what was found.
+    pub finder: Finder,
     /// What is probably not meant.
     pub warnings: Vec<Diagnostic>,
 }
@@ -36,11 +40,14 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Diagnostics> {
         raw.directories.push(source.directory.clone());
         read_source((file, source), env, &mut report, (&mut raw, &mut sections));
     }
-    if raw.dependencies.is_empty() && !sections.dependencies {
+    if let Some(place) = sections.empty.filter(|_| raw.discovery.is_empty()) {
+        report.error(&place, "there is nothing to watch");
+    }
+    if raw.dependencies.is_empty() && raw.discovery.is_empty() && !sections.dependencies {
         let finding = Finding::error(&Place::root(0), "`dependencies` is missing");
         report.add(finding.expected("a list of what is to be watched"));
     }
-    let plan = lower(&raw, env, &mut report);
+    let Lowered { plan, file, entries } = lower(&raw, env, &mut report);
     if report.has_errors() {
         return Err(Diagnostics(place(&report, &sources)));
     }
@@ -49,13 +56,20 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Diagnostics> {
     } else {
         place(&report, &sources)
     };
-    Ok(Loaded { plan, warnings })
+    let finder = Finder::new(raw, (file, entries), env, report.expanded);
+    Ok(Loaded {
+        plan,
+        finder,
+        warnings,
+    })
 }
 
 /// The configuration in effect as YAML: all defaults filled in, secrets as `[redacted]`.
 pub fn dump(path: &Path, env: &dyn Environment) -> Result<String, Diagnostics> {
     let loaded = load(path, env)?;
-    serde_yaml::to_string(&raise::config(&loaded.plan)).map_err(|error| {
+    let mut raised = raise::config(&loaded.plan);
+    loaded.finder.raise(&mut raised);
+    serde_yaml::to_string(&raised).map_err(|error| {
         Diagnostics(vec![Diagnostic::file(
             &path.display().to_string(),
             error.to_string(),
@@ -134,11 +148,14 @@ fn files_of(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 struct Sections {
     given: Vec<(&'static str, Place)>,
     dependencies: bool,
+    /// Where there are no dependencies, which is a mistake unless something is discovered.
+    empty: Option<Place>,
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "defaults",
     "dependencies",
+    "discovery",
     "limits",
     "vantage",
     "listen",
@@ -193,13 +210,19 @@ fn read_source(
             "dependencies" => {
                 sections.dependencies = true;
                 if matches!(&value, Value::Sequence(items) if items.is_empty()) {
-                    report.error(&place, "there is nothing to watch");
+                    sections.empty.get_or_insert(place);
+                    continue;
                 }
                 read_list(value, &place, report, (&mut raw.dependencies, "dependencies"));
                 continue;
             }
             // A list of which every entry is commented out.
-            "receivers" | "maintenance" if value.is_null() => continue,
+            "receivers" | "maintenance" | "discovery" if value.is_null() => continue,
+            "discovery" => {
+                sections.dependencies |= !matches!(value, Value::Sequence(_));
+                read_list(value, &place, report, (&mut raw.discovery, "sources"));
+                continue;
+            }
             "receivers" => {
                 read_list(value, &place, report, (&mut raw.receivers, "receivers"));
                 continue;

@@ -52,6 +52,11 @@ impl KeyPath {
         }
     }
 
+    /// What follows `other`, where this lies in it.
+    pub fn strip(&self, other: &KeyPath) -> Option<KeyPath> {
+        Some(KeyPath(self.0.strip_prefix(other.0.as_slice())?.to_vec()))
+    }
+
     pub fn starts_with(&self, other: &KeyPath) -> bool {
         self.0.starts_with(&other.0)
     }

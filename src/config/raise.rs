@@ -1,6 +1,7 @@
 //! The way back: from the plan to the raw types, for `dump` and for the defaults that the reference shows.
 
 mod alerts;
+pub mod discovery;
 mod services;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub fn config(plan: &Plan) -> RawConfig {
         // Dependencies say only how their alerts differ from the built-in ones, which thus stand here once.
         defaults: Some(alerts::defaults()),
         dependencies: Some(plan.dependencies.iter().map(|one| dependency(one)).collect()),
+        discovery: discovery::sources(&plan.discovery),
         limits: Some(limits(&plan.limits)),
         vantage: Some(vantage(&plan.vantage)),
         listen: plan.listen.as_ref().map(listen),

@@ -1,20 +1,16 @@
 //! The JSON Schema and the written reference, both made from the raw types; the defaults are those of a lowered plan.
 
+mod samples;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::lower::{RawPlan, lower};
 use super::raise;
-use super::raw::alerts::{
-    RawEmail, RawHeartbeat, RawMaintenance, RawOpsgenie, RawPagerDuty, RawReceiver, RawWebhook,
-};
-use super::raw::choices::SecretText;
-use super::raw::lists::OneOrMany;
-use super::raw::values::{DurationText, Word};
+use super::raw::values::Word;
 use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp, RawVantage};
 use super::report::{Place, Report};
 use crate::template;
@@ -85,12 +81,13 @@ fn defaults() -> Value {
         vantage: Some((RawVantage::default(), place.key("vantage"))),
         listen: Some((RawListen::default(), place.key("listen"))),
         otlp: Some((RawOtlp::default(), place.key("otlp"))),
-        receivers: sample_receivers(&place),
-        maintenance: sample_maintenance(&place),
+        receivers: samples::receivers(&place),
+        maintenance: samples::maintenance(&place),
+        discovery: samples::discovery(&place),
         ..RawPlan::default()
     };
     let nothing: HashMap<&str, &str> = HashMap::new();
-    let plan = lower(&raw, &nothing, &mut Report::default());
+    let plan = lower(&raw, &nothing, &mut Report::default()).plan;
     let mut value = serde_json::to_value(raise::config(&plan)).unwrap_or_default();
     let mut dependency = value["dependencies"][0].take();
     dependency["alerts"] = value["defaults"]["alerts"].take();
@@ -105,7 +102,8 @@ fn defaults() -> Value {
             section.insert("user_agent".into(), json!("whyd/VERSION"));
         }
     }
-    receiver_defaults(&mut value);
+    samples::receiver_defaults(&mut value);
+    samples::discovery_defaults(&mut value);
     if let Some(window) = value.pointer_mut("/maintenance/0").and_then(Value::as_object_mut) {
         window.retain(|key, _| key == "timezone");
     }
@@ -114,98 +112,6 @@ fn defaults() -> Value {
         otlp.remove("protocol");
     }
     value
-}
-
-/// One receiver of each kind that has defaults of its own.
-fn sample_receivers(place: &Place) -> Vec<(RawReceiver, Place)> {
-    let text = |text: &str| Some(SecretText::Inline(text.into()));
-    let url = text("https://host.example/");
-    let all = [
-        RawReceiver {
-            webhook: Some(RawWebhook {
-                url: url.clone(),
-                ..RawWebhook::default()
-            }),
-            ..RawReceiver::default()
-        },
-        RawReceiver {
-            pagerduty: Some(RawPagerDuty {
-                routing_key: text("key"),
-                ..RawPagerDuty::default()
-            }),
-            ..RawReceiver::default()
-        },
-        RawReceiver {
-            opsgenie: Some(RawOpsgenie {
-                api_key: text("key"),
-                ..RawOpsgenie::default()
-            }),
-            ..RawReceiver::default()
-        },
-        RawReceiver {
-            email: Some(RawEmail {
-                host: Some(Word("mail.example".into())),
-                from: Some("a@example.org".into()),
-                to: Some(OneOrMany(vec!["b@example.org".into()])),
-                ..RawEmail::default()
-            }),
-            ..RawReceiver::default()
-        },
-        RawReceiver {
-            heartbeat: Some(RawHeartbeat {
-                url,
-                ..RawHeartbeat::default()
-            }),
-            ..RawReceiver::default()
-        },
-    ];
-    let place = place.key("receivers");
-    let named = |(i, one): (usize, RawReceiver)| {
-        let name = Some(Word(format!("receiver {i}")));
-        (RawReceiver { name, ..one }, place.index(i))
-    };
-    all.into_iter().enumerate().map(named).collect()
-}
-
-fn sample_maintenance(place: &Place) -> Vec<(RawMaintenance, Place)> {
-    let raw = RawMaintenance {
-        name: Some(Word("window".into())),
-        r#match: Some([("dependency".into(), Word("*".into()))].into()),
-        schedule: Some("0 2 * * *".into()),
-        lasts: Some(DurationText(Duration::from_secs(3_600))),
-        owner: Some(Word("owner".into())),
-        reason: Some(Word("reason".into())),
-        ..RawMaintenance::default()
-    };
-    vec![(raw, place.key("maintenance").index(0))]
-}
-
-/// Makes one receiver of all the samples, the first of which says what holds for most, without what they were given.
-fn receiver_defaults(value: &mut Value) {
-    let Some(all) = value.get_mut("receivers").and_then(Value::as_array_mut) else {
-        return;
-    };
-    let mut merged = serde_json::Map::new();
-    for one in std::mem::take(all) {
-        for (key, value) in one.as_object().into_iter().flatten() {
-            merged.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-    }
-    merged.remove("name");
-    // It differs by channel.
-    merged.remove("severity");
-    for (channel, keys) in [
-        ("webhook", &["url"][..]),
-        ("pagerduty", &["routing_key"]),
-        ("opsgenie", &["api_key"]),
-        ("email", &["host", "from", "to", "port"]),
-        ("heartbeat", &["url"]),
-    ] {
-        if let Some(section) = merged.get_mut(channel).and_then(Value::as_object_mut) {
-            section.retain(|key, _| !keys.contains(&key.as_str()));
-        }
-    }
-    all.push(Value::Object(merged));
 }
 
 /// Sets `default` on every property that has one. `root` is the schema as it was, to follow references in.
@@ -294,7 +200,7 @@ const INTRODUCTION: &str = "# Configuration
 <!-- Generated from the types that read it. `UPDATE_EXPECT=1 cargo test --test config` writes it again. -->
 
 The configuration is YAML: one file, or a directory whose `*.yaml` and `*.yml` files are merged in the order of their
-names. `dependencies`, `receivers` and `maintenance` of all files are put together, and names are unique in all; every other
+names. `dependencies`, `discovery`, `receivers` and `maintenance` of all files are put together, and names are unique in all; every other
 section may stand in one file only.
 `whyd validate PATH` tells everything that is wrong at once; `whyd validate --dump PATH` prints what is in effect;
 `whyd schema` prints the JSON Schema for editors.
@@ -437,6 +343,13 @@ impl Writer<'_> {
              imports. A template is tried when the configuration is loaded.\n\n| variable | what it is |\n|---|---|\n",
         );
         for (name, meaning) in template::VARIABLES {
+            let _ = writeln!(self.text, "| `{name}` | {meaning} |");
+        }
+        self.text.push_str(
+            "\nWhat `url` and `dependency_name` of an entry of `discovery` may use, in the same language:\n\n| variable | what it \
+             is |\n|---|---|\n",
+        );
+        for (name, meaning) in template::TARGET_VARIABLES {
             let _ = writeln!(self.text, "| `{name}` | {meaning} |");
         }
     }

@@ -157,10 +157,13 @@ impl Report {
 
     /// Whether the value at this place, or one in it, came from the environment.
     pub fn is_expanded(&self, place: &Place) -> bool {
-        // In the order of places, what lies within a node follows the node itself.
-        self.expanded
-            .range(place..)
-            .next()
-            .is_some_and(|next| next.file == place.file && next.path.starts_with(&place.path))
+        within(&self.expanded, place)
     }
+}
+
+/// Whether this place, or one in it, is among the others.
+pub fn within(others: &BTreeSet<Place>, place: &Place) -> bool {
+    // In the order of places, what lies within a node follows the node itself.
+    let next = others.range(place..).next();
+    next.is_some_and(|next| next.file == place.file && next.path.starts_with(&place.path))
 }

@@ -138,7 +138,7 @@ pub fn plan_for_targets(
         from: Origin::CommandLine,
         ..RawPlan::default()
     };
-    let plan = lower(&raw, env, &mut report);
+    let plan = lower(&raw, env, &mut report).plan;
     let mut placed: Vec<Diagnostic> = Vec::new();
     for mut diagnostic in place(&report, &[]) {
         diagnostic.key = key_on_the_command_line(&diagnostic.key, targets);

@@ -47,7 +47,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
         listen: options.listen,
     };
     let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
-    let Loaded { plan, warnings } = match source.load() {
+    let Loaded { plan, warnings, .. } = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             log::complain(&diagnostics.render(false));

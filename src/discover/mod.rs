@@ -1,6 +1,9 @@
 //! Where dependencies come from besides the file: an edge that looks and tells what it found. What becomes of that is
 //! decided by `config`; `daemon` carries it there.
 
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -21,12 +24,20 @@ impl Drop for Watching {
 pub fn watch(source: &Source, updates: mpsc::Sender<Update>) -> Watching {
     let name = source.name.clone();
     let task = match &source.kind {
-        SourceKind::Files(_) | SourceKind::Http(_) | SourceKind::DnsSrv(_) | SourceKind::Kubernetes(_) => {
-            tokio::spawn(async move {
-                let news = crate::model::discovery::News::Failed("not built yet".into());
-                let _ = updates.send(Update { source: name, news }).await;
-            })
+        #[cfg(feature = "kubernetes")]
+        SourceKind::Kubernetes(kubernetes) => {
+            tokio::spawn(kubernetes::run(name, kubernetes.clone(), updates))
         }
+        #[cfg(not(feature = "kubernetes"))]
+        SourceKind::Kubernetes(_) => tokio::spawn(async move {
+            let why = "this whyd was built without Kubernetes (the feature `kubernetes` of its build)";
+            let news = crate::model::discovery::News::Failed(why.into());
+            let _ = updates.send(Update { source: name, news }).await;
+        }),
+        SourceKind::Files(_) | SourceKind::Http(_) | SourceKind::DnsSrv(_) => tokio::spawn(async move {
+            let news = crate::model::discovery::News::Failed("not built yet".into());
+            let _ = updates.send(Update { source: name, news }).await;
+        }),
     };
     Watching(task)
 }

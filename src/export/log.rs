@@ -67,9 +67,11 @@ pub enum LogError {
     Thread(std::io::Error),
 }
 
-/// Crates whose own chatter says little about what is watched: errors and warnings only, unless asked for by name.
+/// Crates whose own chatter says little about what is watched: errors and warnings only, unless asked for by name. Those of
+/// Kubernetes warn with whole answers of its API, and whoever asks by them says what is wrong.
 const QUIET: &str = "hyper=warn,hyper_util=warn,h2=warn,tonic=warn,tower=warn,reqwest=warn,rustls=warn,hickory_proto=warn,\
-                     hickory_resolver=warn,hickory_net=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn";
+                     hickory_resolver=warn,hickory_net=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn,\
+                     kube_client=off,kube_runtime=off";
 
 /// Sets up logging for the whole process: to the journal where that is asked for and there is one, else to standard error. `RUST_LOG`, where it is set, is taken in place of `level`;
 /// both have the form of `tracing_subscriber::EnvFilter`'s directives. Lines are written by a thread of their own, and

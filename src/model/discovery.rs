@@ -108,6 +108,17 @@ pub enum News {
     Found(Arc<[Target]>),
     /// It could not look; what it found before stays. `Found` says that it can again.
     Failed(Box<str>),
+    /// What is announced there and cannot be a target, in place of what it said of that before; sorted. It says nothing of
+    /// whether the source can look.
+    Refused(Arc<[Refused]>),
+}
+
+/// Something that is announced at a source and cannot be a target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    /// Where it stands, for people, as of a target.
+    pub place: Arc<str>,
+    pub why: Box<str>,
 }
 
 /// News of one source.
@@ -116,4 +127,27 @@ pub struct Update {
     /// The name of the source.
     pub source: Arc<str>,
     pub news: News,
+}
+
+/// Where a dependency was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of the source.
+    pub source: Arc<str>,
+    /// Where it stands there, for people.
+    pub place: Arc<str>,
+}
+
+/// Something to say of what was found: it could not become a dependency, or not as it was announced.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Remark {
+    /// The name of the source.
+    pub source: Arc<str>,
+    /// What it is about, without what may be secret in a URL; empty where it is about the source as a whole.
+    pub target: Arc<str>,
+    /// Where that stands, for people; may be empty.
+    pub place: Arc<str>,
+    pub why: Box<str>,
+    /// Whether it is not watched because of this.
+    pub refused: bool,
 }

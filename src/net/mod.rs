@@ -4,6 +4,8 @@
 pub mod client_tls;
 pub mod crypto;
 pub mod fetch;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod reader;
 pub mod retry_after;
 pub mod sanitize;

@@ -180,8 +180,12 @@ fn map(pairs: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
 }
 
 fn named<T: AsRef<str>>(pairs: &[(T, T)]) -> Value {
-    let pairs = pairs.iter();
-    let pairs = pairs.map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned()));
+    by_name(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
+}
+
+/// Texts by their names.
+pub(super) fn by_name<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Value {
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Value::from_object(Named(pairs.collect()))
 }
 

@@ -5,6 +5,7 @@
 
 mod facts;
 mod sample;
+mod target;
 
 use std::io;
 
@@ -13,6 +14,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use crate::model::similar::closest;
 
 pub use facts::{Facts, VARIABLES};
+pub use target::{TARGET_VARIABLES, TargetFacts, TargetTemplate};
 
 /// Instructions of a template's run: some hundred for each of a thousand alerts. A loop over everything that there is in a
 /// loop over everything ends here, after some tens of milliseconds.
@@ -64,20 +66,9 @@ pub fn check(source: &str) -> Result<(), Fault> {
     let template = environment
         .template_from_str(source)
         .map_err(|error| described(&error))?;
-    let known = |name: &str| {
-        VARIABLES.iter().any(|(known, _)| *known == name)
-            || environment.globals().any(|(known, _)| known == name)
-    };
-    let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
-    unknown.retain(|name| !known(name));
-    unknown.sort();
-    if let Some(name) = unknown.first() {
-        let near = closest(name, VARIABLES.iter().map(|(name, _)| *name), NEAR);
-        return Err(Fault {
-            line: line_of(source, name),
-            what: format!("there is no variable {name:?}"),
-            instead: near.map(str::to_owned),
-        });
+    let variables = VARIABLES.iter().map(|(name, _)| *name);
+    if let Some(wrong) = first_unknown(&environment, (&template, source), variables) {
+        return Err(wrong);
     }
     for order in sample::orders() {
         let facts = Facts {
@@ -89,6 +80,27 @@ pub fn check(source: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The first variable, by name, that there is not.
+fn first_unknown<'v>(
+    environment: &Environment<'_>,
+    (template, source): (&minijinja::Template<'_, '_>, &str),
+    variables: impl Iterator<Item = &'v str> + Clone,
+) -> Option<Fault> {
+    let known = |name: &str| {
+        variables.clone().any(|known| known == name) || environment.globals().any(|(known, _)| known == name)
+    };
+    let mut unknown: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+    unknown.retain(|name| !known(name));
+    unknown.sort();
+    let name = unknown.first()?;
+    let near = closest(name, variables.clone(), NEAR);
+    Some(Fault {
+        line: line_of(source, name),
+        what: format!("there is no variable {name:?}"),
+        instead: near.map(str::to_owned),
+    })
+}
+
 /// The template's text for a notification.
 ///
 /// # Errors
@@ -98,11 +110,11 @@ pub fn render(source: &str, facts: &Facts<'_>, escape: Escape) -> Result<String,
     let template = environment
         .template_from_str(source)
         .map_err(|error| described(&error))?;
-    let mut text = Bounded(Vec::new());
+    let mut text = Bounded::new(LONGEST);
     template
         .render_captured_to(facts.values(), &mut text)
         .map_err(|error| described(&error))?;
-    Ok(String::from_utf8_lossy(&text.0).trim_end().to_owned())
+    Ok(text.text().trim_end().to_owned())
 }
 
 fn environment(escape: Escape) -> Environment<'static> {
@@ -134,12 +146,26 @@ pub fn escape_slack(text: &str) -> String {
 }
 
 /// Takes so much and leaves out the rest.
-struct Bounded(Vec<u8>);
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Bounded {
+    fn new(most: usize) -> Self {
+        let bytes = Vec::new();
+        Bounded { bytes, most }
+    }
+
+    fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+}
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = LONGEST - self.0.len();
-        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let room = self.most - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
         Ok(bytes.len())
     }
 

@@ -8,3 +8,4 @@ mod api;
 mod harness;
 
 mod stand_in;
+mod watching;

@@ -17,7 +17,14 @@ pub fn check(context: &mut Context<'_>, raw: &RawPlan, names: &HashMap<&str, &Pl
             .enumerate()
         {
             let at = place.key("depends_on").index(i);
-            if !names.contains_key(needed.0.as_str()) {
+            let known = names.contains_key(needed.0.as_str());
+            if !known && !raw.discovery.is_empty() {
+                let problem = format!(
+                    "there is no dependency `{}` here: it must be a discovered one",
+                    needed.0
+                );
+                context.report.warning(&at, problem);
+            } else if !known {
                 let meant = suggest::nearest(&needed.0, names.keys().copied());
                 context.report.add(
                     Finding::error(&at, format!("there is no dependency `{}`", needed.0))

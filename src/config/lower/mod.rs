@@ -3,6 +3,7 @@
 mod alerting;
 mod applies;
 mod budgets;
+pub mod discovery;
 mod expect;
 mod graph;
 mod http;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::raw::alerts::{RawAlerts, RawMaintenance, RawReceiver};
 use super::raw::choices::ConfirmWord;
+use super::raw::discovery::RawDiscovery;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
@@ -34,7 +36,7 @@ use crate::model::plan::{Limits, Plan};
 use crate::model::receiver::Alerting;
 use layers::Layers;
 
-pub use alerting::{has_minimum, has_threshold};
+pub use alerting::{Lowering, has_minimum, has_threshold};
 
 /// Time between two operations unless configured.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
@@ -63,6 +65,7 @@ pub struct RawPlan {
     pub alerts: Option<(RawAlerts, Place)>,
     pub receivers: Vec<(RawReceiver, Place)>,
     pub maintenance: Vec<(RawMaintenance, Place)>,
+    pub discovery: Vec<(RawDiscovery, Place)>,
     /// Where relative paths of each file start; a file beyond the end has none (the command line).
     pub directories: Vec<PathBuf>,
     pub from: Origin,
@@ -90,8 +93,17 @@ pub struct Context<'a> {
 /// What is said of a key that is reserved.
 const NOT_IN_THIS_VERSION: &str = "this is accepted, and does nothing in this version";
 
+/// What everything was lowered to.
+pub struct Lowered {
+    /// Good only if no error was noted.
+    pub plan: Plan,
+    /// Where there is something to discover: the dependencies before thresholds, each with its place among the raw ones.
+    pub file: Vec<(Dependency, usize)>,
+    pub entries: Vec<discovery::Entry>,
+}
+
 /// Lowers everything. The plan is good only if no error was noted.
-pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan {
+pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Lowered {
     let nothing = (RawDefaults::default(), Place::root(0).key("defaults"));
     let (defaults, defaults_place) = raw.defaults.as_ref().unwrap_or(&nothing);
     let mut context = Context {
@@ -112,7 +124,8 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         "in the whole configuration",
     );
     let mut dependencies = Vec::with_capacity(raw.dependencies.len());
-    for (dependency, place) in &raw.dependencies {
+    let mut file = Vec::new();
+    for (i, (dependency, place)) in raw.dependencies.iter().enumerate() {
         let own = RawDefaults::from(dependency);
         let layers = Layers {
             own: &own,
@@ -121,6 +134,9 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
             defaults_place,
         };
         if let Some(lowered) = lower_dependency(&mut context, dependency, place, &layers) {
+            if !raw.discovery.is_empty() {
+                file.push((lowered.clone(), i));
+            }
             dependencies.push((lowered, dependency, place));
         }
     }
@@ -135,7 +151,8 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         .collect();
     dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     let vantage = vantage::lower(&mut context, raw.vantage.as_ref(), &dependencies);
-    Plan {
+    let (sources, entries) = discovery::lower(&mut context, raw);
+    let plan = Plan {
         vantage,
         alerting: if served {
             alerting::lower(&mut context, raw, &dependencies)
@@ -155,10 +172,24 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Plan 
         } else {
             None
         },
-        discovery: Arc::from([]),
+        discovery: sources,
         scale_out: None,
         location: None,
-    }
+    };
+    Lowered { plan, file, entries }
+}
+
+/// Gives dependencies the thresholds of their alerts, anew and without saying anything: what is wrong with the
+/// configuration was said when it was loaded, and what is wrong with what was found when it was made.
+pub fn thresholds(raw: &RawPlan, env: &dyn Environment, dependencies: &mut [Lowering<'_>]) {
+    let mut context = Context {
+        env,
+        report: &mut Report::default(),
+        directories: &raw.directories,
+        from: raw.from,
+        alerts: Arc::default(),
+    };
+    alerting::policies(&mut context, raw, dependencies);
 }
 
 /// What is wrong with the defaults is told even when no dependency would meet it.

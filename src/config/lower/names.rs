@@ -42,12 +42,20 @@ pub fn check<'r>(
 
 /// Names stand in labels, paths and the API.
 fn check_fit(context: &mut Context<'_>, name: &str, at: &Place) {
+    if !is_fit(name) {
+        let finding = Finding::error(at, "this name cannot be used");
+        context.report.add(finding.expected(expected()));
+    }
+}
+
+/// Whether a dependency may be called that.
+pub fn is_fit(name: &str) -> bool {
     let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= LONGEST;
     let printable = !name.chars().any(|c| c.is_control());
-    if !(fits && printable && !name.contains('/')) {
-        let finding = Finding::error(at, "this name cannot be used");
-        context.report.add(finding.expected(format!(
-            "1 to {LONGEST} characters without `/`, control characters or outer blanks"
-        )));
-    }
+    fits && printable && !name.contains('/')
+}
+
+/// What a name must be.
+pub fn expected() -> String {
+    format!("1 to {LONGEST} characters without `/`, control characters or outer blanks")
 }

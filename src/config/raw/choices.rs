@@ -103,6 +103,12 @@ words!(
     /// The kind of histograms to export.
     HistogramWord, "`explicit` or `exponential`" { Explicit = "explicit", Exponential = "exponential" }
 );
+words!(
+    /// What is looked for in a Kubernetes cluster.
+    KubernetesRoleWord, "`services`, `ingresses`, `http_routes` or `probes`" {
+        Services = "services", Ingresses = "ingresses", HttpRoutes = "http_routes", Probes = "probes"
+    }
+);
 
 words!(
     /// How much an alert matters.

@@ -11,14 +11,13 @@ pub mod values;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use alerts::{AlertsSetting, RawAlerts, RawMaintenance, RawReceiver};
-use choices::{
-    ConfirmWord, FamilyWord, HeaderSetting, ProxySetting, SecretText, TlsVersionWord, VersionWord,
-};
-use lists::{OneOrMany, Statuses};
-use values::{Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word};
+use choices::{ConfirmWord, FamilyWord, ProxySetting, SecretText, TlsVersionWord, VersionWord};
+use discovery::RawDiscovery;
+use lists::OneOrMany;
+use values::{Address, ByteSize, DurationText, ListenAddress, Nameserver, Share, Whole, Word};
 
 /// A mapping of which every key is optional and no other key is taken.
 macro_rules! section {
@@ -121,10 +120,51 @@ macro_rules! shared_section {
     };
 }
 
+/// A dependency, with its name and URL or without.
+macro_rules! dependency_section {
+    (
+        $(#[$meta:meta])*
+        $title:literal $name:ident {
+            $($(#[$own_meta:meta])* $own:ident: $own_type:ty,)*
+        }
+    ) => {
+        shared_section! {
+            $(#[$meta])*
+            $title $name {
+                $($(#[$own_meta])* $own: $own_type,)*
+                /// Names of dependencies that this one needs.
+                depends_on: OneOrMany<Word>,
+                /// How long the caller that relies on this dependency waits: `timeouts.total` must be within it.
+                deadline: DurationText,
+                /// The HTTP method: GET, or POST when there is a body.
+                method: String,
+                /// The request's body.
+                body: SecretText,
+                /// How to authenticate: one of `basic`, `bearer` and `oauth2`.
+                auth: RawAuth,
+                /// What the answer must be.
+                expect: RawExpect,
+                /// What is said over `tcp://`, `tls://`, `ws://` or `wss://`, step by step.
+                dialogue: OneOrMany<RawStep>,
+                /// Whether the conversation of `smtp://`, `pop3://`, `imap://`, `ftp://`, `ldap://`, `postgres://` or `mysql://` goes over to
+                /// TLS; the certificate is verified.
+                starttls: bool,
+                /// WebSocket.
+                websocket: RawWebSocket,
+                /// ICMP.
+                icmp: RawIcmp,
+            }
+        }
+    };
+}
+
 /// Alerts, receivers and maintenance windows.
 pub mod alerts;
+pub mod discovery;
+mod expect;
 mod otlp;
 
+pub use expect::{RawCertExpect, RawExpect, RawHeaderExpect, RawJsonExpect};
 pub use otlp::RawOtlp;
 
 section! {
@@ -132,9 +172,10 @@ section! {
     "Config" RawConfig {
         /// What every dependency has unless it says otherwise.
         defaults: RawDefaults,
-        /// What is watched.
-        #[schemars(required)]
+        /// What is watched. It may be left out where there is `discovery`.
         dependencies: Vec<RawDependency>,
+        /// Where dependencies come from besides the file.
+        discovery: Vec<RawDiscovery>,
         /// How much may be under way at once.
         limits: RawLimits,
         /// How our own outages are told from others'.
@@ -157,7 +198,7 @@ shared_section! {
     "Defaults" RawDefaults {}
 }
 
-shared_section! {
+dependency_section! {
     /// One dependency.
     "Dependency" RawDependency {
         /// Its name, unique in the whole configuration.
@@ -170,27 +211,6 @@ shared_section! {
         /// `amqps`, `nats`, `ssh`, `ldap`, `ldaps`.
         #[schemars(required)]
         url: String,
-        /// Names of dependencies that this one needs.
-        depends_on: OneOrMany<Word>,
-        /// How long the caller that relies on this dependency waits: `timeouts.total` must be within it.
-        deadline: DurationText,
-        /// The HTTP method: GET, or POST when there is a body.
-        method: String,
-        /// The request's body.
-        body: SecretText,
-        /// How to authenticate: one of `basic`, `bearer` and `oauth2`.
-        auth: RawAuth,
-        /// What the answer must be.
-        expect: RawExpect,
-        /// What is said over `tcp://`, `tls://`, `ws://` or `wss://`, step by step.
-        dialogue: OneOrMany<RawStep>,
-        /// Whether the conversation of `smtp://`, `pop3://`, `imap://`, `ftp://`, `ldap://`, `postgres://` or `mysql://` goes over to
-        /// TLS; the certificate is verified.
-        starttls: bool,
-        /// WebSocket.
-        websocket: RawWebSocket,
-        /// ICMP.
-        icmp: RawIcmp,
     }
 }
 
@@ -402,66 +422,6 @@ section! {
 }
 
 section! {
-    /// Expectations. One that fails is `assert.*`.
-    "Expect" RawExpect {
-        /// The statuses that are good; 2xx unless given.
-        status: Statuses,
-        /// Headers that the answer must have.
-        headers: BTreeMap<String, HeaderSetting>,
-        /// Texts that the body must contain.
-        body_contains: OneOrMany<String>,
-        /// A regular expression that the body must match.
-        body_regex: String,
-        /// A regular expression that the body must not match.
-        body_not_regex: String,
-        /// JSON paths (RFC 9535) that the body must have.
-        json: OneOrMany<RawJsonExpect>,
-        /// The longest time to the end of the body; of other probes, to their end.
-        latency: DurationText,
-        /// What the peer's certificates must be, beyond valid.
-        cert: RawCertExpect,
-        /// Values of which each must be among the answers of a `dns://` dependency.
-        records: OneOrMany<Word>,
-    }
-}
-
-section! {
-    /// What certificates must be; each that is given must hold.
-    "CertExpectation" RawCertExpect {
-        /// Days for which every certificate that a client needs must still be valid.
-        days_left: Whole<0, 10000>,
-        /// A text that the issuer of the server's certificate must contain.
-        issuer: String,
-        /// SHA-256 fingerprints, one of which the server's certificate or an authority above it must have.
-        fingerprint: OneOrMany<Fingerprint>,
-    }
-}
-
-section! {
-    /// What a header must be: one of these.
-    "HeaderParts" RawHeaderExpect {
-        /// It must be there, whatever it says.
-        present: bool,
-        /// It must be exactly this.
-        equal: Word,
-        /// It must match this regular expression.
-        matching: String,
-    }
-}
-
-section! {
-    /// What a JSON path must give.
-    "JsonExpectation" RawJsonExpect {
-        /// The path, such as `$.status`.
-        #[schemars(required)]
-        path: String,
-        /// What at least one node must equal; without it the path must match something.
-        #[serde(default, deserialize_with = "given")]
-        equals: serde_json::Value,
-    }
-}
-
-section! {
     /// A file with a secret.
     "File" RawFile {
         /// The file's path, from the configuration's directory unless absolute. It is read again when it changes.
@@ -547,9 +507,4 @@ section! {
         /// A bearer token.
         bearer: SecretText,
     }
-}
-
-/// `equals: null` is given, and is null.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<serde_json::Value>, D::Error> {
-    serde_json::Value::deserialize(deserializer).map(Some)
 }

@@ -7,7 +7,7 @@ use super::super::super::decode::list;
 use super::super::super::raw::values::Word;
 use super::super::super::report::{Finding, Part, Place};
 use super::super::super::suggest;
-use super::super::{Context, labels};
+use super::super::{Context, RawPlan, labels};
 use crate::model::alert::{Rule, Severity};
 use crate::model::dependency::Dependency;
 use crate::model::silence::Matcher;
@@ -21,16 +21,20 @@ const OF_DEPENDENCIES: [&str; 2] = ["dependency", "host"];
 pub struct Known {
     labels: BTreeSet<Arc<str>>,
     dependencies: BTreeSet<Arc<str>>,
+    /// What is discovered may have other labels and names.
+    open: bool,
 }
 
 impl Known {
     pub fn new<'d>(
+        raw: &RawPlan,
         dependencies: impl IntoIterator<Item = &'d Dependency>,
         more: &[(Arc<str>, Arc<str>)],
     ) -> Known {
         let mut known = Known {
             labels: more.iter().map(|(name, _)| Arc::clone(name)).collect(),
             dependencies: BTreeSet::new(),
+            open: !raw.discovery.is_empty(),
         };
         for dependency in dependencies {
             for (name, _) in dependency.labels.iter() {
@@ -104,12 +108,14 @@ fn check_label(context: &mut Context<'_>, label: &str, at: &Place, (known, ours)
         context.report.add(finding);
         return;
     }
+    if known.open {
+        return;
+    }
     let all = ours
         .iter()
         .copied()
         .chain(known.labels.iter().map(|name| &**name));
     let meant = suggest::nearest(label, all);
-    // What is discovered later may have it.
     let finding = Finding::warning(at, "no dependency has this label").at(Part::Key);
     context
         .report
@@ -143,7 +149,7 @@ fn check_pattern(context: &mut Context<'_>, (label, text): (&str, &str), at: &Pl
                 .suggest_opt(meant.map(|id| format!("did you mean `{id}`?")));
             context.report.add(finding);
         }
-        "dependency" if !known.dependencies.contains(text) => {
+        "dependency" if !known.open && !known.dependencies.contains(text) => {
             let meant = suggest::nearest(text, known.dependencies.iter().map(|name| &**name));
             let finding = Finding::warning(at, "there is no dependency of this name");
             context

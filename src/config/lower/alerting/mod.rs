@@ -6,7 +6,7 @@ mod policy;
 mod receivers;
 mod rules;
 mod tiers;
-mod web;
+pub mod web;
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::model::alert::Severity;
 use crate::model::dependency::Dependency;
 use crate::model::receiver::Alerting;
 
-pub use policy::policies;
+pub use policy::{check_own, policies};
 pub use rules::{has_minimum, has_threshold};
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ pub fn lower(context: &mut Context<'_>, raw: &RawPlan, dependencies: &[Arc<Depen
     let nothing = (RawAlerts::default(), Place::root(0).key("alerts"));
     let (alerts, place) = raw.alerts.as_ref().unwrap_or(&nothing);
     let labels = own_labels(context, alerts, place);
-    let known = matchers::Known::new(dependencies.iter().map(|one| &**one), &labels);
+    let known = matchers::Known::new(raw, dependencies.iter().map(|one| &**one), &labels);
     let receivers = receivers::lower(context, &raw.receivers, &known);
     let maintenance = maintenance::lower(context, &raw.maintenance, &known);
     Alerting {

@@ -72,6 +72,11 @@ impl<'r> Layer<'r> {
     }
 }
 
+/// Notes what is wrong with a dependency's own thresholds.
+pub fn check_own(context: &mut Context<'_>, setting: &AlertsSetting, place: &Place) {
+    Layer::of_setting(setting, place.clone()).check(context);
+}
+
 /// Gives every dependency its thresholds; those with the same ones share them.
 pub fn policies(context: &mut Context<'_>, raw: &RawPlan, dependencies: &mut [Lowering<'_>]) {
     let nothing = (RawAlerts::default(), Place::root(0).key("alerts"));
@@ -80,11 +85,12 @@ pub fn policies(context: &mut Context<'_>, raw: &RawPlan, dependencies: &mut [Lo
         let setting = defaults.alerts.as_ref()?;
         Some(Layer::of_setting(setting, place.key("alerts")))
     });
-    let overrides = overrides(context, alerts, &place.key("overrides"), dependencies);
+    let known = matchers::Known::new(raw, dependencies.iter().map(|(dependency, ..)| dependency), &[]);
+    let overrides = overrides(context, alerts, &place.key("overrides"), &known);
     for layer in defaults.iter().chain(overrides.iter().map(|(_, layer)| layer)) {
         layer.check(context);
     }
-    let caps = tiers::caps(context, (alerts, place), dependencies);
+    let caps = tiers::caps(context, (alerts, place), (dependencies, raw.discovery.is_empty()));
     let mut shared = Shared::default();
     for ((dependency, raw, place), cap) in dependencies.iter_mut().zip(caps) {
         let own = raw
@@ -111,9 +117,8 @@ fn overrides<'r>(
     context: &mut Context<'_>,
     raw: &'r RawAlerts,
     place: &Place,
-    dependencies: &[Lowering<'_>],
+    known: &matchers::Known,
 ) -> Vec<Override<'r>> {
-    let known = matchers::Known::new(dependencies.iter().map(|(dependency, ..)| dependency), &[]);
     let mut all = Vec::new();
     for (i, one) in raw.overrides.iter().flatten().enumerate() {
         let at = place.index(i);
@@ -122,7 +127,7 @@ fn overrides<'r>(
             context.report.missing(&at, "match", expected);
             continue;
         };
-        let matchers = matchers::of_dependencies(context, labels, &at.key("match"), &known);
+        let matchers = matchers::of_dependencies(context, labels, &at.key("match"), known);
         if one.enabled.is_none() && one.objective.is_none() && one.rules.is_none() {
             let finding = Finding::warning(&at, "this override changes nothing");
             context

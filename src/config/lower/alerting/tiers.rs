@@ -29,11 +29,12 @@ pub fn of(raw: &RawAlerts) -> BTreeMap<&str, Severity> {
     }
 }
 
-/// The highest severity of each dependency's alerts; `None` where there is no limit.
+/// The highest severity of each dependency's alerts; `None` where there is no limit. `all` says that there are no others,
+/// which are discovered.
 pub fn caps(
     context: &mut Context<'_>,
     (raw, place): (&RawAlerts, &Place),
-    dependencies: &[Lowering<'_>],
+    (dependencies, all): (&[Lowering<'_>], bool),
 ) -> Vec<Option<Severity>> {
     let label = label(raw);
     if raw.tier_label.is_some() && !labels::is_name(label) {
@@ -66,6 +67,7 @@ pub fn caps(
     let given = (label != Alerting::TIER_LABEL).then_some("tier_label");
     let tiers_given = raw.tiers.as_ref().filter(|_| tiers != of(&RawAlerts::default()));
     if let Some(key) = given.or(tiers_given.map(|_| "tiers"))
+        && all
         && own.iter().all(Option::is_none)
     {
         context.report.warning(

@@ -20,10 +20,10 @@ use crate::model::secret::{Secret, SecretRef, Text};
 #[derive(Default)]
 pub struct Parts<'r> {
     pub url: Option<&'r SecretText>,
-    headers: Option<&'r BTreeMap<String, SecretText>>,
-    auth: Option<&'r RawReceiverAuth>,
-    tls: Option<&'r RawTls>,
-    proxy: Option<&'r String>,
+    pub headers: Option<&'r BTreeMap<String, SecretText>>,
+    pub auth: Option<&'r RawReceiverAuth>,
+    pub tls: Option<&'r RawTls>,
+    pub proxy: Option<&'r String>,
 }
 
 macro_rules! parts {

@@ -1,0 +1,233 @@
+//! Files with targets: read when the system tells that they changed, and now and then without a reason, since network file
+//! systems tell of nothing.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::Telling;
+use super::format::{self, Format, MOST_TARGETS};
+use crate::model::discovery::{FileSource, Target};
+
+/// Whoever writes has finished when nothing happened for so long.
+const QUIET: Duration = Duration::from_millis(200);
+/// Whoever writes without end is not waited for longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of one file.
+const LARGEST: u64 = 64 << 20;
+/// Files that a pattern may name.
+const MOST_FILES: usize = 1_000;
+
+/// What was read last, by file: what a file that is broken now goes on saying.
+type Kept = BTreeMap<PathBuf, Vec<Target>>;
+
+/// Looks at the files until nobody listens any more.
+pub async fn run(source: FileSource, telling: Telling) {
+    let (changed, mut changes) = mpsc::channel(1);
+    let watcher = watcher(&source.files, changed);
+    let mut kept = Kept::new();
+    let mut last = None;
+    loop {
+        let files = Arc::clone(&source.files);
+        let before = std::mem::take(&mut kept);
+        let looked = tokio::task::spawn_blocking(move || look(&files, before)).await;
+        let Ok(Looked { now, wrong }) = looked else {
+            // The reading panicked, which is a bug of ours: what was found stays with the daemon.
+            telling.failed("reading the files failed by a bug".into()).await;
+            return;
+        };
+        kept = now;
+        let found = format::identify(kept.values().flatten().cloned().collect());
+        let news = (found, wrong);
+        if last.as_ref() != Some(&news) || !news.1.is_empty() {
+            let (found, wrong) = &news;
+            // Where nothing at all can be read, nothing was found: not even that there is nothing.
+            if !(kept.is_empty() && !wrong.is_empty()) && !telling.found(Arc::clone(found)).await {
+                return;
+            }
+            if !wrong.is_empty() && !telling.failed(wrong.join("; ")).await {
+                return;
+            }
+            last = Some(news);
+        } else if !telling.found(Arc::clone(&news.0)).await {
+            return;
+        }
+        wait(&mut changes, watcher.is_some(), source.refresh).await;
+    }
+}
+
+/// Until something changed, or until it is time to look anyway.
+async fn wait(changes: &mut mpsc::Receiver<()>, watched: bool, refresh: Duration) {
+    let look = Instant::now() + refresh;
+    if !watched {
+        tokio::time::sleep_until(look).await;
+        return;
+    }
+    if timeout_at(look, changes.recv()).await.is_err() {
+        return;
+    }
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let quiet = (Instant::now() + QUIET).min(patience);
+        match timeout_at(quiet, changes.recv()).await {
+            Ok(Some(())) if Instant::now() < patience => {}
+            _ => return,
+        }
+    }
+}
+
+/// Watches the directories, since a file that is replaced is another file. `None` where the system cannot tell.
+fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let told = move |event: notify::Result<notify::Event>| {
+        // Our own reading is told of too.
+        let ours = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(kind)
+            if kind != AccessKind::Close(AccessMode::Write)));
+        if !ours {
+            // One that waits is enough.
+            let _ = changed.try_send(());
+        }
+    };
+    let mut watcher = notify::recommended_watcher(told).ok()?;
+    let mut directories: Vec<&Path> = files.iter().map(|file| directory_of(file)).collect();
+    directories.sort_unstable();
+    directories.dedup();
+    let mut watched = false;
+    for directory in directories {
+        watched |= watcher.watch(directory, RecursiveMode::NonRecursive).is_ok();
+    }
+    watched.then_some(watcher)
+}
+
+fn directory_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// What a look at all files gave.
+#[derive(Debug, PartialEq, Eq)]
+struct Looked {
+    now: Kept,
+    /// What could not be read, each with its file and place.
+    wrong: Vec<String>,
+}
+
+fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
+    let mut now = Kept::new();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for pattern in patterns {
+        let files = match matching(pattern) {
+            Ok(files) => files,
+            Err(why) => {
+                wrong.push(why);
+                // Nobody knows what is there: what was goes on.
+                let here = before.extract_if(.., |file, _| matches(pattern, file));
+                now.extend(here);
+                continue;
+            }
+        };
+        for file in files {
+            if now.contains_key(&file) {
+                continue;
+            }
+            match read(&file) {
+                Ok(targets) => {
+                    count += targets.len();
+                    now.insert(file, targets);
+                }
+                Err(why) => {
+                    wrong.push(why);
+                    if let Some(targets) = before.remove(&file) {
+                        count += targets.len();
+                        now.insert(file, targets);
+                    }
+                }
+            }
+        }
+    }
+    if count > MOST_TARGETS {
+        wrong.push(format!("there are more than {MOST_TARGETS} targets; the rest is left out"));
+        let mut room = MOST_TARGETS;
+        for targets in now.values_mut() {
+            targets.truncate(room);
+            room -= targets.len();
+        }
+    }
+    Looked { now, wrong }
+}
+
+/// The targets of one file.
+///
+/// # Errors
+/// Why it cannot be read, with its name and, where it is known, the place.
+pub fn read(file: &Path) -> Result<Vec<Target>, String> {
+    let name = file.display().to_string();
+    let failed = |error: std::io::Error| format!("{name}: {error}");
+    let mut text = Vec::new();
+    let opened = std::fs::File::open(file).map_err(failed)?;
+    opened.take(LARGEST + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > LARGEST {
+        return Err(format!("{name}: larger than {LARGEST} bytes"));
+    }
+    let format = match file.extension().and_then(|end| end.to_str()) {
+        Some("json") => Format::Json,
+        _ => Format::Yaml,
+    };
+    format::read(&text, format, &name)
+}
+
+/// The files that a pattern names, sorted; those whose names begin with a dot only where the pattern does. A file without
+/// `*` is named whether it is there or not, as one that was removed by mistake must not end what it says.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+    let last = pattern.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    if !last.contains('*') {
+        return Ok(vec![pattern.to_owned()]);
+    }
+    let directory = directory_of(pattern);
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if matches(pattern, &path) && path.is_file() {
+            found.push(path);
+        }
+    }
+    if found.len() > MOST_FILES {
+        return Err(format!("{}: more than {MOST_FILES} files", pattern.display()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn matches(pattern: &Path, file: &Path) -> bool {
+    let (Some(wanted), Some(name)) = (pattern.file_name(), file.file_name()) else {
+        return false;
+    };
+    if directory_of(pattern) != directory_of(file) {
+        return false;
+    }
+    let (wanted, name) = (wanted.to_string_lossy(), name.to_string_lossy());
+    match wanted.split_once('*') {
+        None => wanted == name,
+        Some((before, after)) => {
+            let long = name.len() >= before.len() + after.len();
+            let hidden = name.starts_with('.') && !before.starts_with('.');
+            long && !hidden && name.starts_with(before) && name.ends_with(after)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

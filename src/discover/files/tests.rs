@@ -1,0 +1,83 @@
+//! Real files.
+
+use super::*;
+use crate::discover::testing::{Heard, listen};
+use crate::model::discovery::SourceKind;
+
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("whyd-file-sd-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("can be made");
+        Directory(path)
+    }
+
+    /// By rename, as whoever writes such files does.
+    fn write(&self, name: &str, text: &str) {
+        let beside = self.0.join(format!(".{name}.new"));
+        std::fs::write(&beside, text).expect("can be written");
+        std::fs::rename(beside, self.0.join(name)).expect("can be renamed");
+    }
+
+    fn source(&self, files: &[&str], refresh: Duration) -> SourceKind {
+        let files = files.iter().map(|name| self.0.join(name)).collect();
+        SourceKind::Files(FileSource { files, refresh })
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn changes_are_told_and_a_broken_file_keeps_what_it_said() {
+    let directory = Directory::new("changes");
+    directory.write("a.json", r#"[{"targets":["a:1"]}]"#);
+    directory.write("b.json", r#"[{"targets":["b:1"]}]"#);
+    directory.write("c.txt", "not looked at");
+    let mut heard = listen(directory.source(&["*.json", "d.yml"], LONG));
+    // d.yml is not there, which is said, and spoils no other.
+    heard.until(|heard| heard.found == ["a:1", "b:1"] && heard.failed.contains("d.yml: No such file")).await;
+
+    directory.write("d.yml", "- targets: [d:1]\n");
+    heard.until(|heard| heard.found == ["a:1", "b:1", "d:1"] && heard.failed.is_empty()).await;
+
+    directory.write("a.json", r#"[{"targets":["a:1","a:2"]"#);
+    let place = "a.json:1:25: EOF while parsing a list";
+    heard.until(|heard| heard.found == ["a:1", "b:1", "d:1"] && heard.failed.contains(place)).await;
+
+    directory.write("a.json", r#"[{"targets":["a:2"]}]"#);
+    heard.until(|heard| heard.found == ["a:2", "b:1", "d:1"] && heard.failed.is_empty()).await;
+
+    std::fs::remove_file(directory.0.join("b.json")).expect("is there");
+    heard.until(|heard| heard.found == ["a:2", "d:1"]).await;
+}
+
+#[tokio::test]
+async fn files_are_read_again_without_being_told() {
+    let directory = Directory::new("refresh");
+    directory.write("a.yml", "- targets: [a]\n");
+    let file = FileSource {
+        files: [directory.0.join("a.yml")].into(),
+        refresh: Duration::from_millis(50),
+    };
+    let (changed, changes) = mpsc::channel(1);
+    drop((changed, changes));
+    let mut heard = Heard::of(|telling| run(file, telling));
+    heard.until(|heard| heard.found == ["a"]).await;
+    directory.write("a.yml", "- targets: [b]\n");
+    heard.until(|heard| heard.found == ["b"]).await;
+}
+
+#[test]
+fn patterns_name_files_of_one_directory() {
+    let is = |pattern: &str, file: &str| matches(Path::new(pattern), Path::new(file));
+    assert!(is("t/*.json", "t/a.json") && is("t/a*b.yml", "t/ab.yml") && is("t/a.yml", "t/a.yml"));
+    assert!(!is("t/*.json", "u/a.json") && !is("t/*.json", "t/.a.json") && !is("t/ab*ba.yml", "t/aba.yml"));
+}
