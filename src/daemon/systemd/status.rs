@@ -50,6 +50,14 @@ struct Failing {
     cause: Cause,
 }
 
+/// What there is to say of the dependencies.
+#[derive(Clone, Debug, Default)]
+struct Verdicts {
+    failing: Vec<Failing>,
+    /// How many have none: not asked yet, or nothing can be said.
+    none: usize,
+}
+
 impl Board {
     pub fn new(reader: Reader, changes: Changes) -> Board {
         Board {
@@ -69,23 +77,26 @@ impl Board {
     /// # Errors
     /// The loop has ended.
     pub async fn line(&self) -> Result<String, Stopped> {
-        let mut failing = Vec::new();
+        let mut verdicts = Verdicts::default();
         let mut from = Some(DependencyIndex(0));
         while let Some(start) = from {
             let page = self.reader.page(start, PAGE).await?;
-            failing.extend(page.dependencies.iter().filter_map(|view| match view.state {
-                State::Failing { since, cause, .. } => Some(Failing {
-                    since,
-                    name: view.dependency.name.as_ref().into(),
-                    cause,
-                }),
-                State::Unknown | State::Up { .. } => None,
-            }));
+            for view in &page.dependencies {
+                match view.state {
+                    State::Failing { since, cause, .. } => verdicts.failing.push(Failing {
+                        since,
+                        name: view.dependency.name.as_ref().into(),
+                        cause,
+                    }),
+                    State::Unknown => verdicts.none += 1,
+                    State::Up { .. } => {}
+                }
+            }
             from = page.next;
         }
         let engine = self.reader.engine().await?;
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(words(&engine, failing, refused.as_deref()))
+        Ok(words(&engine, verdicts, refused.as_deref()))
     }
 
     /// Tells whenever the line has changed, until the loop has ended.
@@ -100,7 +111,8 @@ impl Board {
     }
 }
 
-fn words(engine: &EngineView, mut failing: Vec<Failing>, refused: Option<&str>) -> String {
+fn words(engine: &EngineView, verdicts: Verdicts, refused: Option<&str>) -> String {
+    let Verdicts { mut failing, none } = verdicts;
     let mut line = String::new();
     if let Some(why) = refused {
         let _ = write!(
@@ -119,6 +131,9 @@ fn words(engine: &EngineView, mut failing: Vec<Failing>, refused: Option<&str>) 
     );
     if let Sight::Offline(because) = engine.vantage.sight {
         let _ = write!(line, "; we are offline: {}, no verdicts", because.words());
+    }
+    if none > 0 {
+        let _ = write!(line, "; {none} without a verdict");
     }
     if failing.is_empty() {
         line.push_str("; none fails");
@@ -160,16 +175,32 @@ mod tests {
         }
     }
 
+    fn of(failing: Vec<Failing>) -> Verdicts {
+        Verdicts { failing, none: 0 }
+    }
+
+    #[test]
+    fn what_has_no_verdict_is_not_told_as_well() {
+        let verdicts = Verdicts {
+            failing: Vec::new(),
+            none: 2,
+        };
+        assert_eq!(
+            words(&engine(3), verdicts, None),
+            "watching 3 dependencies on 3 hosts; 2 without a verdict; none fails"
+        );
+    }
+
     #[test]
     fn the_line_says_what_is_watched_and_what_fails_first() {
-        assert_eq!(words(&engine(0), Vec::new(), None), "nothing to watch yet");
+        assert_eq!(words(&engine(0), of(Vec::new()), None), "nothing to watch yet");
         assert_eq!(
-            words(&engine(1), Vec::new(), None),
+            words(&engine(1), of(Vec::new()), None),
             "watching 1 dependency on 1 host; none fails"
         );
         let two = vec![failing(9, "orders"), failing(5, "payments")];
         assert_eq!(
-            words(&engine(120), two, None),
+            words(&engine(120), of(two), None),
             "watching 120 dependencies on 120 hosts; 2 fail: payments (tls.cert.date_invalid.expired), \
              orders (tls.cert.date_invalid.expired)"
         );
@@ -178,14 +209,14 @@ mod tests {
     #[test]
     fn the_line_is_bounded_whatever_fails_and_whatever_its_name() {
         let many = |name: &str| (0..1_000).map(|i| failing(i, &format!("{name}{i}"))).collect();
-        let line = words(&engine(1_000), many("d"), None);
+        let line = words(&engine(1_000), of(many("d")), None);
         assert!(line.contains("; 1000 fail: d0 ("), "{line}");
         assert!(line.ends_with(" and 995 more"), "{line}");
         let reason = "x".repeat(10_000);
         let board = Board::new(Reader::new(1).0, Changes::default());
         board.set_refused(Some(&reason));
         let refused = board.refused.lock().expect("no test panics with it").clone();
-        let line = words(&engine(1_000), many(&"n".repeat(300)), refused.as_deref());
+        let line = words(&engine(1_000), of(many(&"n".repeat(300))), refused.as_deref());
         assert!(
             line.chars().count() <= LINE + NAME + 60,
             "{}: {line}",
@@ -199,7 +230,7 @@ mod tests {
         let mut engine = engine(2);
         engine.vantage.sight = Sight::Offline(OfflineBecause::LinksDown);
         assert_eq!(
-            words(&engine, Vec::new(), Some("whyd.yaml:3:5: unknown key")),
+            words(&engine, of(Vec::new()), Some("whyd.yaml:3:5: unknown key")),
             "reload refused, the old configuration is in force (whyd.yaml:3:5: unknown key); watching 2 dependencies on 2 \
              hosts; we are offline: no network interface is operational, no verdicts; none fails"
         );
@@ -211,7 +242,7 @@ mod tests {
         board.set_refused(Some("a\nREADY=0\nb"));
         let refused = board.refused.lock().expect("no test panics with it").clone();
         assert_eq!(refused.as_deref(), Some("a READY=0 b"));
-        let line = words(&engine(1), vec![failing(0, "a\nWATCHDOG=trigger")], None);
+        let line = words(&engine(1), of(vec![failing(0, "a\nWATCHDOG=trigger")]), None);
         assert!(!line.contains('\n'), "{line}");
     }
 }
