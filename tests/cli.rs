@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 mod alerts;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/doctor.rs"]
+mod doctor;
 
 fn whyd(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whyd"));
@@ -92,7 +94,7 @@ fn help_and_version_go_to_standard_output() {
 #[test]
 fn commands_that_are_not_built_yet_are_not_listed() {
     let help = stdout(&whyd(&["--help"]));
-    for later in ["doctor", "replay", "import"] {
+    for later in ["replay", "import"] {
         let listed = help.lines().any(|line| line.trim_start().starts_with(later));
         assert!(!listed, "{later} is listed");
         assert_eq!(whyd(&[later]).status.code(), Some(2), "{later}");

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_STATUS: &str = "\
 Exit status of check: 0 all targets are ok, 1 at least one failed, 3 none failed but at least one is inconclusive \
-(the trouble is on this side). Of explain --error: 1 nothing in the text was recognised. Of alerts, incidents, silence: \
+(the trouble is on this side). Of explain --error: 1 nothing in the text was recognised. Of doctor: 1 at least one finding is a problem. Of alerts, incidents, silence: \
 1 the daemon would not do it, 69 no daemon answers. Every command: 2 the command line is wrong, 74 the output cannot be written, \
 78 the configuration is bad.";
 
@@ -78,6 +78,9 @@ pub enum Command {
     Silence(Box<SilenceArgs>),
     /// Print rules for Prometheus that judge as whyd's own alerts do.
     Rules(RulesArgs),
+    /// Check the host that it runs on: resolver, routes, limits, clock, ping, state directory, trust, listener, and
+    /// whether exporters and receivers can be reached. Says what to fix.
+    Doctor(DoctorArgs),
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
     /// Start a lab of misbehaving dependencies on this machine and watch it.
@@ -256,6 +259,23 @@ pub struct ExplainArgs {
     pub error: Option<String>,
     /// How the explanation of an error text is printed; json is one object.
     #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT", requires = "error")]
+    pub output: OutputFormat,
+}
+
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// The configuration: a file, or a directory whose *.yaml and *.yml files are merged. Without it only what every
+    /// configuration needs is looked at.
+    #[arg(short, long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Where the daemon listens, instead of the configured address.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// The daemon's directory for what must survive a restart.
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY", hide_env_values = true)]
+    pub state_dir: Option<PathBuf>,
+    /// How the findings are printed; json is one object a line.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Human, value_name = "FORMAT")]
     pub output: OutputFormat,
 }
 

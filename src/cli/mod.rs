@@ -6,6 +6,7 @@ mod api;
 pub mod args;
 mod check;
 pub mod demo;
+mod doctor;
 mod explain;
 mod output;
 pub mod reference;
@@ -47,6 +48,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Incidents(incidents) => alerts_shown::incidents(incidents, global),
         Command::Silence(silence) => silence::run(silence, global),
         Command::Rules(rules) => rules::run(rules),
+        Command::Doctor(doctor) => doctor::run(doctor, global),
         Command::Schema => print(&reference::schema(&wiring::schema())),
         Command::Demo(demo) => wiring::run_demo(demo, global),
         Command::Completions(completions) => print(&reference::completions(completions.shell)),

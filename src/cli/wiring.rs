@@ -162,7 +162,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
 
 /// systemd gives several directories, separated by colons, where a unit has several (systemd.exec(5)): ours is the first.
 /// A directory that was named on the command line may have a colon in its name.
-fn state_directory(given: &Path) -> PathBuf {
+pub fn state_directory(given: &Path) -> PathBuf {
     let from_environment = std::env::var_os("STATE_DIRECTORY");
     match given.to_str().and_then(|text| text.split_once(':')) {
         Some((first, _)) if from_environment.as_deref() == Some(given.as_os_str()) => first.into(),
@@ -215,7 +215,7 @@ pub fn schema() -> serde_json::Value {
     config::schema()
 }
 
-fn start_logging(global: &Global, default_level: &str) -> Result<log::Logging, String> {
+pub fn start_logging(global: &Global, default_level: &str) -> Result<log::Logging, String> {
     let format = match global.log_format {
         Some(LogFormat::Text) => log::LogFormat::Text,
         Some(LogFormat::Json) => log::LogFormat::Json,

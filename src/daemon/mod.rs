@@ -21,6 +21,9 @@ mod teller;
 mod watch_config;
 
 pub use assemble::{Daemon, Options, Running, StartError};
+pub use headroom::sample as resources;
+pub use limits::{open_files_wanted, raise_open_files};
 pub use once::run_once;
+pub use runtimes::load_of;
 pub use service::{ServiceOptions, run};
 pub use systemd::{Handover, HandoverError, take_over};

@@ -19,8 +19,12 @@ const COMFORTABLE: f64 = 0.4;
 /// costs more than the probe's own work.
 pub fn workers(plan: &Plan) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load: f64 = plan.dependencies.iter().map(|dependency| load(dependency)).sum();
-    ((load / COMFORTABLE).ceil() as usize).clamp(1, cores)
+    ((load_of(plan) / COMFORTABLE).ceil() as usize).clamp(1, cores)
+}
+
+/// The share of a core that the plan's probes ask for, by the benchmark.
+pub fn load_of(plan: &Plan) -> f64 {
+    plan.dependencies.iter().map(|dependency| load(dependency)).sum()
 }
 
 /// The share of a core that a dependency asks for.

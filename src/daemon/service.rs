@@ -18,7 +18,6 @@ use crate::web::ReloadRequest;
 use super::assemble::{Daemon, Options, Running};
 use super::reload::{Source, unchangeable};
 use super::systemd::{Changes, Handover, Informed};
-use crate::engine::{IDLE_CONNECTIONS, IDLE_HOSTS};
 
 use super::watch_config::ConfigWatch;
 use super::{limits, memory, runtimes};
@@ -176,23 +175,8 @@ fn announce(plan: &Plan) {
     }
 }
 
-/// Every operation in flight and every parked connection needs a descriptor, and so does every connection by which an
-/// idle timeout is measured.
 fn warn_of_few_descriptors(plan: &Plan, open_files: Option<u64>) {
-    let parked = plan
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.keepalive.reuse)
-        .count();
-    let measured: std::collections::BTreeSet<_> = plan
-        .dependencies
-        .iter()
-        .filter(|dependency| dependency.keepalive.discover.is_some())
-        .map(|dependency| &dependency.host)
-        .collect();
-    let idle = measured.len().min(IDLE_HOSTS) * IDLE_CONNECTIONS;
-    let in_flight = plan.dependencies.len().min(plan.limits.concurrency as usize);
-    let wanted = (parked + idle + 2 * in_flight + 64) as u64;
+    let wanted = limits::open_files_wanted(plan);
     if let Some(limit) = open_files.filter(|limit| *limit < wanted) {
         warn!(
             "up to {wanted} open files may be needed and the limit is {limit}: raise LimitNOFILE or ulimit -n"

@@ -99,6 +99,28 @@ impl Trust {
     }
 }
 
+/// What the system has of certificate authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemTrust {
+    /// Those that can be used.
+    pub used: usize,
+    /// Files and directories that were there and could not be read.
+    pub errors: Vec<String>,
+    /// Whether Mozilla's compiled-in list stands in, since there are none.
+    pub compiled_in: bool,
+}
+
+/// Looks at the system's authorities as [`Trust::system`] does. Blocks for some milliseconds.
+pub fn survey() -> SystemTrust {
+    let native = rustls_native_certs::load_native_certs();
+    let (used, _) = RootCertStore::empty().add_parsable_certificates(native.certs);
+    SystemTrust {
+        used,
+        errors: native.errors.iter().map(ToString::to_string).collect(),
+        compiled_in: used == 0,
+    }
+}
+
 fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();

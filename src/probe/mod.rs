@@ -12,6 +12,7 @@ mod dns;
 mod error_queue;
 mod expect;
 mod grpc;
+pub mod host;
 mod http;
 mod icmp;
 mod idle;

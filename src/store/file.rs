@@ -14,7 +14,9 @@ use crate::net::wall;
 
 use super::codec;
 
-const FILE: &str = "whyd.redb";
+pub const FILE: &str = "whyd.redb";
+/// What the name of a file begins with that was found damaged and moved aside.
+pub const DAMAGED: &str = "whyd.redb.damaged-";
 /// Pages that redb keeps in memory, in bytes: the file is read once and then only written.
 const CACHE: usize = 1 << 20;
 /// How many records that cannot be read are named one by one.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-const FILE: &str = "lock";
+pub const FILE: &str = "lock";
 
 /// Makes the directory and its parents; what is in it is nobody else's business.
 pub fn make_directory(directory: &Path) -> io::Result<()> {

@@ -24,6 +24,7 @@
 mod codec;
 mod file;
 mod lock;
+mod survey;
 mod writer;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use crate::model::record::Record;
 
+pub use survey::{Survey, survey};
 pub use writer::{OnWritten, StoreStatus, Writer, Writing, Written};
 
 use file::{FileError, StateFile};

@@ -23,7 +23,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::model::attempt::{AddressSource, Asked, DnsReply, Resolution, ServerAnswer};
 use crate::model::dependency::{Family, RecordType, ResolveSettings};
 
-use conf::{ResolvConf, SystemFiles};
+pub(super) use conf::ResolvConf;
+use conf::SystemFiles;
 use exchange::{Answered, Question, Times, Wire, ask};
 use names::{absolute, candidates, printed};
 use plain::PlainServers;

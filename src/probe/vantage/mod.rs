@@ -38,6 +38,11 @@ impl Known {
     }
 }
 
+/// What the kernel says of our network.
+pub(crate) fn network() -> Option<NetworkFacts> {
+    network::read()
+}
+
 /// Makes an observation, within its budget.
 pub(crate) async fn observe(world: &World, order: &VantageOrder) -> VantageFacts {
     let network = network::read();
