@@ -3,6 +3,9 @@
 
 mod harness;
 
+#[path = "pipeline/examples.rs"]
+mod examples;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;

@@ -49,14 +49,17 @@ impl Prometheus {
         rules: Option<&Path>,
     ) -> Prometheus {
         let rules = rules.map_or_else(String::new, |rules| format!("'{}'", rules.display()));
-        let config = files.write(
-            "prometheus.yaml",
-            &format!(
-                "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs: [{{job_name: whyd, static_configs: [{{targets: ['{target}']}}]}}]\n"
-            ),
         );
+        Prometheus::by(program, files, &config).await
+    }
+
+    /// One with that configuration.
+    pub async fn by(program: &PathBuf, files: &Files, config: &str) -> Prometheus {
+        let config = files.write("prometheus.yaml", config);
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config.display()))
