@@ -17,6 +17,8 @@ const MAX_KEPT: usize = 8_192;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the {what}: {reason}")]
 pub struct SecretError {
+    /// The file that was to be read; of a credential where there are none, its name.
+    pub path: PathBuf,
     what: What,
     reason: Reason,
 }
@@ -85,10 +87,12 @@ impl Secrets {
         match secret {
             SecretRef::Inline(secret) => Ok(secret.clone()),
             SecretRef::File(path) => self.file(path).map_err(|reason| SecretError {
+                path: path.clone(),
                 what: What::File(path.clone()),
                 reason,
             }),
             SecretRef::Credential(name) => self.credential(name).map_err(|reason| SecretError {
+                path: self.credentials.as_deref().unwrap_or(Path::new("")).join(&**name),
                 what: What::Credential(name.clone()),
                 reason,
             }),
