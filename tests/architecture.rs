@@ -175,7 +175,12 @@ fn files_are_short_enough_to_read() {
 #[test]
 fn what_the_documents_name_exists() {
     let mut missing = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/operations.md",
+    ] {
         let text = fs::read_to_string(root().join(document)).expect("a document");
         for name in text.split('`').skip(1).step_by(2) {
             let looks_like_a_path = ["src/", "tests/", "docs/", "examples/", "benches/", ".ci/"]
@@ -188,4 +193,57 @@ fn what_the_documents_name_exists() {
         }
     }
     assert!(missing.is_empty(), "named but not there:\n{}", missing.join("\n"));
+}
+
+/// The words of a document that could be names: all that stands between other characters than those of names.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))
+        .map(|word| word.trim_matches(['.', '-']))
+}
+
+#[test]
+fn metrics_alerts_causes_and_commands_that_operators_are_told_of_exist() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect(path);
+    let (metrics, cli, causes) = (
+        read("docs/metrics.md"),
+        read("docs/cli.md"),
+        read("docs/causes.md"),
+    );
+    let rules = read("helm/whyd/files/rules/whyd.rules.yaml");
+    let first_of_causes = ["local.", "tcp.", "tls.", "dns.", "http.", "proxy."];
+    for document in [
+        "docs/operations.md",
+        "README.md",
+        "examples/prometheus/prometheus.yaml",
+    ] {
+        let text = read(document);
+        for word in words(&text) {
+            let known = if word.starts_with("whyd_") {
+                metrics.contains(&format!("`{word}`"))
+            } else if word.starts_with("Whyd") {
+                rules.contains(&format!("alert: {word}\n"))
+            } else if first_of_causes.iter().any(|first| word.starts_with(first)) {
+                // Lines that are wrapped show only the beginning of one.
+                causes.contains(&format!("## {word}"))
+            } else {
+                continue;
+            };
+            assert!(known, "{document}: {word} does not exist");
+        }
+        // In code, `whyd WORD` is a command.
+        let code = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .chain(text.lines().filter_map(|line| line.strip_prefix("$ ")));
+        for piece in code {
+            let Some(rest) = piece.strip_prefix("whyd ") else {
+                continue;
+            };
+            let command = rest.split_whitespace().next().unwrap_or_default();
+            let is_word = command.chars().all(|c| c.is_ascii_lowercase()) && !command.is_empty();
+            let known = cli.contains(&format!("## whyd {command}\n"));
+            assert!(!is_word || known, "{document}: whyd {command} does not exist");
+        }
+    }
 }

@@ -246,6 +246,9 @@ pub struct ValidateArgs {
     /// Print the effective configuration, with all defaults and without secrets.
     #[arg(long)]
     pub dump: bool,
+    /// Print nothing: the exit status tells.
+    #[arg(short, long, conflicts_with = "dump")]
+    pub quiet: bool,
 }
 
 #[derive(Args)]

@@ -12,6 +12,8 @@ use crate::report::units::dependencies_on_hosts;
 pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
     let color = stderr_color(global.color);
     let loaded = match wiring::load(&args.path, color) {
+        Ok(_) if args.quiet => return ExitCode::SUCCESS,
+        Err(_) if args.quiet => return BAD_CONFIG.into(),
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             say(diagnostics.trim_end());

@@ -126,6 +126,44 @@ async fn it_diagnoses_tls_by_the_authorities_that_it_brings_and_by_those_it_is_g
 
 #[tokio::test]
 #[ignore = "needs root, python3 and a static program; run by .ci/run"]
+async fn its_doctor_finds_what_the_image_brings_and_what_the_host_lacks() {
+    let Some(container) = Container::new() else { return };
+    let output = container
+        .output(
+            &[],
+            &["doctor", "--state-dir", "/var/lib/whyd", "--output", "json"],
+        )
+        .await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let level_of = |check: &str, subject: &str, words: &str| {
+        let is_it = |one: &&Value| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default();
+            text("check") == check && text("subject").contains(subject) && text("seen").contains(words)
+        };
+        let found = found
+            .iter()
+            .find(is_it)
+            .unwrap_or_else(|| panic!("{check} {words}:\n{lines}"));
+        found["level"].as_str().expect("a level").to_owned()
+    };
+    // The bundle, and not the list that is compiled in.
+    let authorities = container.bundle().matches("BEGIN CERTIFICATE").count();
+    assert_eq!(
+        level_of("trust", "", &format!("{authorities} certificates")),
+        "ok"
+    );
+    assert_eq!(level_of("surroundings", "", "user 65532, group 65532"), "ok");
+    assert_eq!(level_of("resolver", "127.0.0.1:53", "does not answer"), "problem");
+    assert_eq!(level_of("state", "/var/lib/whyd", "Read-only"), "problem");
+}
+
+#[tokio::test]
+#[ignore = "needs root, python3 and a static program; run by .ci/run"]
 async fn the_daemon_writes_to_its_volume_alone_and_stops_in_time() {
     let Some(container) = Container::new() else { return };
     let server = HttpServer::plain(Behaviour::status(503)).await.expect("loopback");

@@ -7,5 +7,6 @@ mod api;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod documents;
 mod stand_in;
 mod watching;

@@ -39,7 +39,8 @@ use crate::model::discovery::{KubernetesRole, KubernetesSource, Update};
 
 pub use self::announce::ANNOTATIONS;
 pub use self::object::Kind as ResourceKind;
-pub use self::rights::{Need, VERBS, needs};
+pub use self::probes::modules;
+pub use self::rights::{Need, VERBS, needs, rule};
 
 /// Changes come in swarms: they are told when none has come for this long, and after the second time in any case.
 const QUIET: Duration = Duration::from_millis(100);
@@ -138,7 +139,9 @@ impl Watched {
         let mut untold: Option<(Instant, Instant)> = None;
         loop {
             let due = untold.map(|(first, last)| (last + QUIET).min(first + AT_MOST));
-            let due = match (due, self.store.patience_ends()) {
+            // Once it has ended, what comes next is told as it comes.
+            let patience = self.store.patience_ends().filter(|end| *end > Instant::now());
+            let due = match (due, patience) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };

@@ -153,6 +153,11 @@ const MODULES: &[(&str, Means)] = &[
     ("imap_starttls", Means::Scheme("imap")),
 ];
 
+/// The names of modules that are understood.
+pub fn modules() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().map(|(name, _)| *name)
+}
+
 /// What a Probe asks for.
 struct Asked<'p> {
     announced: &'p Announced,

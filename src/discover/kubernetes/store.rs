@@ -43,6 +43,11 @@ struct Followed {
 }
 
 impl Followed {
+    /// Whether it has said anything yet.
+    fn is_heard(&self) -> bool {
+        self.objects.is_some() || self.trouble.is_some()
+    }
+
     /// Whether it has nothing more to say for the time being.
     fn is_settled(&self) -> bool {
         let definite = matches!(self.trouble, Some(Trouble::Forbidden(_) | Trouble::Missing));
@@ -59,7 +64,7 @@ impl Followed {
 pub struct Store {
     context: Arc<Context>,
     followed: Vec<Followed>,
-    /// When the first of them had listed.
+    /// When the first of them had something to say.
     since: Option<Instant>,
     /// What was told last.
     found: Option<Arc<[Target]>>,
@@ -93,11 +98,11 @@ impl Store {
         let Some(followed) = self.followed.get_mut(scope) else {
             return;
         };
+        self.since.get_or_insert_with(Instant::now);
         match what {
             What::Listed(objects) => {
                 followed.objects = Some(objects.into_iter().collect());
                 followed.trouble = None;
-                self.since.get_or_insert_with(Instant::now);
             }
             What::Changed(key, kept) => {
                 followed.trouble = None;
@@ -117,7 +122,7 @@ impl Store {
         kept.any(|(_, kept)| matches!(kept, Kept::Probe(probe) if probes::wants_ingresses(probe)))
     }
 
-    /// When what was found may be told although some have not answered; `None` while it may not, or where nothing waits.
+    /// When what was found is told although some have not answered; `None` where nothing was said yet, or nothing waits.
     pub fn patience_ends(&self) -> Option<Instant> {
         let since = self.since.filter(|_| self.found.is_none())?;
         Some(since + PATIENCE)
@@ -126,8 +131,13 @@ impl Store {
     /// What is to be told now, in this order: nothing where nothing has changed.
     pub fn news(&mut self, now: Instant) -> Vec<News> {
         let mut news = Vec::new();
-        let complete = self.followed.iter().all(Followed::is_settled);
         let waited = self.patience_ends().is_some_and(|end| end <= now);
+        let first = self.found.is_none() && self.failed.is_none();
+        if first && !waited && !self.followed.iter().all(Followed::is_heard) {
+            // Who waits for the first word would take the trouble of one for all that there is to say.
+            return news;
+        }
+        let complete = self.followed.iter().all(Followed::is_settled);
         let failed = self.trouble();
         let listed = self.followed.iter().any(|followed| followed.objects.is_some());
         if listed && (complete || waited || self.found.is_some()) {
