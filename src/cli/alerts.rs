@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::{AlertsArgs, AlertsCommand, AlertsTestArgs, Global};
 use super::output::{Output, complain, say, stderr_color};
 use super::{BAD_CONFIG, alerts_shown, usage_error, wiring};
+use crate::config::Overrides;
 use crate::deliver::{Deliverer, test};
 use crate::model::notification::{DeliveryId, DeliveryOrder, DeliveryOutcome, Links, Notification};
 use crate::model::receiver::{Alerting, Receiver};
@@ -27,7 +28,12 @@ pub fn run(args: &AlertsArgs, global: &Global) -> ExitCode {
 }
 
 fn try_receiver(args: &AlertsTestArgs, global: &Global) -> ExitCode {
-    let loaded = match wiring::load(&args.config, stderr_color(global.color)) {
+    // Who the receivers are does not depend on the replica.
+    let anywhere = Overrides {
+        elsewhere: true,
+        ..Overrides::default()
+    };
+    let loaded = match wiring::load(&args.config, &anywhere, stderr_color(global.color)) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             say(diagnostics.trim_end());

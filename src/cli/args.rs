@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::Shard;
+
 const EXIT_STATUS: &str = "\
 Exit status of check: 0 all targets are ok, 1 at least one failed, 3 none failed but at least one is inconclusive \
 (the trouble is on this side). Of explain --error: 1 nothing in the text was recognised. Of doctor: 1 at least one finding is a problem. Of alerts, incidents, silence: \
@@ -236,6 +238,20 @@ pub struct RunArgs {
     /// Kubernetes mounts.
     #[arg(long)]
     pub watch_config: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Which of several replicas this is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PlaceArgs {
+    /// Watch the share of one of several replicas: K/N for the one of that number of N, from 0, or `auto` for the ordinal at
+    /// the end of POD_NAME or of the host's name. It goes before what the configuration says.
+    #[arg(long, value_name = "auto|K/N", env = "WHYD_SHARD", hide_env_values = true)]
+    pub shard: Option<Shard>,
+    /// Where it watches from, such as eu-1: the label `location` of its series and alerts.
+    #[arg(long, value_name = "NAME", env = "WHYD_LOCATION", hide_env_values = true)]
+    pub location: Option<String>,
 }
 
 #[derive(Args)]
@@ -249,6 +265,8 @@ pub struct ValidateArgs {
     /// Print nothing: the exit status tells.
     #[arg(short, long, conflicts_with = "dump")]
     pub quiet: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 #[derive(Args)]

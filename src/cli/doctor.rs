@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use super::args::{DoctorArgs, Global, OutputFormat};
 use super::output::{Output, complain, say, stderr_color, stdout_style};
 use super::{BAD_CONFIG, wiring};
+use crate::config::Overrides;
 use crate::model::plan::{DEFAULT_LISTEN, Listen, Plan};
 use crate::report::units::{count, dependencies};
 use asked::Question;
@@ -74,7 +75,12 @@ fn configuration(
         return Ok((None, Some(found)));
     };
     let subject = path.display().to_string();
-    let loaded = wiring::load(path, stderr_color(global.color)).map_err(|diagnostics| {
+    // What is wrong with this host does not depend on the replica.
+    let anywhere = Overrides {
+        elsewhere: true,
+        ..Overrides::default()
+    };
+    let loaded = wiring::load(path, &anywhere, stderr_color(global.color)).map_err(|diagnostics| {
         say(diagnostics.trim_end());
         let found = Finding::problem("configuration", "is refused: what is wrong with it stands above");
         Box::new(found.on(&subject).fix(format!("whyd validate {subject}")))

@@ -7,11 +7,12 @@ use super::args::{Global, ValidateArgs};
 use super::output::{Output, say, stderr_color};
 use super::{BAD_CONFIG, wiring};
 use crate::model::plan::Plan;
-use crate::report::units::dependencies_on_hosts;
+use crate::report::units::{dependencies_on_hosts, share_of};
 
 pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
     let color = stderr_color(global.color);
-    let loaded = match wiring::load(&args.path, color) {
+    let overrides = wiring::overrides(&args.place);
+    let loaded = match wiring::load(&args.path, &overrides, color) {
         Ok(_) if args.quiet => return ExitCode::SUCCESS,
         Err(_) if args.quiet => return BAD_CONFIG.into(),
         Ok(loaded) => loaded,
@@ -24,7 +25,7 @@ pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
         say(warning.trim_end());
     }
     let text = if args.dump {
-        match wiring::dump(&args.path, color) {
+        match wiring::dump(&args.path, &overrides, color) {
             Ok(text) => text,
             Err(diagnostics) => {
                 say(diagnostics.trim_end());
@@ -47,9 +48,13 @@ fn good(path: &Path, plan: &Plan) -> String {
         .collect();
     hosts.sort();
     hosts.dedup();
-    format!(
+    let mut text = format!(
         "{} is good: {}",
         path.display(),
         dependencies_on_hosts(plan.dependencies.len(), hosts.len())
-    )
+    );
+    if let Some(scale_out) = &plan.scale_out {
+        text.push_str(&format!("; {}", share_of(scale_out, plan.dependencies.len())));
+    }
+    text
 }

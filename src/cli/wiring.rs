@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{CheckArgs, ConnectionArgs, DemoArgs, Global, HttpVersionArg, LogFormat, RunArgs};
+use super::args::{
+    CheckArgs, ConnectionArgs, DemoArgs, Global, HttpVersionArg, LogFormat, PlaceArgs, RunArgs,
+};
 use super::demo;
 use super::output::complain;
-use crate::config::{self, Diagnostic, ProcessEnvironment, TargetOptions};
+use crate::config::{self, Diagnostic, Overrides, ProcessEnvironment, TargetOptions};
 use crate::daemon;
 use crate::export::log;
 use crate::model::failure::OperationRecord;
@@ -151,6 +153,10 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
         config: args.config.clone(),
         listen: args.listen,
         state_dir: args.state_dir.as_deref().map(state_directory),
+        overrides: Overrides {
+            elsewhere: false,
+            ..overrides(&args.place)
+        },
         watch_config: args.watch_config,
     };
     let ran = start_logging(global, "info").map(|_logging| daemon::run(options, handover));
@@ -186,6 +192,16 @@ pub fn run_demo(args: &DemoArgs, global: &Global) -> ExitCode {
     }
 }
 
+/// What the command line says of a replica's place; this machine need not be a replica.
+pub fn overrides(args: &PlaceArgs) -> Overrides {
+    Overrides {
+        shard: args.shard,
+        location: args.location.clone(),
+        elsewhere: true,
+        whole: false,
+    }
+}
+
 /// A configuration that is good, with its rendered warnings.
 pub struct Loaded {
     pub plan: Plan,
@@ -193,8 +209,9 @@ pub struct Loaded {
 }
 
 /// `Err` is the rendered diagnostics.
-pub fn load(path: &Path, color: bool) -> Result<Loaded, String> {
-    let loaded = config::load(path, &ProcessEnvironment).map_err(|diagnostics| diagnostics.render(color))?;
+pub fn load(path: &Path, overrides: &Overrides, color: bool) -> Result<Loaded, String> {
+    let loaded = config::load_as(path, &ProcessEnvironment, overrides);
+    let loaded = loaded.map_err(|diagnostics| diagnostics.render(color))?;
     let warnings = loaded
         .warnings
         .iter()
@@ -207,8 +224,8 @@ pub fn load(path: &Path, color: bool) -> Result<Loaded, String> {
 }
 
 /// The effective configuration as YAML. `Err` is the rendered diagnostics.
-pub fn dump(path: &Path, color: bool) -> Result<String, String> {
-    config::dump(path, &ProcessEnvironment).map_err(|diagnostics| diagnostics.render(color))
+pub fn dump(path: &Path, overrides: &Overrides, color: bool) -> Result<String, String> {
+    config::dump_as(path, &ProcessEnvironment, overrides).map_err(|diagnostics| diagnostics.render(color))
 }
 
 pub fn schema() -> serde_json::Value {

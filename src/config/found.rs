@@ -142,11 +142,15 @@ impl Finder {
         let dependencies = self.with_thresholds(&taken);
         remarks.sort();
         remarks.dedup();
+        let mut plan = Plan {
+            dependencies,
+            ..base.clone()
+        };
+        if !self.raw.overrides.whole {
+            lower::scale_out::keep_own(&mut plan);
+        }
         Planned {
-            plan: Plan {
-                dependencies,
-                ..base.clone()
-            },
+            plan,
             origins,
             remarks,
         }

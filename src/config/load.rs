@@ -9,8 +9,10 @@ use super::decode::{decode, list};
 use super::diagnostic::{Diagnostic, Diagnostics, place};
 use super::environment::Environment;
 use super::found::Finder;
+use super::lower::scale_out::Overrides;
 use super::lower::{Lowered, RawPlan, lower};
 use super::raise;
+use super::raw::values::Word;
 use super::report::{Finding, Part, Place, Report};
 use super::secrets;
 use super::source::{Source, duplicates, to_value};
@@ -32,9 +34,17 @@ pub struct Loaded {
 ///
 /// Fails with every mistake of every file at once.
 pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Diagnostics> {
+    load_as(path, env, &Overrides::default())
+}
+
+/// The same, with what the command line says.
+pub fn load_as(path: &Path, env: &dyn Environment, overrides: &Overrides) -> Result<Loaded, Diagnostics> {
     let sources = read(path)?;
     let mut report = Report::default();
-    let mut raw = RawPlan::default();
+    let mut raw = RawPlan {
+        overrides: overrides.clone(),
+        ..RawPlan::default()
+    };
     let mut sections = Sections::default();
     for (file, source) in sources.iter().enumerate() {
         raw.directories.push(source.directory.clone());
@@ -66,7 +76,16 @@ pub fn load(path: &Path, env: &dyn Environment) -> Result<Loaded, Diagnostics> {
 
 /// The configuration in effect as YAML: all defaults filled in, secrets as `[redacted]`.
 pub fn dump(path: &Path, env: &dyn Environment) -> Result<String, Diagnostics> {
-    let loaded = load(path, env)?;
+    dump_as(path, env, &Overrides::default())
+}
+
+/// The same, with what the command line says. Dependencies of all replicas are in it, since it is to load again.
+pub fn dump_as(path: &Path, env: &dyn Environment, overrides: &Overrides) -> Result<String, Diagnostics> {
+    let overrides = Overrides {
+        whole: true,
+        ..overrides.clone()
+    };
+    let loaded = load_as(path, env, &overrides)?;
     let mut raised = raise::config(&loaded.plan);
     loaded.finder.raise(&mut raised);
     serde_yaml::to_string(&raised).map_err(|error| {
@@ -152,7 +171,7 @@ struct Sections {
     empty: Option<Place>,
 }
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "defaults",
     "dependencies",
     "discovery",
@@ -163,6 +182,8 @@ const KEYS: [&str; 10] = [
     "alerts",
     "receivers",
     "maintenance",
+    "scale_out",
+    "location",
 ];
 
 fn read_source(
@@ -251,6 +272,11 @@ fn read_source(
             "vantage" => raw.vantage = section(value, place, report),
             "listen" => raw.listen = section(value, place, report),
             "alerts" => raw.alerts = section(value, place, report),
+            "scale_out" => raw.scale_out = section(value, place, report),
+            "location" => {
+                let word: Option<Word> = decode(&mut value, &place, report);
+                raw.location = word.map(|word| (word, place));
+            }
             _ => raw.otlp = section(value, place, report),
         }
     }

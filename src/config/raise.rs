@@ -13,6 +13,7 @@ use super::raw::choices::{
     SecretText, SignalSetting, TlsVersionWord, VersionWord,
 };
 use super::raw::lists::{OneOrMany, Statuses};
+use super::raw::scale_out::{ElectionSetting, RawLeases, RawScaleOut, ReplicaSetting};
 use super::raw::values::{
     Address, ByteSize, DurationText, Fingerprint, ListenAddress, Nameserver, Share, Whole, Word,
 };
@@ -25,7 +26,7 @@ use crate::model::dependency::{
     Auth, CertExpect, Confirm, Dependency, DnsProbe, DnsTransport, Expect, Family, HeaderIs, HttpProbe,
     HttpUrl, HttpVersion, Probe, Proxy, ResolveSettings, StatusSet, TlsMinVersion, TlsSettings,
 };
-use crate::model::plan::{Limits, Listen, ListenAuth, Otlp, OtlpProtocol, Plan};
+use crate::model::plan::{Election, Limits, Listen, ListenAuth, Otlp, OtlpProtocol, Plan, ScaleOut};
 use crate::model::secret::{SecretRef, Text};
 use crate::model::vantage::Vantage;
 
@@ -42,9 +43,11 @@ pub fn config(plan: &Plan) -> RawConfig {
         vantage: Some(vantage(&plan.vantage)),
         listen: plan.listen.as_ref().map(listen),
         otlp: plan.otlp.as_ref().map(otlp),
-        alerts: Some(alerts::alerts(&plan.alerting)),
+        alerts: Some(alerts::alerts(&plan.alerting, plan.location.is_some())),
         receivers: alerts::receivers(&plan.alerting.receivers),
         maintenance: alerts::maintenance(&plan.alerting.maintenance),
+        scale_out: plan.scale_out.as_ref().map(scale_out),
+        location: plan.location.as_ref().map(|location| Word(location.to_string())),
     }
 }
 
@@ -359,6 +362,21 @@ fn header(is: &HeaderIs) -> HeaderSetting {
         HeaderIs::Matching(text) => HeaderSetting::Full(RawHeaderExpect {
             matching: Some(text.to_string()),
             ..RawHeaderExpect::default()
+        }),
+    }
+}
+
+fn scale_out(scale_out: &ScaleOut) -> RawScaleOut {
+    RawScaleOut {
+        replicas: Some(Whole(scale_out.share.replicas)),
+        replica: Some(ReplicaSetting::Number(scale_out.share.replica)),
+        factor: Some(Whole(scale_out.share.factor)),
+        election: Some(match &scale_out.election {
+            Election::None => ElectionSetting::None,
+            Election::Leases { namespace, name } => ElectionSetting::Leases(RawLeases {
+                namespace: namespace.as_ref().map(|text| Word(text.to_string())),
+                name: Some(Word(name.to_string())),
+            }),
         }),
     }
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::lower::{RawPlan, lower};
 use super::raise;
-use super::raw::values::Word;
+use super::raw::scale_out::{RawScaleOut, ReplicaSetting};
+use super::raw::values::{Whole, Word};
 use super::raw::{RawConfig, RawDependency, RawListen, RawOtlp, RawVantage};
 use super::report::{Place, Report};
 use crate::template;
@@ -84,6 +85,7 @@ fn defaults() -> Value {
         receivers: samples::receivers(&place),
         maintenance: samples::maintenance(&place),
         discovery: samples::discovery(&place),
+        scale_out: Some((sample_scale_out(), place.key("scale_out"))),
         ..RawPlan::default()
     };
     let nothing: HashMap<&str, &str> = HashMap::new();
@@ -107,11 +109,25 @@ fn defaults() -> Value {
     if let Some(window) = value.pointer_mut("/maintenance/0").and_then(Value::as_object_mut) {
         window.retain(|key, _| key == "timezone");
     }
+    if let Some(scale_out) = value["scale_out"].as_object_mut() {
+        scale_out.remove("replicas");
+        // What a sample has; the default is `auto`.
+        scale_out.insert("replica".into(), json!("auto"));
+    }
     if let Some(otlp) = value["otlp"].as_object_mut() {
         otlp.remove("endpoint");
         otlp.remove("protocol");
     }
     value
+}
+
+/// Of which every replica watches everything.
+fn sample_scale_out() -> RawScaleOut {
+    RawScaleOut {
+        replicas: Some(Whole(2)),
+        replica: Some(ReplicaSetting::Number(0)),
+        ..RawScaleOut::default()
+    }
 }
 
 /// Sets `default` on every property that has one. `root` is the schema as it was, to follow references in.

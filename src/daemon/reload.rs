@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Diagnostics, Loaded, ProcessEnvironment};
+use crate::config::{self, Diagnostics, Loaded, Overrides, ProcessEnvironment};
 use crate::model::plan::{Listen, Plan};
 
 /// Where the configuration is, and what the command line says in its place.
@@ -11,12 +11,13 @@ use crate::model::plan::{Listen, Plan};
 pub struct Source {
     pub path: PathBuf,
     pub listen: Option<SocketAddr>,
+    pub overrides: Overrides,
 }
 
 impl Source {
     /// Loads it. Reading files blocks, so this belongs on a thread that may block.
     pub fn load(&self) -> Result<Loaded, Diagnostics> {
-        let mut loaded = config::load(&self.path, &ProcessEnvironment)?;
+        let mut loaded = config::load_as(&self.path, &ProcessEnvironment, &self.overrides)?;
         self.override_listen(&mut loaded.plan);
         Ok(loaded)
     }

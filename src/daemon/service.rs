@@ -9,10 +9,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::config::{Diagnostics, Loaded, Severity};
+use crate::config::{Diagnostics, Loaded, Overrides, Severity};
 use crate::export::log;
 use crate::model::plan::{Listen, Plan};
 use crate::net::wall;
+use crate::report::units::share_of;
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
@@ -34,6 +35,8 @@ pub struct ServiceOptions {
     pub listen: Option<SocketAddr>,
     /// Where what must survive a restart is kept.
     pub state_dir: Option<PathBuf>,
+    /// Which share of the work is this replica's, and where it watches from.
+    pub overrides: Overrides,
     /// Whether the configuration is read again when its files have changed.
     pub watch_config: bool,
 }
@@ -44,6 +47,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
     let source = Source {
         path: options.config,
         listen: options.listen,
+        overrides: options.overrides,
     };
     let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
     let Loaded { plan, warnings, .. } = match source.load() {
@@ -170,6 +174,9 @@ fn say_where(listen: &Listen, address: SocketAddr, is_handed_over: bool) {
 fn announce(plan: &Plan) {
     let hosts: std::collections::BTreeSet<_> = plan.dependencies.iter().map(|d| &d.host).collect();
     log::started(env!("CARGO_PKG_VERSION"), plan.dependencies.len(), hosts.len());
+    if let Some(scale_out) = &plan.scale_out {
+        info!("{}", share_of(scale_out, plan.dependencies.len()));
+    }
     if let Some(otlp) = &plan.otlp {
         info!("exporting OTLP to {} every {:?}", otlp.endpoint, otlp.interval);
     }

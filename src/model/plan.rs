@@ -40,6 +40,8 @@ pub struct ScaleOut {
     /// What this replica is called; the value of the label `replica`.
     pub name: Arc<str>,
     pub election: Election,
+    /// How many dependencies the replicas watch together.
+    pub in_all: usize,
 }
 
 /// How it is decided which replica speaks to receivers that would tell people twice.

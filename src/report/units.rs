@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::evidence::Value;
+use crate::model::plan::ScaleOut;
 
 /// A duration in at most nine columns: three significant digits where that helps, and always a unit.
 pub fn duration(value: Duration) -> String {
@@ -78,6 +79,22 @@ pub fn dependencies(number: usize) -> String {
 /// "1 dependency on 1 host", "12 dependencies on 9 hosts".
 pub fn dependencies_on_hosts(number: usize, hosts: usize) -> String {
     format!("{} on {}", dependencies(number), count(hosts, "host"))
+}
+
+/// "whyd-1, number 1 of 3 from 0, has 667 of 1000 dependencies; 2 replicas watch each".
+pub fn share_of(scale_out: &ScaleOut, own: usize) -> String {
+    let share = &scale_out.share;
+    let each = match share.factor {
+        1 => "1 replica watches".to_owned(),
+        factor => format!("{factor} replicas watch"),
+    };
+    format!(
+        "{}, number {} of {} from 0, has {own} of {}; {each} each",
+        scale_out.name,
+        share.replica,
+        share.replicas,
+        dependencies(scale_out.in_all),
+    )
 }
 
 #[cfg(test)]

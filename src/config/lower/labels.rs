@@ -56,7 +56,7 @@ pub fn lower(context: &mut Context<'_>, layers: &Layers<'_>) -> Arc<[(Arc<str>, 
 
 /// Notes what is wrong with the name of a label of the user's.
 pub fn check(context: &mut Context<'_>, name: &str, at: &Place) {
-    if let Some(problem) = problem(name) {
+    if let Some(problem) = problem(name, context.located) {
         let finding = Finding::error(at, problem).at(Part::Key);
         context
             .report
@@ -70,7 +70,7 @@ pub fn is_name(name: &str) -> bool {
     begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn problem(name: &str) -> Option<String> {
+fn problem(name: &str, located: bool) -> Option<String> {
     if !is_name(name) {
         Some("this is not a label name (letters, digits and `_`, not a digit first)".into())
     } else if name.starts_with("__") {
@@ -79,6 +79,8 @@ fn problem(name: &str) -> Option<String> {
         Some(format!(
             "the label `{name}` is one of whyd's own or of its scrapers"
         ))
+    } else if name == "location" && located {
+        Some("the label `location` is whyd's own where `location` is given".into())
     } else {
         None
     }

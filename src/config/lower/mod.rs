@@ -15,6 +15,7 @@ mod names;
 mod network;
 mod otlp;
 mod resource;
+pub mod scale_out;
 mod secret;
 mod services;
 mod vantage;
@@ -27,6 +28,8 @@ use super::environment::Environment;
 use super::raw::alerts::{RawAlerts, RawMaintenance, RawReceiver};
 use super::raw::choices::ConfirmWord;
 use super::raw::discovery::RawDiscovery;
+use super::raw::scale_out::RawScaleOut;
+use super::raw::values::Word;
 use super::raw::{RawDefaults, RawDependency, RawLimits, RawListen, RawOtlp, RawVantage};
 use super::report::{Finding, Part, Place, Report};
 use super::url_lint::{self, Lint, Target};
@@ -65,6 +68,10 @@ pub struct RawPlan {
     pub alerts: Option<(RawAlerts, Place)>,
     pub receivers: Vec<(RawReceiver, Place)>,
     pub maintenance: Vec<(RawMaintenance, Place)>,
+    pub scale_out: Option<(RawScaleOut, Place)>,
+    pub location: Option<(Word, Place)>,
+    /// What the command line says in place of these two.
+    pub overrides: scale_out::Overrides,
     pub discovery: Vec<(RawDiscovery, Place)>,
     /// Where relative paths of each file start; a file beyond the end has none (the command line).
     pub directories: Vec<PathBuf>,
@@ -88,6 +95,8 @@ pub struct Context<'a> {
     pub from: Origin,
     /// What every dependency's alerts have until more is known.
     pub alerts: Arc<AlertPolicy>,
+    /// The label `location` is ours.
+    pub located: bool,
 }
 
 /// What is said of a key that is reserved.
@@ -112,7 +121,10 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Lower
         directories: &raw.directories,
         from: raw.from,
         alerts: Arc::default(),
+        located: false,
     };
+    let location = scale_out::location(&mut context, raw);
+    context.located = location.is_some();
     if raw.defaults.is_some() {
         check_defaults(&mut context, defaults, defaults_place);
     }
@@ -152,7 +164,7 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Lower
     dependencies.sort_by(|a, b| a.name.cmp(&b.name));
     let vantage = vantage::lower(&mut context, raw.vantage.as_ref(), &dependencies);
     let (sources, entries) = discovery::lower(&mut context, raw);
-    let plan = Plan {
+    let mut plan = Plan {
         vantage,
         alerting: if served {
             alerting::lower(&mut context, raw, &dependencies)
@@ -173,9 +185,20 @@ pub fn lower(raw: &RawPlan, env: &dyn Environment, report: &mut Report) -> Lower
             None
         },
         discovery: sources,
-        scale_out: None,
-        location: None,
+        scale_out: if served {
+            scale_out::lower(&mut context, raw)
+        } else {
+            None
+        },
+        location: location.clone(),
     };
+    if let Some(location) = location {
+        scale_out::locate(&mut plan.alerting, location);
+    }
+    scale_out::check_election(&mut context, raw, &plan);
+    if !raw.overrides.whole {
+        scale_out::keep_own(&mut plan);
+    }
     Lowered { plan, file, entries }
 }
 
@@ -188,6 +211,7 @@ pub fn thresholds(raw: &RawPlan, env: &dyn Environment, dependencies: &mut [Lowe
         directories: &raw.directories,
         from: raw.from,
         alerts: Arc::default(),
+        located: false,
     };
     alerting::policies(&mut context, raw, dependencies);
 }

@@ -99,6 +99,7 @@ fn lower_anchor(
         directories: context.directories,
         from: context.from,
         alerts: Arc::clone(&context.alerts),
+        located: context.located,
     };
     let anchor = lower_dependency(&mut quiet, &raw, place, &layers)?;
     Some(Dependency {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::lower::scale_out::LOCATION;
 use super::super::lower::{has_minimum, has_threshold};
 use super::super::raw::alerts::{
     AlertsSetting, RawAlertPolicy, RawAlertmanager, RawAlerts, RawEmail, RawHeartbeat, RawMaintenance,
@@ -94,7 +95,10 @@ fn differing(one: &RulePolicy, other: &RulePolicy) -> RawRule {
     }
 }
 
-pub fn alerts(alerting: &Alerting) -> RawAlerts {
+/// `located`: one of the labels is the location, which is not among them in the configuration.
+pub fn alerts(alerting: &Alerting, located: bool) -> RawAlerts {
+    let mut labels = alerting.labels.to_vec();
+    labels.retain(|(name, _)| !(located && **name == *LOCATION));
     let mut rules = RawMonitorRules::default();
     for rule in RawMonitorRules::RULES {
         rules.set(*rule, whole_rule(*rule, alerting.monitor.rule(*rule)));
@@ -102,7 +106,7 @@ pub fn alerts(alerting: &Alerting) -> RawAlerts {
     RawAlerts {
         group_wait: Some(Span(alerting.group_wait)),
         group_interval: Some(Span(alerting.group_interval)),
-        labels: pairs(&alerting.labels),
+        labels: pairs(&labels),
         external_url: alerting.external_url.as_ref().map(|url| url.to_string()),
         runbooks: Some(alerting.runbooks.to_string()),
         tier_label: Some(Word(alerting.tier_label.to_string())),

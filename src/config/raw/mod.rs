@@ -163,9 +163,12 @@ pub mod alerts;
 pub mod discovery;
 mod expect;
 mod otlp;
+/// Several replicas.
+pub mod scale_out;
 
 pub use expect::{RawCertExpect, RawExpect, RawHeaderExpect, RawJsonExpect};
 pub use otlp::RawOtlp;
+use scale_out::RawScaleOut;
 
 section! {
     /// The configuration of whyd. Keys that begin with `x-` are passed over; YAML anchors may live there.
@@ -190,6 +193,11 @@ section! {
         receivers: Vec<RawReceiver>,
         /// When alerts are not told, because somebody works on what they are about.
         maintenance: Vec<RawMaintenance>,
+        /// Several replicas that share the work; unless given, this process watches everything.
+        scale_out: RawScaleOut,
+        /// Where this process watches from, such as `eu-1`: the label `location` of its series and its alerts. All replicas that
+        /// share the work have the same.
+        location: Word,
     }
 }
 

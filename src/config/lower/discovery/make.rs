@@ -11,6 +11,7 @@ use super::super::super::raw::{RawDefaults, RawDependency};
 use super::super::super::report::{Finding, Place, Report};
 use super::super::labels::{RESERVED, is_name};
 use super::super::layers::Layers;
+use super::super::scale_out::LOCATION;
 use super::super::{Context, Origin, alerting, lower_dependency, names};
 use super::address::Address;
 use super::{Entry, settings};
@@ -120,6 +121,7 @@ impl<'m> Maker<'m> {
             directories: self.directories,
             from: Origin::Files,
             alerts: Arc::default(),
+            located: false,
         };
         if let Some(setting) = &raw.alerts {
             alerting::check_own(&mut context, setting, &place.key("alerts"));
@@ -257,7 +259,8 @@ fn fit_name(name: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    if RESERVED.contains(&fit.as_str()) {
+    // A location is ours as soon as one is configured, and names should not change with that.
+    if RESERVED.contains(&fit.as_str()) || fit == LOCATION {
         fit.insert_str(0, "exported_");
     }
     if fit.starts_with("__") {
