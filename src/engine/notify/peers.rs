@@ -32,6 +32,10 @@ const LONGEST_GATHERING: Duration = Duration::from_secs(60);
 /// For how long it may go unnoticed that a replica does not live any more: a Lease's time and that of a look at it.
 const UNNOTICED: Duration = Duration::from_secs(30);
 
+/// Of two that came within this time none was there before: the one had no time to tell of anything. An alert that is raised
+/// takes longer.
+const SENIOR: Duration = Duration::from_secs(60);
+
 /// Who tells of an alert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Speaker {
@@ -137,7 +141,8 @@ impl Speakers {
             let mut of_it = known.filter(|(known, _)| *known == replica);
             of_it.next().map(|(_, since)| *since)
         };
-        (since(one), one) < (since(other), other)
+        let (one, other) = (since(one), since(other));
+        one.zip(other).is_some_and(|(one, other)| one + SENIOR <= other)
     }
 
     /// Who speaks for what these watch, of an alert whose condition began to hold at that time.
