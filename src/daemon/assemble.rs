@@ -63,6 +63,8 @@ pub struct Options {
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
     /// Where what must survive a restart is kept; without it nothing does.
     pub state_dir: Option<PathBuf>,
+    /// Sockets that listen already, which are served in place of the configured address.
+    pub sockets: Vec<std::net::TcpListener>,
 }
 
 /// Why the daemon could not start.
@@ -79,6 +81,16 @@ pub enum StartError {
     State(#[from] OpenError),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl StartError {
+    /// The system's error number, where it was a system call that failed.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            StartError::Listen { error, .. } | StartError::Thread(error) => error.raw_os_error(),
+            StartError::Export(_) | StartError::State(_) => None,
+        }
+    }
 }
 
 /// Starts daemons.
@@ -105,7 +117,7 @@ pub struct Running {
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
-    _aside: Option<Aside>,
+    aside: Option<Aside>,
 }
 
 impl Daemon {
@@ -161,7 +173,7 @@ impl Daemon {
                     process: Arc::clone(&process),
                     reload: options.reload,
                 };
-                Some(serve(&beside, listen, web, shutdown_seen)?)
+                Some(serve(&beside, listen, options.sockets, web, shutdown_seen)?)
             }
             None => None,
         };
@@ -209,7 +221,7 @@ impl Daemon {
             windows,
             clock,
             state: writing,
-            _aside: aside,
+            aside,
         };
         // One round asks all at once, as the user did: what that runs out of is part of the diagnosis.
         if let Some(resources) = headroom::sample().filter(|_| !plan.one_round) {
@@ -288,6 +300,7 @@ fn tell_when_drained(mut inner: Option<Listener>, drained: watch::Sender<bool>) 
 fn serve(
     runtime: &Handle,
     listen: &Listen,
+    handed_over: Vec<std::net::TcpListener>,
     web: Web,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
@@ -296,17 +309,29 @@ fn serve(
         address: listen.address,
         error,
     };
-    let listener = bind(listen.address).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let listeners = sockets(handed_over, listen.address).map_err(refused)?;
+    let address = match listeners.first() {
+        Some(first) => first.local_addr().map_err(refused)?,
+        None => listen.address,
+    };
     let server = crate::web::Server::new(listen, web).map_err(refused)?;
-    Ok((address, runtime.spawn(server.serve(listener, shutdown))))
+    Ok((address, runtime.spawn(server.serve(listeners, shutdown))))
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    // The standard library sets SO_REUSEADDR, so that a restart finds its port free.
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+/// What listens: what was handed over, or else a socket of our own.
+fn sockets(
+    mut handed_over: Vec<std::net::TcpListener>,
+    address: SocketAddr,
+) -> std::io::Result<Vec<TcpListener>> {
+    if handed_over.is_empty() {
+        // The standard library sets SO_REUSEADDR, so that a restart finds its port free.
+        handed_over.push(std::net::TcpListener::bind(address)?);
+    }
+    let listening = handed_over.into_iter().map(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    listening.collect()
 }
 
 /// Asks again and again until no notification waits. Nothing tells, since nobody but a stop wants to know.
@@ -334,6 +359,12 @@ impl Running {
 
     pub fn process(&self) -> Arc<ProcessFigures> {
         Arc::clone(&self.process)
+    }
+
+    /// Where what must not delay the probes runs.
+    pub fn beside(&self) -> Handle {
+        let aside = self.aside.as_ref().and_then(Aside::handle).cloned();
+        aside.unwrap_or_else(Handle::current)
     }
 
     /// Where the listener really is (the configured port may be 0).

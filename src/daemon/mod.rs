@@ -17,6 +17,7 @@ mod once;
 mod reload;
 mod runtimes;
 mod service;
+mod systemd;
 mod teller;
 mod watch_config;
 
@@ -26,3 +27,4 @@ pub use limits::{open_files_wanted, raise_open_files};
 pub use once::run_once;
 pub use runtimes::load_of;
 pub use service::{ServiceOptions, run};
+pub use systemd::{Handover, HandoverError, take_over};

@@ -241,7 +241,7 @@ impl World {
         snapshot
     }
 
-    fn answer(&mut self, request: ReadRequest) {
+    pub(crate) fn answer(&mut self, request: ReadRequest) {
         match request {
             ReadRequest::Page { from, max, reply } => {
                 let mut rest = self.views.range(from.0..);
