@@ -90,20 +90,21 @@ async fn thousands_of_targets_are_a_plan_at_once() {
     files.write("t.json", r#"[{"targets":["127.0.0.1:1"]}]"#);
     let path =
         files.config("discovery:\n- {name: s, file_sd: {files: [t.json]}, dependency: {interval: 1h}}\n");
-    let daemon = Daemon::start(&path).await;
+    let mut daemon = Daemon::start(&path).await;
     watched(&daemon, &["127.0.0.1:1"]).await;
     let targets: Vec<String> = (0..5_000)
         .map(|i| format!("\"127.0.{}.{}:1\"", i / 250, i % 250))
         .collect();
     let begun = Instant::now();
     files.write("t.json", &format!("[{{\"targets\":[{}]}}]", targets.join(",")));
-    source(&daemon, "s", |one| {
-        one["watched"] == 5_001 || one["watched"] == 5_000
-    })
-    .await;
+    daemon
+        .process
+        .line("4999 added, 0 changed, 0 removed, 1 unchanged")
+        .await;
     let took = begun.elapsed();
     eprintln!("5,000 targets: {took:?} from the file to the plan");
-    // Twice what is asked of a release build: this one is not optimised, and the machine may be busy.
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    // Two seconds are asked of a build that is optimised, on a machine that does nothing else.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    source(&daemon, "s", |one| one["watched"] == 5_000).await;
     daemon.stop().await;
 }
