@@ -16,6 +16,7 @@ use crate::report::units::{dependencies_on_hosts, share_of};
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
+use super::discovery::Discovery;
 use super::reload::{Source, unchangeable};
 
 use super::watch_config::ConfigWatch;
@@ -49,17 +50,17 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         overrides: options.overrides,
     };
     let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
-    let Loaded { plan, warnings, .. } = match source.load() {
+    let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             eprint!("{}", diagnostics.render(false));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    let runtime = match runtimes::for_probes(runtimes::workers(&plan)) {
+    let runtime = match runtimes::for_probes(runtimes::workers(&loaded.plan)) {
         Ok(runtime) => runtime,
         Err(failed) => {
             error!("cannot start the probes' threads: {failed}");
@@ -67,7 +68,7 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start((source, watch), plan, open_files, state_dir));
+    let service = runtime.spawn(start((source, watch), loaded, open_files, state_dir));
     let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
@@ -79,17 +80,23 @@ pub fn run(options: ServiceOptions) -> ExitCode {
 
 async fn start(
     (source, watch): (Source, Option<ConfigWatch>),
-    plan: Plan,
+    loaded: Loaded,
     open_files: Option<u64>,
     state_dir: Option<PathBuf>,
 ) -> ExitCode {
     let (reload, reloads) = mpsc::channel(4);
-    let signals = match Signals::new() {
+    let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(failed) => {
             error!("cannot listen for signals: {failed}");
             return ExitCode::FAILURE;
         }
+    };
+    let mut discovery = Discovery::start(loaded, state_dir.clone());
+    let plan = tokio::select! {
+        plan = discovery.first_plan() => plan,
+        _ = signals.terminate.recv() => return ExitCode::SUCCESS,
+        _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
     };
     let listen = plan.listen.clone();
     announce(&plan);
@@ -103,6 +110,7 @@ async fn start(
     match Daemon::start(plan, daemon).await {
         Ok(running) => {
             memory::give_back();
+            discovery.show_in(running.process());
             if let Some(watch) = watch {
                 watch.start(reload);
             }
@@ -115,6 +123,7 @@ async fn start(
             Service {
                 source,
                 running,
+                discovery,
                 reloads,
                 listen,
             }
@@ -179,6 +188,7 @@ impl Signals {
 struct Service {
     source: Source,
     running: Running,
+    discovery: Discovery,
     reloads: mpsc::Receiver<ReloadRequest>,
     /// As bound, which a reload does not change.
     listen: Option<Listen>,
@@ -200,6 +210,7 @@ impl Service {
                     // The client may have gone away meanwhile.
                     let _ = request.reply.send(outcome);
                 }
+                () = self.discovery.changed() => self.rediscover().await,
                 _ = pulse.tick() => if self.running.has_died() {
                     error!("the engine's loop has ended: this is a bug; exiting so that the service manager restarts us");
                     return ExitCode::FAILURE;
@@ -213,6 +224,16 @@ impl Service {
         }
         info!("stopped");
         ExitCode::SUCCESS
+    }
+
+    /// Puts what is found now in force, where it changes anything.
+    async fn rediscover(&mut self) {
+        let Some(plan) = self.discovery.plan().await else {
+            return;
+        };
+        if let Err(error) = self.running.replan(plan).await {
+            error!("what was found cannot be put in force: {error}");
+        }
     }
 
     async fn reload(&mut self) -> Result<String, String> {
@@ -235,13 +256,14 @@ impl Service {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let mut said = format!("{} dependencies", loaded.plan.dependencies.len());
-        if let Some(unchanged) = unchangeable(self.listen.as_ref(), loaded.plan.listen.as_ref()) {
+        let plan = self.discovery.reconfigure(loaded).await;
+        let mut said = format!("{} dependencies", plan.dependencies.len());
+        if let Some(unchanged) = unchangeable(self.listen.as_ref(), plan.listen.as_ref()) {
             warn!("{unchanged}");
             said = format!("{said}; {unchanged}");
         }
         self.running
-            .replan(loaded.plan)
+            .replan(plan)
             .await
             .map_err(|error| error.to_string())?;
         Ok(said)

@@ -71,6 +71,7 @@ pub struct Exposition {
     dependencies: Vec<Box<str>>,
     hosts: Vec<Box<str>>,
     receivers: Vec<Box<str>>,
+    sources: Vec<Box<str>>,
     metric: usize,
     place: usize,
     /// The family's head is written with its first sample: a family without samples is left out.
@@ -95,10 +96,16 @@ impl Exposition {
             labels.push("receiver", &view.name);
             labels.write()
         });
+        let sources = snapshot.discovery.sources.iter().map(|view| {
+            let mut labels = Labels::default();
+            labels.push("source", &view.name);
+            labels.write()
+        });
         Exposition {
             dependencies: dependencies.collect(),
             hosts: hosts.collect(),
             receivers: receivers.collect(),
+            sources: sources.collect(),
             snapshot,
             format,
             metric: 0,
@@ -137,6 +144,7 @@ impl Exposition {
                 Owner::Dependency(place) => &self.dependencies[place],
                 Owner::Host(place) => &self.hosts[place],
                 Owner::Receiver(place) => &self.receivers[place],
+                Owner::Source(place) => &self.sources[place],
                 Owner::Process => "",
             };
             let (format, headed) = (self.format, &mut self.headed);

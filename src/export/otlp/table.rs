@@ -31,6 +31,7 @@ pub struct Table {
     dependencies: Vec<Option<Entry>>,
     hosts: HashMap<(Arc<str>, u16), Entry>,
     receivers: HashMap<Arc<str>, Entry>,
+    sources: HashMap<Arc<str>, Entry>,
     process: Entry,
     gone: Vec<Entry>,
 }
@@ -130,6 +131,13 @@ impl Table {
             });
             entry.begin(generation, snapshot.engine.since);
         }
+        for view in &snapshot.discovery.sources {
+            let entry = self.sources.entry(view.name.clone()).or_insert_with(|| Entry {
+                encoded: encode(|writer, field| attribute(writer, field, "source", &view.name)),
+                ..Entry::default()
+            });
+            entry.begin(generation, snapshot.engine.since);
+        }
         self.process.begin(generation, snapshot.engine.since);
         self.retire();
     }
@@ -143,6 +151,7 @@ impl Table {
             }
             Owner::Host(place) => self.hosts.get_mut(&host_key(snapshot.hosts.get(place)?)),
             Owner::Receiver(place) => self.receivers.get_mut(&snapshot.receivers.get(place)?.name),
+            Owner::Source(place) => self.sources.get_mut(&snapshot.discovery.sources.get(place)?.name),
             Owner::Process => Some(&mut self.process),
         }
     }
@@ -170,6 +179,7 @@ impl Table {
         let generation = self.generation;
         self.gone.clear();
         let others = self.hosts.values_mut().chain(self.receivers.values_mut());
+        let others = others.chain(self.sources.values_mut());
         for entry in self.dependencies.iter_mut().flatten().chain(others) {
             entry.series.retain(|series| series.seen == generation);
         }
@@ -181,6 +191,7 @@ impl Table {
         dependencies
             .chain(self.hosts.values())
             .chain(self.receivers.values())
+            .chain(self.sources.values())
             .chain([&self.process])
     }
 
@@ -194,6 +205,8 @@ impl Table {
         self.gone.extend(hosts.map(|(_, entry)| entry));
         let receivers = self.receivers.extract_if(|_, entry| entry.seen != generation);
         self.gone.extend(receivers.map(|(_, entry)| entry));
+        let sources = self.sources.extract_if(|_, entry| entry.seen != generation);
+        self.gone.extend(sources.map(|(_, entry)| entry));
         let surplus = self.gone.len().saturating_sub(GONE_MAX);
         self.gone.drain(..surplus);
         // A series that came back is not gone: its point of this export must not be followed by its end.
@@ -204,6 +217,7 @@ impl Table {
             dependencies
                 .chain(self.hosts.values())
                 .chain(self.receivers.values())
+                .chain(self.sources.values())
                 .map(|entry| entry.attributes(NUMBER_ATTRIBUTES))
                 .collect()
         };
