@@ -86,3 +86,30 @@ fn group(kind: &Kind) -> &'static str {
         kind.group
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The chart grants what is needed and nothing else.
+    #[test]
+    fn the_chart_grants_what_each_role_needs() {
+        let template = include_str!("../../../helm/whyd/templates/rbac.yaml");
+        let roles = [
+            ("services", KubernetesRole::Services),
+            ("ingresses", KubernetesRole::Ingresses),
+            ("http_routes", KubernetesRole::HttpRoutes),
+            ("probes", KubernetesRole::Probes),
+        ];
+        for (word, role) in roles {
+            let kinds: Vec<String> = needs(role)
+                .iter()
+                .map(|need| format!("\"{}/{}\"", need.kind.group, need.kind.plural))
+                .collect();
+            let granted = format!("\"{word}\" (list {})", kinds.join(" "));
+            assert!(template.contains(&granted), "{granted}");
+        }
+        let verbs = format!("verbs: [{}]", VERBS.join(", "));
+        assert!(template.contains(&verbs), "{verbs}");
+    }
+}
