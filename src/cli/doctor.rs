@@ -8,6 +8,8 @@ mod asked;
 mod clock;
 mod endpoints;
 mod finding;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod listener;
 mod names;
 mod network;
@@ -124,6 +126,8 @@ fn examine(args: &DoctorArgs, plan: Option<&Plan>, global: &Global) -> Result<Ve
         None => Some((args.listen.unwrap_or(DEFAULT_LISTEN), false)),
     };
     let mut findings = surroundings::judge(&who, &surroundings::Facts::gather(plan));
+    #[cfg(feature = "kubernetes")]
+    findings.extend(kubernetes::examine(plan)?);
     findings.extend(names::judge(&lookup, of_servers));
     findings.extend(network::judge(&network::Facts::gather()));
     findings.extend(resources::judge(&resources::Facts::gather(plan)));

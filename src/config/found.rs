@@ -1,13 +1,13 @@
 //! A plan of what the configuration names and of what was found.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::environment::Environment;
 use super::lower::discovery::{Entry, Made, Maker};
 use super::lower::{self, Lowering, RawPlan};
 use super::mask;
-use super::raise::{self, discovery::From};
+use super::raise::{self, discovery::Section};
 use super::raw::{RawConfig, RawDefaults};
 use super::report::Place;
 use crate::model::dependency::Dependency;
@@ -36,6 +36,15 @@ pub struct FoundHere {
     pub targets: Arc<[Target]>,
     /// What it does not find any more and is to be watched for a while. It takes nobody's name, and nothing is said of it.
     pub lingering: Vec<Target>,
+}
+
+impl From<Arc<[Target]>> for FoundHere {
+    fn from(targets: Arc<[Target]>) -> Self {
+        FoundHere {
+            targets,
+            lingering: Vec::new(),
+        }
+    }
 }
 
 impl FoundHere {
@@ -115,7 +124,7 @@ impl Finder {
         let directory = |place: &Place| self.raw.directories.get(place.file).cloned().unwrap_or_default();
         for (raw, entry) in raised.discovery.iter_mut().flatten().zip(self.entries.iter()) {
             let own = directory(&entry.place);
-            let own = From {
+            let own = Section {
                 place: &entry.place,
                 directory: &own,
                 expanded: &self.expanded,
@@ -123,7 +132,7 @@ impl Finder {
             let shared = self.raw.defaults.as_ref();
             let shared_directory = shared.map(|(_, place)| directory(place)).unwrap_or_default();
             let shared = shared.map(|(defaults, place)| {
-                let from = From {
+                let from = Section {
                     place,
                     directory: &shared_directory,
                     expanded: &self.expanded,
@@ -152,7 +161,7 @@ impl Finder {
             };
             (Arc::clone(&one.made.dependency.name), origin)
         });
-        let origins = origins.collect();
+        let mut origins: HashMap<Arc<str>, Origin> = origins.collect();
         let dependencies = self.with_thresholds(&taken);
         remarks.sort();
         remarks.dedup();
@@ -162,6 +171,10 @@ impl Finder {
         };
         if !self.raw.overrides.whole {
             lower::scale_out::keep_own(&mut plan);
+            if plan.scale_out.is_some() {
+                let own: HashSet<&Arc<str>> = plan.dependencies.iter().map(|one| &one.name).collect();
+                origins.retain(|name, _| own.contains(name));
+            }
         }
         Planned {
             plan,

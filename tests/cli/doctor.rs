@@ -213,3 +213,95 @@ fn people_get_80_columns_and_no_colour_without_a_terminal() {
         assert!(!line.contains('\u{1b}'), "{line:?}");
     }
 }
+
+/// An API of Kubernetes that only answers what we may: everything but to watch ingresses.
+#[cfg(feature = "kubernetes")]
+fn access_reviews() -> std::net::SocketAddr {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    let answer = |stream: std::net::TcpStream| -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let (mut line, mut length) = (String::new(), 0);
+            let mut first = String::new();
+            while reader.read_line(&mut line).ok()? > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().ok()?;
+                }
+                if first.is_empty() {
+                    first.clone_from(&line);
+                }
+                line.clear();
+            }
+            assert!(
+                first.starts_with("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"),
+                "{first}"
+            );
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            let mut review: Value = serde_json::from_slice(&body).expect("JSON");
+            let asked = &review["spec"]["resourceAttributes"];
+            assert_eq!(asked["namespace"], "shop");
+            let allowed = !(asked["resource"] == "ingresses" && asked["verb"] == "watch");
+            review["status"] = serde_json::json!({ "allowed": allowed });
+            let body = review.to_string();
+            let head = format!(
+                "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            reader.get_mut().write_all((head + &body).as_bytes()).ok()?;
+        }
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+#[test]
+#[cfg(feature = "kubernetes")]
+fn rights_that_are_missing_in_kubernetes_are_named() {
+    let directory = directory("kubernetes");
+    let kubeconfig = directory.join("kubeconfig");
+    let text = |server: &str| {
+        format!(
+            "apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{{name: a, cluster: {{server: '{server}'}}}}]
+users: [{{name: a, user: {{token: hunter2}}}}]
+contexts: [{{name: a, context: {{cluster: a, user: a, namespace: watch}}}}]
+"
+        )
+    };
+    fs::write(&kubeconfig, text(&format!("http://{}", access_reviews()))).expect("it can be written");
+    let config = config(
+        &directory,
+        &format!(
+            "discovery: [{{name: shop, kubernetes: {{roles: [services, ingresses], namespaces: [shop], kubeconfig: '{}'}}}}]",
+            kubeconfig.display()
+        ),
+    );
+    let (code, found) = doctor(&config, &[]);
+    let kubernetes = of(&found, "kubernetes");
+    assert_eq!(
+        kubernetes,
+        [("discovery \"shop\"", "problem", "may not watch ingresses in shop")],
+        "{found:#?}"
+    );
+    assert_eq!(code, Some(1));
+
+    fs::write(&kubeconfig, text("http://127.0.0.1:1")).expect("it can be written");
+    let (code, found) = doctor(&config, &[]);
+    let kubernetes = of(&found, "kubernetes");
+    assert!(
+        kubernetes[0].1 == "problem" && kubernetes[0].2.contains("cannot be reached"),
+        "{kubernetes:?}"
+    );
+    assert_eq!(code, Some(1));
+    assert!(!format!("{found:?}").contains("hunter2"));
+    fs::remove_dir_all(directory).expect("it was there");
+}

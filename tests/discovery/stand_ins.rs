@@ -48,10 +48,10 @@ impl Inventory {
 
 /// A nameserver that knows the SRV records of any name; `None` is SERVFAIL.
 #[derive(Clone, Default)]
-pub struct Nameserver(Arc<Mutex<Answer>>);
+pub struct Nameserver(Arc<Mutex<Option<Records>>>);
 
-/// Hosts and ports; `None` is no answer.
-type Answer = Option<Vec<(String, u16)>>;
+/// Targets and ports.
+type Records = Vec<(String, u16)>;
 
 impl Nameserver {
     pub fn say(&self, records: Option<&[(&str, u16)]>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize as _;
 use serde_json::Value;
-use whyd::config::{FoundHere, load};
+use whyd::config::load;
 use whyd::discover::kubernetes::{ANNOTATIONS, modules, needs, rule};
 use whyd::model::discovery::{KubernetesRole, News, SourceKind};
 
@@ -134,15 +134,7 @@ async fn the_examples_are_watched_as_they_say_with_the_rights_that_they_give() {
             .collect();
         assert_eq!(addresses, PROMISED.iter().copied().collect(), "{rights}");
         // And each becomes a dependency.
-        let found = [(
-            Arc::from("cluster"),
-            FoundHere {
-                targets,
-                ..FoundHere::default()
-            },
-        )]
-        .into_iter()
-        .collect();
+        let found = [(Arc::from("cluster"), targets.into())].into_iter().collect();
         let planned = loaded.finder.plan(&loaded.plan, &found);
         assert!(planned.remarks.is_empty(), "{:?}", planned.remarks);
         let mut planned: Vec<&str> = planned.plan.dependencies.iter().map(|one| &*one.name).collect();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use whyd::config::FoundHere;
 use whyd::discover::kubernetes::{VERBS, needs};
 use whyd::discover::{Watching, watch};
 use whyd::model::discovery::{
@@ -640,15 +639,7 @@ async fn five_thousand_services_are_a_plan_in_under_two_seconds() {
     let targets = seen.found().await;
     let took = worked() - begun;
     assert_eq!(targets.len(), 5_000);
-    let found = [(
-        Arc::from("cluster"),
-        FoundHere {
-            targets,
-            ..FoundHere::default()
-        },
-    )]
-    .into_iter()
-    .collect();
+    let found = [(Arc::from("cluster"), targets.into())].into_iter().collect();
     let planned = loaded.finder.plan(&loaded.plan, &found);
     let (all, wall) = (worked() - begun, wall.elapsed());
     eprintln!("5,000 Services were found in {took:?}, and a plan after {all:?} ({wall:?} on the clock)");

@@ -116,10 +116,6 @@ pub fn judge(who: &Who, facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("surroundings", seen)];
     if let Some(pod) = &facts.pod {
         findings.extend(of_pod(pod, facts.needs_api));
-    } else if let Some(what) = facts.needs_api {
-        let seen = format!("this is no pod, and {what} asks Kubernetes by the pod's service account");
-        findings
-            .push(Finding::warning("kubernetes", seen).fix("name a kubeconfig: `kubeconfig:` or KUBECONFIG"));
     }
     findings
 }
@@ -182,7 +178,7 @@ mod tests {
     #[test]
     fn a_token_is_missed_only_where_it_is_needed() {
         assert_eq!(levels(None, None), [Level::Ok]);
-        assert_eq!(levels(None, Some("discovery")), [Level::Ok, Level::Warning]);
+        assert_eq!(levels(None, Some("discovery")), [Level::Ok]);
         assert_eq!(levels(pod(false, &[]), None), [Level::Ok]);
         assert_eq!(
             levels(pod(false, &[]), Some("discovery")),

@@ -135,7 +135,7 @@ impl Gathering {
     }
 
     /// The sources that were not heard of yet, or cannot look, and of which another run left something.
-    pub fn of_another_run(&self) -> impl Iterator<Item = (&str, usize)> {
+    pub fn left_by_another_run(&self) -> impl Iterator<Item = (&str, usize)> {
         let held = self
             .sources
             .iter()
@@ -386,7 +386,7 @@ mod tests {
         let mut gathering = Gathering::default();
         let kept: Arc<[Target]> = [target("a", "x"), target("b", "x")].into();
         gathering.configure(&[source("s", "a.json")], |_| Some(Arc::clone(&kept)));
-        assert_eq!(gathering.of_another_run().collect::<Vec<_>>(), [("s", 2)]);
+        assert_eq!(gathering.left_by_another_run().collect::<Vec<_>>(), [("s", 2)]);
         let now = (Instant::now(), Wall::default());
         gathering.take(failed("s", "down"), now);
         assert!(gathering.all_heard());

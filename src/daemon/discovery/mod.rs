@@ -117,7 +117,7 @@ impl Discovery {
         while let Ok(update) = self.updates.try_recv() {
             self.take(update);
         }
-        for (source, count) in self.gathering.of_another_run() {
+        for (source, count) in self.gathering.left_by_another_run() {
             warn!("discovery {source}: nothing was found yet: {count} targets of the last run are watched");
         }
         match self.make().await {
