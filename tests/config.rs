@@ -104,6 +104,7 @@ fn examples_load_without_errors() {
             assert_eq!(warning.severity, Severity::Warning);
             let expected = [
                 "there is no such file here",
+                "there is no such credential here",
                 "this is accepted, and does nothing in this version",
             ];
             assert!(expected.contains(&warning.problem.as_str()), "{warning}");

@@ -35,9 +35,10 @@ pub struct Global {
     /// When to use colour; auto looks at the terminal, NO_COLOR and CLICOLOR.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
-    /// How log lines are written to standard error.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
-    pub log_format: LogFormat,
+    /// How log lines are written to standard error. Without it: journald where standard error is systemd's journal, text
+    /// anywhere else.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// What is logged: error, warn, info, debug, trace, or directives as RUST_LOG has them, which it replaces.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -56,7 +57,7 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
-    /// For systemd's journal: priorities, no times.
+    /// Into systemd's journal, with fields; lines with priorities and without times where there is none.
     Journald,
 }
 
@@ -261,6 +262,9 @@ pub struct ValidateArgs {
     /// Print the effective configuration, with all defaults and without secrets.
     #[arg(long)]
     pub dump: bool,
+    /// Print nothing: the exit status tells.
+    #[arg(short, long, conflicts_with = "dump")]
+    pub quiet: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }

@@ -14,6 +14,8 @@ pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
     let color = stderr_color(global.color);
     let overrides = wiring::overrides(&args.place);
     let loaded = match wiring::load(&args.path, &overrides, color) {
+        Ok(_) if args.quiet => return ExitCode::SUCCESS,
+        Err(_) if args.quiet => return BAD_CONFIG.into(),
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             say(diagnostics.trim_end());

@@ -141,6 +141,14 @@ pub fn run_round(plan: Plan, global: &Global, on: impl FnMut(Arc<OperationRecord
 }
 
 pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
+    // SAFETY: the arguments were read by the process's only thread, and no other has been started yet.
+    let handover = match unsafe { daemon::take_over() } {
+        Ok(handover) => handover,
+        Err(error) => {
+            complain(&error.to_string());
+            return super::BAD_CONFIG.into();
+        }
+    };
     let options = daemon::ServiceOptions {
         config: args.config.clone(),
         listen: args.listen,
@@ -151,7 +159,7 @@ pub fn run_daemon(args: &RunArgs, global: &Global) -> ExitCode {
         },
         watch_config: args.watch_config,
     };
-    let ran = start_logging(global, "info").map(|_logging| daemon::run(options));
+    let ran = start_logging(global, "info").map(|_logging| daemon::run(options, handover));
     ran.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::FAILURE
@@ -229,9 +237,11 @@ pub fn schema() -> serde_json::Value {
 
 pub fn start_logging(global: &Global, default_level: &str) -> Result<log::Logging, String> {
     let format = match global.log_format {
-        LogFormat::Text => log::LogFormat::Text,
-        LogFormat::Json => log::LogFormat::Json,
-        LogFormat::Journald => log::LogFormat::Journald,
+        Some(LogFormat::Text) => log::LogFormat::Text,
+        Some(LogFormat::Json) => log::LogFormat::Json,
+        Some(LogFormat::Journald) => log::LogFormat::Journald,
+        None if log::stderr_is_the_journal() => log::LogFormat::Journald,
+        None => log::LogFormat::Text,
     };
     let level = global.log_level.as_deref().unwrap_or(default_level);
     log::init_logging(format, level).map_err(|error| error.to_string())

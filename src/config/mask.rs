@@ -183,7 +183,7 @@ fn below(context: Context, key: &str, value: &Node) -> Context {
         ..context
     };
     match key {
-        // `{file: PATH}` names a secret and is none; user names are shown by every log; URLs are masked in part.
+        // `{file: PATH}` and `{credential: NAME}` name a secret and are none; user names are shown by every log; URLs are masked in part.
         // Without a scheme, nobody knows where the path begins.
         key if context.receiver
             && similar::distance(key, "url") <= 1
@@ -193,6 +193,11 @@ fn below(context: Context, key: &str, value: &Node) -> Context {
                 secret: true,
                 ..context
             }
+        }
+        // Elsewhere it may be the secret itself, from one who took the key for another.
+        "credential" if context.secret => {
+            let secret = value.scalar().is_none();
+            Context { secret, ..context }
         }
         "file" | "user" | "client_id" | "token_url" | "url" => {
             let secret = context.secret && value.scalar().is_none();
@@ -362,6 +367,8 @@ mod tests {
             "password: |\n  hunter2",
             "password: [a, hunter2]",
             "password: {hunter2}",
+            "password: {credentials: hunter2}",
+            "credential: hunter2",
             "my_token: hunter2",
             "receivers: [{slack: {url: 'https://hooks.example/services/hunter2'}}]",
             "receivers:\n- slack: https://hooks.example/hunter2",
@@ -402,6 +409,8 @@ mod tests {
             "bearer",
             "body",
             "client_secret",
+            // The name of one where a secret is asked for; hidden elsewhere.
+            "credential",
             "headers",
             "oauth2",
             "password",
@@ -417,6 +426,7 @@ mod tests {
         for text in [
             "interval: 10",
             "auth: {basic: {user: me, password: {file: /run/secrets/x}}}",
+            "auth: {basic: {user: me, password: {credential: partner}}}",
             "url: dns://1.1.1.1/example.com?type=AAAA",
             "expect: {headers: {content-type: json}, body_regex: ok}",
             "timeouts: {first_byte: 3s}",

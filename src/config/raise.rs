@@ -75,6 +75,7 @@ fn pairs(all: &[(Arc<str>, Arc<str>)]) -> Option<BTreeMap<String, Word>> {
 fn secret(reference: &SecretRef) -> SecretText {
     match reference {
         SecretRef::File(path) => SecretText::File(shown(path)),
+        SecretRef::Credential(name) => SecretText::Credential(name.to_string()),
         SecretRef::Inline(_) => SecretText::Inline(REDACTED.into()),
     }
 }

@@ -224,7 +224,8 @@ section may stand in one file only.
 - `${env:NAME}` and `${env:NAME:-default}` are replaced in values, after parsing; `$${env:NAME}` stands for the text
   itself. A variable that is not set and has no default is an error.
 - Where a text may be secret, `{file: PATH}` takes it from a file, which is read again when it changes. Relative paths
-  start at the configuration's directory. Secrets are never printed.
+  start at the configuration's directory. `{credential: NAME}` takes it from a credential that systemd hands over
+  (`LoadCredential=NAME:PATH` in the unit). Secrets are never printed.
 - Mappings of a dependency (`timeouts`, `retry`, `labels`, `headers`, `tls`, …) are merged with those of `defaults` key by
   key; `proxy` is taken whole. An inherited timeout is lowered to fit an interval or a timeout that is given more closely.
 - Keys that begin with `x-` at the top level are passed over: YAML anchors may live there.

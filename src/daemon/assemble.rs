@@ -26,6 +26,7 @@ use crate::web::{ReloadRequest, Web};
 
 use super::calendar::{self, Calendar};
 use super::clock::Clock;
+use super::election::Elections;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
 use super::headroom;
@@ -62,6 +63,8 @@ pub struct Options {
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
     /// Where what must survive a restart is kept; without it nothing does.
     pub state_dir: Option<PathBuf>,
+    /// Sockets that listen already, which are served in place of the configured address.
+    pub sockets: Vec<std::net::TcpListener>,
 }
 
 /// Why the daemon could not start.
@@ -80,6 +83,16 @@ pub enum StartError {
     Thread(std::io::Error),
 }
 
+impl StartError {
+    /// The system's error number, where it was a system call that failed.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            StartError::Listen { error, .. } | StartError::Thread(error) => error.raw_os_error(),
+            StartError::Export(_) | StartError::State(_) => None,
+        }
+    }
+}
+
 /// Starts daemons.
 pub struct Daemon;
 
@@ -89,6 +102,7 @@ pub struct Running {
     reader: Reader,
     process: Arc<ProcessFigures>,
     exporters: Exporters,
+    elections: Elections,
     listen_address: Option<SocketAddr>,
     shutdown: watch::Sender<bool>,
     drained: watch::Receiver<bool>,
@@ -103,7 +117,7 @@ pub struct Running {
     /// The thread that writes down what must survive; it writes what waits and ends when this goes.
     state: Option<Writing>,
     /// The thread of the exporters and the listener; it ends with this.
-    _aside: Option<Aside>,
+    aside: Option<Aside>,
 }
 
 impl Daemon {
@@ -159,7 +173,7 @@ impl Daemon {
                     process: Arc::clone(&process),
                     reload: options.reload,
                 };
-                Some(serve(&beside, listen, web, shutdown_seen)?)
+                Some(serve(&beside, listen, options.sockets, web, shutdown_seen)?)
             }
             None => None,
         };
@@ -190,11 +204,13 @@ impl Daemon {
                 beside.spawn(calendar.run()),
             ]
         };
-        let running = Running {
+        let elections = Elections::new(inputs.clone(), random_seed());
+        let mut running = Running {
             inputs,
             reader,
             process,
             exporters,
+            elections,
             listen_address,
             shutdown,
             drained: drained_seen,
@@ -205,7 +221,7 @@ impl Daemon {
             windows,
             clock,
             state: writing,
-            _aside: aside,
+            aside,
         };
         // One round asks all at once, as the user did: what that runs out of is part of the diagnosis.
         if let Some(resources) = headroom::sample().filter(|_| !plan.one_round) {
@@ -216,7 +232,9 @@ impl Daemon {
             let openings = running.openings(&plan.alerting.maintenance);
             running.send(Input::CalendarChanged(openings)).await;
         }
-        running.send(Input::PlanChanged(Arc::new(plan))).await;
+        let plan = Arc::new(plan);
+        running.send(Input::PlanChanged(Arc::clone(&plan))).await;
+        running.elections.change(&plan);
         Ok(running)
     }
 }
@@ -282,6 +300,7 @@ fn tell_when_drained(mut inner: Option<Listener>, drained: watch::Sender<bool>) 
 fn serve(
     runtime: &Handle,
     listen: &Listen,
+    handed_over: Vec<std::net::TcpListener>,
     web: Web,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, JoinHandle<()>), StartError> {
@@ -290,17 +309,29 @@ fn serve(
         address: listen.address,
         error,
     };
-    let listener = bind(listen.address).map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
+    let listeners = sockets(handed_over, listen.address).map_err(refused)?;
+    let address = match listeners.first() {
+        Some(first) => first.local_addr().map_err(refused)?,
+        None => listen.address,
+    };
     let server = crate::web::Server::new(listen, web).map_err(refused)?;
-    Ok((address, runtime.spawn(server.serve(listener, shutdown))))
+    Ok((address, runtime.spawn(server.serve(listeners, shutdown))))
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    // The standard library sets SO_REUSEADDR, so that a restart finds its port free.
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+/// What listens: what was handed over, or else a socket of our own.
+fn sockets(
+    mut handed_over: Vec<std::net::TcpListener>,
+    address: SocketAddr,
+) -> std::io::Result<Vec<TcpListener>> {
+    if handed_over.is_empty() {
+        // The standard library sets SO_REUSEADDR, so that a restart finds its port free.
+        handed_over.push(std::net::TcpListener::bind(address)?);
+    }
+    let listening = handed_over.into_iter().map(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    listening.collect()
 }
 
 /// Asks again and again until no notification waits. Nothing tells, since nobody but a stop wants to know.
@@ -330,6 +361,12 @@ impl Running {
         Arc::clone(&self.process)
     }
 
+    /// Where what must not delay the probes runs.
+    pub fn beside(&self) -> Handle {
+        let aside = self.aside.as_ref().and_then(Aside::handle).cloned();
+        aside.unwrap_or_else(Handle::current)
+    }
+
     /// Where the listener really is (the configured port may be 0).
     pub fn listen_address(&self) -> Option<SocketAddr> {
         self.listen_address
@@ -349,7 +386,9 @@ impl Running {
             openings.extend(self.openings(&windows));
             self.send(Input::CalendarChanged(openings)).await;
         }
-        self.send(Input::PlanChanged(Arc::new(plan))).await;
+        let plan = Arc::new(plan);
+        self.send(Input::PlanChanged(Arc::clone(&plan))).await;
+        self.elections.change(&plan);
         self.windows.send_replace(windows);
         Ok(())
     }
@@ -374,7 +413,9 @@ impl Running {
             let _ = tokio::time::timeout(DELIVER, outbox_is_empty(&reader)).await;
         })
         .await;
-        let _ = tokio::time::timeout(FLUSH, self.exporters.stop()).await;
+        // What this replica had to tell has been told: another one may speak.
+        let last = async { tokio::join!(self.exporters.stop(), self.elections.release()) };
+        let _ = tokio::time::timeout(FLUSH, last).await;
         self.shutdown.send_replace(true);
         if let Some(web) = self.web.take() {
             let _ = tokio::time::timeout(Duration::from_millis(500), web).await;

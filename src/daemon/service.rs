@@ -9,15 +9,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use crate::config::{Diagnostics, Loaded, Overrides};
+use crate::config::{Diagnostics, Loaded, Overrides, Severity};
+use crate::export::log;
 use crate::model::plan::{Listen, Plan};
 use crate::net::wall;
-use crate::report::units::{dependencies_on_hosts, share_of};
+use crate::report::units::share_of;
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
 use super::discovery::Discovery;
 use super::reload::{Source, unchangeable};
+use super::systemd::{Changes, Handover, Informed};
 
 use super::watch_config::ConfigWatch;
 use super::{limits, memory, runtimes};
@@ -41,9 +43,8 @@ pub struct ServiceOptions {
 }
 
 /// Runs until SIGTERM or SIGINT. 0 after a clean stop, 78 for a bad configuration, 1 for anything else.
-pub fn run(options: ServiceOptions) -> ExitCode {
+pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
     let open_files = limits::raise_open_files();
-    let state_dir = options.state_dir;
     let source = Source {
         path: options.config,
         listen: options.listen,
@@ -53,7 +54,11 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
-            eprint!("{}", diagnostics.render(false));
+            log::complain(&diagnostics.render(false));
+            let brief = brief(&diagnostics);
+            handover
+                .manager
+                .failed(None, &format!("the configuration is refused: {brief}"));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -68,7 +73,14 @@ pub fn run(options: ServiceOptions) -> ExitCode {
         }
     };
     // On a thread of the runtime and not on this one, which would have to wake another for each event.
-    let service = runtime.spawn(start((source, watch), loaded, open_files, state_dir));
+    let start = Start {
+        source,
+        watch,
+        open_files,
+        state_dir: options.state_dir,
+        handover,
+    };
+    let service = runtime.spawn(start.run(loaded));
     let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
@@ -78,80 +90,99 @@ pub fn run(options: ServiceOptions) -> ExitCode {
     ended
 }
 
-async fn start(
-    (source, watch): (Source, Option<ConfigWatch>),
-    loaded: Loaded,
+/// What a start needs besides the plan.
+struct Start {
+    source: Source,
+    watch: Option<ConfigWatch>,
+    /// The limit in force, where it is known.
     open_files: Option<u64>,
     state_dir: Option<PathBuf>,
-) -> ExitCode {
-    let (reload, reloads) = mpsc::channel(4);
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(failed) => {
-            error!("cannot listen for signals: {failed}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let mut discovery = Discovery::start(loaded, state_dir.clone());
-    let plan = tokio::select! {
-        plan = discovery.first_plan() => plan,
-        _ = signals.terminate.recv() => return ExitCode::SUCCESS,
-        _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
-    };
-    let listen = plan.listen.clone();
-    announce(&plan);
-    warn_of_few_descriptors(&plan, open_files);
-    let daemon = Options {
-        logging: true,
-        reload: Some(reload.clone()),
-        state_dir,
-        ..Options::default()
-    };
-    match Daemon::start(plan, daemon).await {
-        Ok(running) => {
-            memory::give_back();
-            discovery.show_in(running.process());
-            if let Some(watch) = watch {
-                watch.start(reload);
+    handover: Handover,
+}
+
+impl Start {
+    async fn run(self, loaded: Loaded) -> ExitCode {
+        let (reload, reloads) = mpsc::channel(4);
+        let mut signals = match Signals::new() {
+            Ok(signals) => signals,
+            Err(failed) => {
+                error!("cannot listen for signals: {failed}");
+                return ExitCode::FAILURE;
             }
-            if let Some(address) = running.listen_address() {
-                info!(
-                    "metrics, API and health are on http{}://{address}",
-                    tls_letter(listen.as_ref())
-                );
+        };
+        let mut discovery = Discovery::start(loaded, self.state_dir.clone());
+        let plan = tokio::select! {
+            plan = discovery.first_plan() => plan,
+            _ = signals.terminate.recv() => return ExitCode::SUCCESS,
+            _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
+        };
+        let listen = plan.listen.clone();
+        announce(&plan);
+        warn_of_few_descriptors(&plan, self.open_files);
+        let Handover { manager, sockets } = self.handover;
+        let is_handed_over = !sockets.is_empty();
+        let changes = Changes::default();
+        let daemon = Options {
+            logging: true,
+            reload: Some(reload.clone()),
+            state_dir: self.state_dir,
+            sockets,
+            listener: manager.is_there().then(|| changes.listener()),
+            ..Options::default()
+        };
+        let running = match Daemon::start(plan, daemon).await {
+            Ok(running) => running,
+            Err(failed) => {
+                error!("{failed}");
+                manager.failed(failed.errno(), &failed.to_string());
+                return ExitCode::FAILURE;
             }
-            Service {
-                source,
-                running,
-                discovery,
-                reloads,
-                listen,
-            }
-            .serve(signals)
-            .await
+        };
+        memory::give_back();
+        discovery.show_in(running.process());
+        if let Some(watch) = self.watch {
+            watch.start(reload);
         }
-        Err(failed) => {
-            error!("{failed}");
-            ExitCode::FAILURE
+        if let (Some(listen), Some(address)) = (&listen, running.listen_address()) {
+            say_where(listen, address, is_handed_over);
         }
+        let informed = Informed::start(manager, changes, running.reader(), &running.beside()).await;
+        let service = Service {
+            source: self.source,
+            running,
+            discovery,
+            reloads,
+            listen,
+            informed,
+        };
+        service.serve(signals).await
     }
 }
 
-fn tls_letter(listen: Option<&Listen>) -> &'static str {
-    if listen.is_some_and(|listen| listen.tls.is_some()) {
-        "s"
+/// Where the listener is. What the configuration says of its address does not hold where systemd hands over a socket; the rest
+/// of it does.
+fn say_where(listen: &Listen, address: SocketAddr, is_handed_over: bool) {
+    let tls = if listen.tls.is_some() { "s" } else { "" };
+    info!("metrics, API and health are on http{tls}://{address}");
+    if !is_handed_over {
+        return;
+    }
+    if listen.address == address {
+        info!("the listener's socket was handed over by systemd");
     } else {
-        ""
+        warn!(
+            "the listener's socket was handed over by systemd: {address} is served, and listen.address ({}) is passed over",
+            listen.address
+        );
+    }
+    if listen.auth.is_some() && listen.tls.is_none() && !address.ip().is_loopback() {
+        warn!("listen.auth: without tls, the password crosses the network in the clear");
     }
 }
 
 fn announce(plan: &Plan) {
     let hosts: std::collections::BTreeSet<_> = plan.dependencies.iter().map(|d| &d.host).collect();
-    info!(
-        "whyd {} watches {}",
-        env!("CARGO_PKG_VERSION"),
-        dependencies_on_hosts(plan.dependencies.len(), hosts.len())
-    );
+    log::started(env!("CARGO_PKG_VERSION"), plan.dependencies.len(), hosts.len());
     if let Some(scale_out) = &plan.scale_out {
         info!("{}", share_of(scale_out, plan.dependencies.len()));
     }
@@ -192,6 +223,15 @@ struct Service {
     reloads: mpsc::Receiver<ReloadRequest>,
     /// As bound, which a reload does not change.
     listen: Option<Listen>,
+    informed: Informed,
+}
+
+/// Why a reload did not put the new configuration in force.
+struct Refusal {
+    /// In a line.
+    brief: String,
+    /// All of it.
+    whole: String,
 }
 
 impl Service {
@@ -217,7 +257,8 @@ impl Service {
                 },
             }
         }
-        info!("stopping: letting what is under way end");
+        self.informed.stopping();
+        log::stopping();
         tokio::select! {
             () = self.running.stop() => {}
             _ = signals.interrupt.recv() => warn!("interrupted again: stopping at once"),
@@ -237,19 +278,28 @@ impl Service {
     }
 
     async fn reload(&mut self) -> Result<String, String> {
+        self.informed.reloading();
         let source = self.source.clone();
         let loaded = tokio::task::spawn_blocking(move || source.load()).await;
         let outcome = match loaded {
-            Ok(Ok(loaded)) => self.take(loaded).await,
-            Ok(Err(diagnostics)) => Err(plain(&diagnostics)),
-            Err(panicked) => Err(format!("reading the configuration failed: {panicked}")),
+            Ok(Ok(loaded)) => self.take(loaded).await.map_err(Refusal::of),
+            Ok(Err(diagnostics)) => Err(Refusal {
+                brief: brief(&diagnostics),
+                whole: diagnostics.render(false),
+            }),
+            Err(panicked) => Err(Refusal::of(format!(
+                "reading the configuration failed: {panicked}"
+            ))),
         };
         self.running.process().reloaded(outcome.is_ok(), wall::now());
         match &outcome {
-            Ok(said) => info!("reloaded {}: {said}", self.source.path().display()),
-            Err(said) => error!("reload refused, the old configuration stays in force:\n{said}"),
+            Ok(said) => log::reloaded(self.source.path(), said),
+            Err(refusal) => log::reload_refused(self.source.path(), &refusal.brief, &refusal.whole),
         }
-        outcome
+        // Last, since whoever waits for it may look at the log.
+        let refused = outcome.as_ref().err().map(|refusal| &*refusal.brief);
+        self.informed.reloaded(refused).await;
+        outcome.map_err(|refusal| refusal.whole)
     }
 
     async fn take(&mut self, loaded: Loaded) -> Result<String, String> {
@@ -270,6 +320,21 @@ impl Service {
     }
 }
 
-fn plain(diagnostics: &Diagnostics) -> String {
-    diagnostics.render(false)
+impl Refusal {
+    fn of(text: String) -> Refusal {
+        Refusal {
+            brief: text.clone(),
+            whole: text,
+        }
+    }
+}
+
+/// The first thing that is wrong, and how many more there are.
+fn brief(diagnostics: &Diagnostics) -> String {
+    let mut errors = diagnostics.0.iter().filter(|one| one.severity == Severity::Error);
+    let first = errors.next().map(|one| one.to_string()).unwrap_or_default();
+    match errors.count() {
+        0 => first,
+        more => format!("{first} (and {more} more)"),
+    }
 }

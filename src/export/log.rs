@@ -1,16 +1,19 @@
 //! Events as log lines: a state change is one line that names the cause in plain words; a healthy probe is not one.
 
 mod alerts;
+mod journal;
+mod kinds;
+mod lines;
+mod service;
 mod writer;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::IsTerminal as _;
 
 use tracing::{Level, debug, enabled, info, warn};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::model::cause::Cause;
 use crate::model::dependency::Dependency;
@@ -22,7 +25,21 @@ use crate::model::idle::{IdleLimit, IdleMeasurement, IdleUnknown};
 use crate::net::wall::now as wall_now;
 use crate::report::units::dependencies;
 
+pub use journal::stderr_is_the_journal;
+pub use kinds::catalogue;
+pub use service::{complain, reload_refused, reloaded, started, stopping};
 pub use writer::Logging;
+
+use kinds::Kind;
+use lines::Lines;
+
+/// Where events are made whose sentence says what their fields say.
+const ROOM: &str = module_path!();
+
+/// Whether an event is one of this program's, whose fields have names of our choice.
+fn is_ours(target: &str) -> bool {
+    target.split("::").next() == Some(env!("CARGO_CRATE_NAME"))
+}
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +48,8 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
-    /// Text with the priority in front that journald understands (sd-daemon(3)), and without a time: the journal has one.
+    /// Entries of the journal, with fields. Where there is no journal: text with the priority in front that journald
+    /// understands (sd-daemon(3)), and without a time: the journal has one.
     Journald,
 }
 
@@ -55,19 +73,34 @@ const QUIET: &str = "hyper=warn,hyper_util=warn,h2=warn,tonic=warn,tower=warn,re
                      hickory_resolver=warn,hickory_net=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn,\
                      kube_client=off,kube_runtime=off";
 
-/// Sets up logging to standard error for the whole process. `RUST_LOG`, where it is set, is taken in place of `level`;
+/// Sets up logging for the whole process: to the journal where that is asked for and there is one, else to standard error. `RUST_LOG`, where it is set, is taken in place of `level`;
 /// both have the form of `tracing_subscriber::EnvFilter`'s directives. Lines are written by a thread of their own, and
 /// the last of them while what is returned is dropped.
 pub fn init_logging(format: LogFormat, level: &str) -> Result<Logging, LogError> {
     let filter = filter(std::env::var("RUST_LOG").ok().as_deref(), level)?;
+    if format == LogFormat::Journald
+        && let Ok(sink) = journal::Sink::open()
+    {
+        let lost = |count| journal::plain(priority(Level::WARN), &lost_words(count));
+        let queue = writer::Queue::start(sink, lost).map_err(LogError::Thread)?;
+        let done = tracing_subscriber::registry()
+            .with(filter)
+            .with(journal::Entries::new(queue.clone()))
+            .try_init();
+        return done.map(|()| Logging::new(queue)).map_err(|_| LogError::Twice);
+    }
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    let lost = match format {
-        LogFormat::Text => |count| format!("{} {}", wall_now(), lost_words(count)),
-        LogFormat::Json => {
-            |count| serde_json::json!({"level": "WARN", "message": lost_words(count)}).to_string()
-        }
-        LogFormat::Journald => |count| format!("<{}>{}", priority(Level::WARN), lost_words(count)),
+    let lost: fn(u64) -> Vec<u8> = match format {
+        LogFormat::Text => |count| format!("{} {}\n", wall_now(), lost_words(count)).into(),
+        LogFormat::Json => |count| {
+            format!(
+                "{}\n",
+                serde_json::json!({"level": "WARN", "message": lost_words(count)})
+            )
+            .into()
+        },
+        LogFormat::Journald => |count| format!("<{}>{}\n", priority(Level::WARN), lost_words(count)).into(),
     };
     let queue = writer::Queue::start(std::io::stderr(), lost).map_err(LogError::Thread)?;
     let builder = tracing_subscriber::fmt()
@@ -111,76 +144,12 @@ fn filter(environment: Option<&str>, level: &str) -> Result<EnvFilter, LogError>
         })
 }
 
-/// Lines for people, and for journald from a service's standard error.
-struct Lines {
-    journald: bool,
-}
-
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &tracing::Event<'_>,
-    ) -> fmt::Result {
-        let level = *event.metadata().level();
-        if self.journald {
-            write!(writer, "<{}>", priority(level))?;
-        } else {
-            let (on, off) = if writer.has_ansi_escapes() {
-                (colour(level), "\u{1b}[0m")
-            } else {
-                ("", "")
-            };
-            write!(writer, "{} {on}{level:>5}{off} ", wall_now())?;
-        }
-        let mut line = String::new();
-        if event.metadata().target().starts_with(module_path!()) {
-            // The sentence says what the fields say; those are for machines.
-            event.record(&mut Message(&mut line));
-        } else {
-            context.format_fields(Writer::new(&mut line), event)?;
-        }
-        // A line break would end the entry and lose the priority of the rest.
-        let line = if self.journald {
-            line.replace(['\n', '\r'], " ")
-        } else {
-            line
-        };
-        writeln!(writer, "{line}")
-    }
-}
-
 const fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
         Level::WARN => 4,
         Level::INFO => 6,
         Level::DEBUG | Level::TRACE => 7,
-    }
-}
-
-const fn colour(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "\u{1b}[31m",
-        Level::WARN => "\u{1b}[33m",
-        Level::INFO => "\u{1b}[32m",
-        Level::DEBUG | Level::TRACE => "\u{1b}[2m",
-    }
-}
-
-/// Takes an event's message and leaves its other fields.
-struct Message<'a>(&'a mut String);
-
-impl tracing::field::Visit for Message<'_> {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            let _ = write!(self.0, "{value:?}");
-        }
     }
 }
 
@@ -226,6 +195,7 @@ pub fn log_event(event: &Event) {
             count,
             reason,
         } => warn!(
+            message_id = Kind::OperationsLeftOut.message_id(),
             dependency = &*dependency.name,
             count,
             reason = reason.id(),
@@ -259,8 +229,8 @@ fn log_headroom(scarce: Option<Scarce>, resources: Option<Resources>) {
     let ports = resources.and_then(|resources| resources.ports);
     let Some(scarce) = scarce else {
         info!(
-            open_files,
-            open_files_limit, "enough descriptors and ports are left again: nothing is held back"
+            message_id = Kind::ResourcesEnough.message_id(),
+            open_files, open_files_limit, "enough descriptors and ports are left again: nothing is held back"
         );
         return;
     };
@@ -275,6 +245,7 @@ fn log_headroom(scarce: Option<Scarce>, resources: Option<Resources>) {
         ),
     };
     warn!(
+        message_id = Kind::ResourcesLow.message_id(),
         cause = cause.id(),
         scarce = scarce.id(),
         open_files,
@@ -294,6 +265,7 @@ fn log_vantage(change: &VantageChange) {
             silent,
             suspended,
         } => warn!(
+            message_id = Kind::Offline.message_id(),
             cause = Cause::VantageOffline.id(),
             because = because.id(),
             since = %since,
@@ -312,6 +284,7 @@ fn log_vantage(change: &VantageChange) {
         VantageChange::Online { gap, suspended } => {
             let lasted = gap.to.unwrap_or(gap.from).seconds_since(gap.from).max(0);
             info!(
+                message_id = Kind::Online.message_id(),
                 cause = Cause::VantageOffline.id(),
                 from = %gap.from,
                 to = %gap.to.unwrap_or(gap.from),
@@ -339,6 +312,7 @@ fn log_change(from: &State, to: &State, record: &OperationRecord) {
             },
             None,
         ) => warn!(
+            message_id = Kind::DependencyFailing.message_id(),
             dependency = name,
             state = to.id(),
             cause = cause.id(),
@@ -350,6 +324,7 @@ fn log_change(from: &State, to: &State, record: &OperationRecord) {
             State::Failing { since, cause, .. } => {
                 let lasted = record.started.seconds_since(*since).max(0);
                 info!(
+                    message_id = Kind::DependencyRecovered.message_id(),
                     dependency = name,
                     state = to.id(),
                     previous_cause = cause.id(),
@@ -358,9 +333,15 @@ fn log_change(from: &State, to: &State, record: &OperationRecord) {
                     Lasted(lasted),
                 );
             }
-            _ => info!(dependency = name, state = to.id(), "{name} works"),
+            _ => info!(
+                message_id = Kind::DependencyWorks.message_id(),
+                dependency = name,
+                state = to.id(),
+                "{name} works"
+            ),
         },
         (State::Unknown, _) => info!(
+            message_id = Kind::DependencyUnknown.message_id(),
             dependency = name,
             state = to.id(),
             "{name}: nothing can be said any more"
@@ -377,6 +358,7 @@ fn log_failing(name: &str, failure: &Failure, record: &OperationRecord) {
         title
     };
     warn!(
+        message_id = Kind::DependencyFailing.message_id(),
         dependency = name,
         state = "failing",
         cause = failure.cause.id(),

@@ -241,6 +241,7 @@ impl World {
                 scarce: None,
                 cap: Some(290),
             },
+            place: Arc::default(),
             incidents: self.incidents.len(),
         }
     }
@@ -263,7 +264,7 @@ impl World {
         snapshot
     }
 
-    fn answer(&mut self, request: ReadRequest) {
+    pub(crate) fn answer(&mut self, request: ReadRequest) {
         match request {
             ReadRequest::Page { from, max, reply } => {
                 let mut rest = self.views.range(from.0..);

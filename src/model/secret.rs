@@ -31,11 +31,17 @@ impl fmt::Display for Secret {
     }
 }
 
+/// The variable that names the directory of the credentials which the service manager hands over (systemd.exec(5)).
+pub const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// Where a secret comes from. Only edges resolve it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretRef {
     /// Read when needed, and again when the file changes; a trailing newline is not part of it.
     File(PathBuf),
+    /// The name of a credential that the service manager hands over (systemd.exec(5), `LoadCredential=`): a file of that
+    /// name in `$CREDENTIALS_DIRECTORY`, read as any other.
+    Credential(Arc<str>),
     /// Given in place (from the environment or the command line).
     Inline(Secret),
 }

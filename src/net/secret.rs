@@ -1,11 +1,11 @@
-//! Secrets from files: read when needed, kept, and read again when the file changes.
+//! Secrets from files and credentials: read when needed, kept, and read again when the file changes.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::model::secret::{Secret, SecretRef, Text};
+use crate::model::secret::{CREDENTIALS_DIRECTORY, Secret, SecretRef, Text};
 use crate::net::stamp::FileStamp;
 
 /// Larger files are not secrets but mistakes.
@@ -15,10 +15,20 @@ const MAX_KEPT: usize = 8_192;
 
 /// Why a secret could not be had. It names the file and never its content.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the secret file {}: {reason}", path.display())]
+#[error("cannot read the {what}: {reason}")]
 pub struct SecretError {
+    /// The file that was to be read; of a credential where there are none, its name.
     pub path: PathBuf,
+    what: What,
     reason: Reason,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum What {
+    #[error("secret file {}", .0.display())]
+    File(PathBuf),
+    #[error("credential {0}")]
+    Credential(Arc<str>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +39,12 @@ enum Reason {
     TooLarge,
     #[error("it is not UTF-8 text")]
     NotText,
+    #[error(
+        "systemd handed over none ({CREDENTIALS_DIRECTORY} is not set); its unit needs LoadCredential={0}:PATH"
+    )]
+    NoCredentials(Arc<str>),
+    #[error("systemd did not hand it over; its unit needs LoadCredential={0}:PATH")]
+    NoSuchCredential(Arc<str>),
 }
 
 impl SecretError {
@@ -36,7 +52,8 @@ impl SecretError {
     pub fn errno(&self) -> Option<i32> {
         match &self.reason {
             Reason::Io(err) => err.raw_os_error(),
-            Reason::TooLarge | Reason::NotText => None,
+            Reason::NoSuchCredential(_) => Some(libc::ENOENT),
+            Reason::TooLarge | Reason::NotText | Reason::NoCredentials(_) => None,
         }
     }
 }
@@ -45,11 +62,21 @@ impl SecretError {
 #[derive(Debug, Default)]
 pub struct Secrets {
     kept: Mutex<HashMap<PathBuf, (FileStamp, Secret)>>,
+    /// Where the credentials are, if the service manager handed over any.
+    credentials: Option<PathBuf>,
 }
 
 impl Secrets {
+    /// Credentials are those of this process.
     pub fn new() -> Self {
-        Secrets::default()
+        Secrets::with_credentials(std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from))
+    }
+
+    fn with_credentials(credentials: Option<PathBuf>) -> Self {
+        Secrets {
+            kept: Mutex::default(),
+            credentials,
+        }
     }
 
     /// The secret as it is now. A file that did not change since it was last read costs one stat(2).
@@ -61,9 +88,29 @@ impl Secrets {
             SecretRef::Inline(secret) => Ok(secret.clone()),
             SecretRef::File(path) => self.file(path).map_err(|reason| SecretError {
                 path: path.clone(),
+                what: What::File(path.clone()),
+                reason,
+            }),
+            SecretRef::Credential(name) => self.credential(name).map_err(|reason| SecretError {
+                path: self.credentials.as_deref().unwrap_or(Path::new("")).join(&**name),
+                what: What::Credential(name.clone()),
                 reason,
             }),
         }
+    }
+
+    fn credential(&self, name: &Arc<str>) -> Result<Secret, Reason> {
+        let Some(directory) = &self.credentials else {
+            return Err(Reason::NoCredentials(name.clone()));
+        };
+        // `config` has seen to it that the name is a file's and leads nowhere else.
+        self.file(&directory.join(&**name))
+            .map_err(|reason| match reason {
+                Reason::Io(err) if err.kind() == io::ErrorKind::NotFound => {
+                    Reason::NoSuchCredential(name.clone())
+                }
+                other => other,
+            })
     }
 
     /// The text as it is now, secret or not. The caller takes care of where it goes.
@@ -152,6 +199,33 @@ mod tests {
         std::os::unix::fs::FileExt::write_at(&handle, b"two", 0).unwrap();
         handle.set_modified(modified).unwrap();
         assert_eq!(secrets.resolve(&secret).unwrap().expose(), "one");
+    }
+
+    #[test]
+    fn a_credential_is_a_file_of_the_directory_that_the_service_manager_names() {
+        let file = TempFile::new("credential", b"s3cret\n");
+        let directory = file.0.parent().unwrap().to_owned();
+        let name: Arc<str> = file.0.file_name().unwrap().to_str().unwrap().into();
+        let secrets = Secrets::with_credentials(Some(directory));
+        let secret = SecretRef::Credential(name);
+        assert_eq!(secrets.resolve(&secret).unwrap().expose(), "s3cret");
+        std::fs::write(&file.0, b"rotated").unwrap();
+        assert_eq!(secrets.resolve(&secret).unwrap().expose(), "rotated");
+
+        let err = secrets
+            .resolve(&SecretRef::Credential("whyd-absent".into()))
+            .unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "cannot read the credential whyd-absent: systemd did not hand it over; its unit needs \
+             LoadCredential=whyd-absent:PATH"
+        );
+        assert_eq!(err.errno(), Some(libc::ENOENT));
+        let err = Secrets::with_credentials(None).resolve(&secret).unwrap_err();
+        assert!(
+            err.to_string().contains("CREDENTIALS_DIRECTORY is not set"),
+            "{err}"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -52,8 +53,8 @@ impl Server {
         })
     }
 
-    /// Serves until `shutdown` turns true (or its sender is gone), then lets answers under way end for a moment.
-    pub async fn serve(mut self, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
+    /// Serves all of them until `shutdown` turns true (or its sender is gone), then lets answers under way end for a moment.
+    pub async fn serve(mut self, listeners: Vec<TcpListener>, mut shutdown: watch::Receiver<bool>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -64,8 +65,8 @@ impl Server {
             };
             let stream = tokio::select! {
                 () = asked_to_stop(&mut shutdown) => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                accepted = accept(&listeners) => match accepted {
+                    Ok(stream) => stream,
                     Err(error) => {
                         tracing::debug!("listener: accept: {error}");
                         sleep(ACCEPT_PAUSE).await;
@@ -84,6 +85,19 @@ impl Server {
         }
         let _ = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
     }
+}
+
+/// The next connection of any of them.
+async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
+    std::future::poll_fn(|context| {
+        for listener in listeners {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted.map(|(stream, _)| stream));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn asked_to_stop(shutdown: &mut watch::Receiver<bool>) {

@@ -69,7 +69,7 @@ async fn site(listen: &Listen, web: Web) -> Site {
         address,
         client: client(&TlsSettings::default()).expect("a client"),
         stop,
-        task: tokio::spawn(server.serve(listener, stopped)),
+        task: tokio::spawn(server.serve(vec![listener], stopped)),
     }
 }
 

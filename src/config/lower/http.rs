@@ -163,14 +163,14 @@ pub fn check_header_value(context: &mut Context<'_>, value: &str, place: &Place)
     }
 }
 
-/// A text is secret when its name says so, when it comes from a file, or when the environment had a part in it.
+/// A text is secret when its name says so, when it comes from elsewhere, or when the environment had a part in it.
 pub fn text_of(context: &mut Context<'_>, text: &SecretText, place: &Place, secret_name: bool) -> Text {
     match text {
         SecretText::Inline(text) if secret_name || context.report.is_expanded(place) => {
             Text::Secret(SecretRef::Inline(Secret::new(text.as_str())))
         }
         SecretText::Inline(text) => Text::Plain(text.as_str().into()),
-        SecretText::File(_) => Text::Secret(secret::lower(context, text, place)),
+        SecretText::File(_) | SecretText::Credential(_) => Text::Secret(secret::lower(context, text, place)),
     }
 }
 

@@ -351,7 +351,7 @@ fn headers(context: &mut Context<'_>, raw: &RawOtlp, place: &Place) -> Arc<[(Arc
 fn lower_header(context: &mut Context<'_>, value: &SecretText, at: &Place) -> SecretRef {
     match value {
         SecretText::Inline(text) => SecretRef::Inline(Secret::new(text.as_str())),
-        SecretText::File(_) => secret::lower(context, value, at),
+        SecretText::File(_) | SecretText::Credential(_) => secret::lower(context, value, at),
     }
 }
 

@@ -151,7 +151,7 @@ fn readable(value: Value, from: &Section<'_>) -> Value {
     let mut found: RawFound = serde_yaml::from_value(value).unwrap_or_default();
     let hide = |text: &mut SecretText, at: &Place, is_secret: bool| match text {
         SecretText::Inline(inline) if is_secret || within(from.expanded, at) => *inline = REDACTED.into(),
-        SecretText::Inline(_) => {}
+        SecretText::Inline(_) | SecretText::Credential(_) => {}
         SecretText::File(path) => *path = shown(&from.directory.join(&*path)),
     };
     for (name, text) in found.headers.iter_mut().flatten() {

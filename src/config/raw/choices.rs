@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::suggest;
 use super::values::{FromScalar, Hint, bad, scalar};
-use super::{RawFile, RawHeaderExpect, RawProxy};
+use super::{RawCredential, RawFile, RawHeaderExpect, RawProxy, RawSecretPlace};
 
 /// Enums that are written as one of a few words.
 macro_rules! words {
@@ -143,6 +143,7 @@ impl DayWord {
 pub enum SecretText {
     Inline(String),
     File(String),
+    Credential(String),
 }
 
 impl fmt::Debug for SecretText {
@@ -150,11 +151,12 @@ impl fmt::Debug for SecretText {
         match self {
             SecretText::Inline(_) => f.write_str("[redacted]"),
             SecretText::File(path) => write!(f, "{{file: {path}}}"),
+            SecretText::Credential(name) => write!(f, "{{credential: {name}}}"),
         }
     }
 }
 
-const SECRET_EXPECTED: &str = "a text, or `{file: PATH}` that names the file with it";
+const SECRET_EXPECTED: &str = "a text, or where it is: `{file: PATH}` or `{credential: NAME}`";
 
 struct SecretVisitor;
 
@@ -176,9 +178,16 @@ impl<'de> Visitor<'de> for SecretVisitor {
         Err(bad(SECRET_EXPECTED, Some("write it in quotes".into())))
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretText, A::Error> {
-        match RawFile::deserialize(MapAccessDeserializer::new(map))?.file {
-            Some(path) => Ok(SecretText::File(path)),
-            None => Err(bad(SECRET_EXPECTED, None)),
+        match RawSecretPlace::deserialize(MapAccessDeserializer::new(map))? {
+            RawSecretPlace {
+                file: Some(path),
+                credential: None,
+            } => Ok(SecretText::File(path)),
+            RawSecretPlace {
+                file: None,
+                credential: Some(name),
+            } => Ok(SecretText::Credential(name)),
+            _ => Err(bad(SECRET_EXPECTED, None)),
         }
     }
 }
@@ -198,6 +207,10 @@ impl Serialize for SecretText {
                 file: Some(path.clone()),
             }
             .serialize(serializer),
+            SecretText::Credential(name) => RawCredential {
+                credential: Some(name.clone()),
+            }
+            .serialize(serializer),
         }
     }
 }
@@ -208,9 +221,10 @@ impl JsonSchema for SecretText {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let file = generator.subschema_for::<RawFile>();
+        let credential = generator.subschema_for::<RawCredential>();
         json_schema!({
-            "description": "A text (which may hold ${env:NAME}), or {file: PATH}: the file's content without its last line end.",
-            "anyOf": [{"type": ["string", "integer"]}, file]
+            "description": "A text (which may hold ${env:NAME}), or {file: PATH}: the file's content without its last line end; or {credential: NAME}: the same of a credential that systemd hands over.",
+            "anyOf": [{"type": ["string", "integer"]}, file, credential]
         })
     }
 }

@@ -439,6 +439,25 @@ section! {
 }
 
 section! {
+    /// A secret that systemd hands over.
+    "Credential" RawCredential {
+        /// The credential's name, as in `LoadCredential=NAME:PATH` of the unit.
+        #[schemars(required)]
+        credential: String,
+    }
+}
+
+section! {
+    /// Where a secret is: what `{file: …}` and `{credential: …}` are read as.
+    "SecretPlace" RawSecretPlace {
+        /// A file's path.
+        file: String,
+        /// A credential's name.
+        credential: String,
+    }
+}
+
+section! {
     /// Bulkheads.
     "Limits" RawLimits {
         /// Operations in flight in all.

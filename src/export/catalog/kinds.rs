@@ -39,3 +39,16 @@ pub enum Scope {
     /// Those of whom an alert is about: a dependency, a host, or none for the process. Only the ones that have any.
     Raised,
 }
+
+/// Attributes of what failed.
+pub const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
+    (
+        "error.type",
+        "a cause id, or `_OTHER` after twelve different failures",
+    ),
+    ("speed", "fast, slow"),
+    (
+        "phase",
+        "resolve, connect, proxy, tls, request, first_byte, body, verify; absent where a cause has none",
+    ),
+];

@@ -1,6 +1,6 @@
 //! The table of all metrics: the contract with whoever reads them.
 
-use super::kinds::{Kind, Scope};
+use super::kinds::{FAILURE_ATTRIBUTES, Kind, Scope};
 
 /// Names a metric; the order is that of [`METRICS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,18 +74,6 @@ pub struct Metric {
     /// When a series is absent; empty when it never is.
     pub absent: &'static str,
 }
-
-const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
-    (
-        "error.type",
-        "a cause id, or `_OTHER` after twelve different failures",
-    ),
-    ("speed", "fast, slow"),
-    (
-        "phase",
-        "resolve, connect, proxy, tls, request, first_byte, body, verify; absent where a cause has none",
-    ),
-];
 
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 

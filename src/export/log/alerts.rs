@@ -7,6 +7,7 @@ use crate::model::event::{Delivered, DeliveryEvent};
 use crate::model::time::Wall;
 
 use super::Lasted;
+use super::kinds::Kind;
 
 /// As bad as the alert is.
 macro_rules! by_severity {
@@ -46,6 +47,7 @@ fn fired(view: &AlertView, now: Wall) {
     let begun = begun(view).unwrap_or(now);
     by_severity!(
         view.severity,
+        message_id = Kind::AlertRaised.message_id(),
         alert = view.key.rule.id(),
         alert_id = %view.id,
         change = AlertChange::Fired.id(),
@@ -72,6 +74,7 @@ fn fired(view: &AlertView, now: Wall) {
 fn resolved(view: &AlertView, because: ResolvedBecause, now: Wall) {
     let lasted = raised(view).map(|since| now.seconds_since(since).max(0));
     info!(
+        message_id = Kind::AlertOver.message_id(),
         alert = view.key.rule.id(),
         alert_id = %view.id,
         change = "resolved",
@@ -113,6 +116,7 @@ pub fn delivery(event: &DeliveryEvent) {
             "{receiver} was told at the {tries}. try: {title}",
         ),
         Delivered::Failing { why } => warn!(
+            message_id = Kind::NotificationFailing.message_id(),
             receiver,
             notification,
             outcome = "failing",
@@ -120,6 +124,7 @@ pub fn delivery(event: &DeliveryEvent) {
             "{receiver} does not take notifications, which is tried again: {why}; what it should hear: {title}",
         ),
         Delivered::GivenUp { why } => error!(
+            message_id = Kind::NotificationLost.message_id(),
             receiver,
             notification,
             outcome = "expired",
@@ -195,5 +200,7 @@ fn muted_words(muted: &Muted) -> String {
         Muted::Maintenance(name) => format!("; nobody is told: maintenance window {name}"),
         Muted::Parent(name) => format!("; nobody is told: {name}, which it needs, is failing"),
         Muted::Overshadowed(rule) => format!("; nobody is told: {} says more", rule.id()),
+        Muted::Peer(name) => format!("; {name} tells of it"),
+        Muted::Unproven => "; others tell of it, since this replica cannot prove that it lives".to_owned(),
     }
 }

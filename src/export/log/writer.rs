@@ -65,11 +65,11 @@ impl Logging {
 }
 
 impl Queue {
-    /// A queue whose lines a new thread writes to `sink`. `lost` words a line that says how many were lost.
+    /// A queue whose lines a new thread writes to `sink`, each by one write. `lost` makes a line that says how many were lost.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(sink: impl Write + Send + 'static, lost: fn(u64) -> String) -> io::Result<Queue> {
+    pub fn start(sink: impl Write + Send + 'static, lost: fn(u64) -> Vec<u8>) -> io::Result<Queue> {
         let queue = Queue(Arc::default());
         let shared = Arc::clone(&queue.0);
         std::thread::Builder::new()
@@ -100,7 +100,7 @@ impl Queue {
     }
 }
 
-fn write_lines(shared: &Shared, mut sink: impl Write, lost: fn(u64) -> String) {
+fn write_lines(shared: &Shared, mut sink: impl Write, lost: fn(u64) -> Vec<u8>) {
     loop {
         let mut state = shared
             .filled
@@ -115,7 +115,7 @@ fn write_lines(shared: &Shared, mut sink: impl Write, lost: fn(u64) -> String) {
             let _ = sink.write_all(line);
         }
         if missing > 0 {
-            let _ = writeln!(sink, "{}", lost(missing));
+            let _ = sink.write_all(&lost(missing));
         }
         let _ = sink.flush();
         shared.lock().writing = false;
@@ -172,7 +172,7 @@ mod tests {
     fn a_sink_that_blocks_blocks_nobody_and_what_is_lost_is_counted() {
         let (let_go, go) = mpsc::channel();
         let (out, written) = mpsc::channel();
-        let lost = |count| format!("{count} lost");
+        let lost = |count| format!("{count} lost\n").into_bytes();
         let queue = Queue::start(Blocking { go, out }, lost).expect("a thread");
         (&queue).write_all(b"first\n").expect("never fails");
         // The thread takes the first line and blocks; from here on the queue only fills.

@@ -144,7 +144,9 @@ fn advise_on_path(context: &mut Context<'_>, url: &Text, at: &Place) {
 /// A URL without user info, and that.
 fn url(context: &mut Context<'_>, text: &SecretText, at: &Place) -> Option<(Text, Option<UserInfo>)> {
     let inline = match text {
-        SecretText::File(_) => return Some((Text::Secret(secret::lower(context, text, at)), None)),
+        SecretText::File(_) | SecretText::Credential(_) => {
+            return Some((Text::Secret(secret::lower(context, text, at)), None));
+        }
         SecretText::Inline(inline) => inline,
     };
     let from_environment = context.report.is_expanded(at);
