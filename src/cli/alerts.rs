@@ -93,6 +93,7 @@ async fn try_all(receivers: Vec<Arc<Receiver>>, alerting: Alerting) -> ExitCode 
     let links = Links {
         external_url: alerting.external_url.clone(),
         runbooks: Arc::clone(&alerting.runbooks),
+        shared: false,
     };
     let mut exit = 0;
     for (number, receiver) in (1..).zip(receivers) {

@@ -26,6 +26,7 @@ use crate::web::{ReloadRequest, Web};
 
 use super::calendar::{self, Calendar};
 use super::clock::Clock;
+use super::election::Elections;
 use super::engine_loop::{Channels, EngineLoop};
 use super::exporters::{ExportError, Exporters};
 use super::headroom;
@@ -101,6 +102,7 @@ pub struct Running {
     reader: Reader,
     process: Arc<ProcessFigures>,
     exporters: Exporters,
+    elections: Elections,
     listen_address: Option<SocketAddr>,
     shutdown: watch::Sender<bool>,
     drained: watch::Receiver<bool>,
@@ -202,11 +204,13 @@ impl Daemon {
                 beside.spawn(calendar.run()),
             ]
         };
-        let running = Running {
+        let elections = Elections::new(inputs.clone(), random_seed());
+        let mut running = Running {
             inputs,
             reader,
             process,
             exporters,
+            elections,
             listen_address,
             shutdown,
             drained: drained_seen,
@@ -228,7 +232,9 @@ impl Daemon {
             let openings = running.openings(&plan.alerting.maintenance);
             running.send(Input::CalendarChanged(openings)).await;
         }
-        running.send(Input::PlanChanged(Arc::new(plan))).await;
+        let plan = Arc::new(plan);
+        running.send(Input::PlanChanged(Arc::clone(&plan))).await;
+        running.elections.change(&plan);
         Ok(running)
     }
 }
@@ -380,7 +386,9 @@ impl Running {
             openings.extend(self.openings(&windows));
             self.send(Input::CalendarChanged(openings)).await;
         }
-        self.send(Input::PlanChanged(Arc::new(plan))).await;
+        let plan = Arc::new(plan);
+        self.send(Input::PlanChanged(Arc::clone(&plan))).await;
+        self.elections.change(&plan);
         self.windows.send_replace(windows);
         Ok(())
     }
@@ -405,7 +413,9 @@ impl Running {
             let _ = tokio::time::timeout(DELIVER, outbox_is_empty(&reader)).await;
         })
         .await;
-        let _ = tokio::time::timeout(FLUSH, self.exporters.stop()).await;
+        // What this replica had to tell has been told: another one may speak.
+        let last = async { tokio::join!(self.exporters.stop(), self.elections.release()) };
+        let _ = tokio::time::timeout(FLUSH, last).await;
         self.shutdown.send_replace(true);
         if let Some(web) = self.web.take() {
             let _ = tokio::time::timeout(Duration::from_millis(500), web).await;

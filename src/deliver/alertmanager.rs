@@ -23,6 +23,9 @@ const REPEATS: u32 = 4;
 /// And not before this, whatever the interval: below it a slow round of deliveries would resolve what fires.
 const LEAST_LIFE: Duration = Duration::from_secs(300);
 
+/// The same where several replicas post it: none of them says that it is over, so that it ends this long after the last post.
+const SHARED: (u32, Duration) = (3, Duration::from_secs(60));
+
 pub async fn deliver(trip: &mut Trip<'_>, target: &WebTarget) -> Result<(), NotTaken> {
     let order = trip.order;
     let base = trip.url(target)?;
@@ -45,14 +48,17 @@ fn alert(order: &DeliveryOrder, note: &AlertNote, now: Wall) -> Value {
     let ends = match note.ended {
         // An alert that ends before it starts is refused, and clocks are set back at times.
         Some((ended, _)) => ended.max(note.since),
-        None => now.max(note.since) + life(&order.receiver),
+        None => now.max(note.since) + life(&order.receiver, order.links.shared),
     };
     let mut alert = json!({
-        "labels": labels(&order.notification, note),
+        "labels": labels(&order.notification, note, order.links.shared),
         "annotations": annotations(note, &order.links),
         "startsAt": note.since.to_string(),
         "endsAt": ends.to_string(),
     });
+    if order.links.shared {
+        alert["annotations"]["incident"] = order.notification.incident.to_string().into();
+    }
     if let Some(url) = generator(order, note) {
         alert["generatorURL"] = url.into();
     }
@@ -60,6 +66,7 @@ fn alert(order: &DeliveryOrder, note: &AlertNote, now: Wall) -> Value {
 }
 
 /// How long an alert goes on firing there without being posted again.
-pub fn life(receiver: &Receiver) -> Duration {
-    receiver.repeat.saturating_mul(REPEATS).max(LEAST_LIFE)
+pub fn life(receiver: &Receiver, shared: bool) -> Duration {
+    let (repeats, least) = if shared { SHARED } else { (REPEATS, LEAST_LIFE) };
+    receiver.repeat.saturating_mul(repeats).max(least)
 }

@@ -14,7 +14,9 @@ const TEST: &str = "WhydTest";
 
 /// What identifies the alert: the same each time it is told, also when it is over. Names are valid for Prometheus
 /// (`[a-zA-Z_][a-zA-Z0-9_]*`; older Alertmanagers refuse others), and no value is empty, since an empty label is none.
-pub fn labels(notification: &Notification, note: &AlertNote) -> BTreeMap<String, String> {
+/// Where several replicas tell of the same alert (`shared`), its labels must be the same whoever does: the incident, which each
+/// makes of what it watches, is an annotation then.
+pub fn labels(notification: &Notification, note: &AlertNote, shared: bool) -> BTreeMap<String, String> {
     let name = match notification.occasion {
         Occasion::Test => TEST,
         _ => note.key.rule.name(),
@@ -22,8 +24,10 @@ pub fn labels(notification: &Notification, note: &AlertNote) -> BTreeMap<String,
     let mut labels = BTreeMap::from([
         ("alertname".to_owned(), name.to_owned()),
         ("severity".to_owned(), note.severity.id().to_owned()),
-        ("incident".to_owned(), notification.incident.to_string()),
     ]);
+    if !shared {
+        labels.insert("incident".to_owned(), notification.incident.to_string());
+    }
     match &note.key.subject {
         Subject::Dependency(name) => drop(labels.insert("dependency".to_owned(), name.to_string())),
         Subject::Host(host) => drop(labels.insert("host".to_owned(), host.to_string())),
@@ -122,7 +126,7 @@ mod tests {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-        let labels = labels(&Sample::default().notification(), &alert);
+        let labels = labels(&Sample::default().notification(), &alert, false);
         assert_eq!(labels["a_b"], "1");
         assert_eq!(labels["a_b_"], "2");
         assert_eq!(labels["a_b__"], "3");

@@ -29,7 +29,7 @@ pub fn notifications(receiver: &Receiver, labels: &[(Arc<str>, Arc<str>)], now: 
 /// What is to be known of the test beside its outcome.
 pub fn note(receiver: &Receiver) -> Option<String> {
     matches!(receiver.channel, Channel::Alertmanager(_)).then(|| {
-        let minutes = alertmanager::life(receiver).as_secs().div_ceil(60);
+        let minutes = alertmanager::life(receiver, false).as_secs().div_ceil(60);
         format!("the test is over there by itself in {minutes} minutes")
     })
 }

@@ -39,7 +39,10 @@ pub async fn deliver(trip: &mut Trip<'_>, target: &WebTarget) -> Result<(), NotT
 pub fn body(order: &DeliveryOrder) -> Vec<u8> {
     let notification = &order.notification;
     let considered = &notification.alerts[..notification.alerts.len().min(MOST_ALERTS)];
-    let all_labels: Vec<_> = considered.iter().map(|note| labels(notification, note)).collect();
+    let all_labels: Vec<_> = considered
+        .iter()
+        .map(|note| labels(notification, note, false))
+        .collect();
     let all_annotations: Vec<_> = considered
         .iter()
         .map(|note| annotations(note, &order.links))

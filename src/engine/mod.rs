@@ -41,6 +41,7 @@ use crate::model::idle::IdleRound;
 use crate::model::monitor::SelfFacts;
 use crate::model::notification::{DeliveryId, DeliveryOrder, DeliveryOutcome};
 use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundId, OperationId};
+use crate::model::page::PlaceLabels;
 use crate::model::plan::{Limits, Plan};
 use crate::model::record::{Change, PersistSeq};
 use crate::model::share::Peers;
@@ -165,6 +166,8 @@ pub struct Engine {
     names_kept: names::NamesKept,
     alerts: alert::Alerts,
     desk: notify::Desk,
+    /// What all series carry.
+    place: PlaceLabels,
 }
 
 impl Engine {
@@ -197,6 +200,7 @@ impl Engine {
             names_kept: names::NamesKept::default(),
             alerts: alert::Alerts::default(),
             desk: notify::Desk::default(),
+            place: Arc::default(),
         }
     }
 
@@ -229,7 +233,7 @@ impl Engine {
             Input::SilenceChanged(change) => self.silence_changed(change, now),
             Input::CalendarChanged(openings) => self.calendar_changed(openings, now),
             Input::SelfObserved(facts) => self.self_observed(facts, now),
-            Input::PeersObserved(_) => {}
+            Input::PeersObserved(peers) => self.desk.peers_observed(peers, now),
             Input::ResourcesChanged(resources) => self.resources_changed(resources, now, out),
             Input::Woke => {}
             Input::Stop => self.stop(now, out),

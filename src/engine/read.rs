@@ -1,5 +1,7 @@
 //! Pages of the read model.
 
+use std::sync::Arc;
+
 use crate::model::dependency::DependencyIndex;
 use crate::model::page::{Detail, EngineView, HostPage, HostView, Page};
 use crate::model::time::Now;
@@ -49,6 +51,7 @@ impl Engine {
             first_round_begun: self.first_round_begun,
             vantage: self.vantage.view(),
             headroom: self.headroom.view(self.limits.concurrency),
+            place: Arc::clone(&self.place),
             incidents: self.open_incidents(),
         }
     }

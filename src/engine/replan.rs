@@ -47,6 +47,15 @@ fn is_asked_alike(old: &Dependency, new: &Dependency) -> bool {
 impl Engine {
     pub(super) fn replan(&mut self, plan: &Arc<Plan>, now: Now, out: &mut Vec<Output>) {
         self.limits = plan.limits;
+        let replica = plan
+            .scale_out
+            .as_ref()
+            .map(|place| ("replica", Arc::clone(&place.name)));
+        let location = plan
+            .location
+            .as_ref()
+            .map(|location| ("location", Arc::clone(location)));
+        self.place = replica.into_iter().chain(location).collect();
         self.one_round = plan.one_round;
         self.planned = true;
         self.vantage.configure(&plan.vantage, plan.one_round);

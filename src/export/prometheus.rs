@@ -71,6 +71,7 @@ pub struct Exposition {
     dependencies: Vec<Box<str>>,
     hosts: Vec<Box<str>>,
     receivers: Vec<Box<str>>,
+    process: Box<str>,
     metric: usize,
     place: usize,
     /// The family's head is written with its first sample: a family without samples is left out.
@@ -83,15 +84,15 @@ impl Exposition {
         let dependencies = snapshot
             .dependencies
             .iter()
-            .map(|view| dependency_labels(&view.dependency));
+            .map(|view| dependency_labels(&view.dependency, of_place(&snapshot)));
         let hosts = snapshot.hosts.iter().map(|view| {
-            let mut labels = Labels::default();
+            let mut labels = of_place(&snapshot);
             labels.push("server_address", &view.key.name);
             labels.push("server_port", &view.key.port.to_string());
             labels.write()
         });
         let receivers = snapshot.receivers.iter().map(|view| {
-            let mut labels = Labels::default();
+            let mut labels = of_place(&snapshot);
             labels.push("receiver", &view.name);
             labels.write()
         });
@@ -99,6 +100,7 @@ impl Exposition {
             dependencies: dependencies.collect(),
             hosts: hosts.collect(),
             receivers: receivers.collect(),
+            process: of_place(&snapshot).write(),
             snapshot,
             format,
             metric: 0,
@@ -137,7 +139,7 @@ impl Exposition {
                 Owner::Dependency(place) => &self.dependencies[place],
                 Owner::Host(place) => &self.hosts[place],
                 Owner::Receiver(place) => &self.receivers[place],
-                Owner::Process => "",
+                Owner::Process => &self.process,
             };
             let (format, headed) = (self.format, &mut self.headed);
             catalog::samples(metric.id, &self.snapshot, owner, &mut |sample| {
@@ -261,9 +263,17 @@ fn write_series(name: &str, suffix: &str, owner: &str, sample: &Sample<'_>, out:
     out.push('}');
 }
 
-fn dependency_labels(dependency: &Dependency) -> Box<str> {
-    let endpoint = dependency.probe.endpoint();
+/// What every series begins with.
+fn of_place(snapshot: &Snapshot) -> Labels {
     let mut labels = Labels::default();
+    for (name, value) in snapshot.engine.place.iter() {
+        labels.push(name, value);
+    }
+    labels
+}
+
+fn dependency_labels(dependency: &Dependency, mut labels: Labels) -> Box<str> {
+    let endpoint = dependency.probe.endpoint();
     labels.push("dependency", &dependency.name);
     labels.push("server_address", &endpoint.host);
     labels.push("server_port", &endpoint.port.to_string());

@@ -219,6 +219,7 @@ impl World {
                 scarce: None,
                 cap: Some(290),
             },
+            place: Arc::default(),
             incidents: self.incidents.len(),
         }
     }

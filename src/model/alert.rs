@@ -330,6 +330,10 @@ pub enum Muted {
     Parent(Arc<str>),
     /// The same subject has a more telling alert.
     Overshadowed(Rule),
+    /// Another replica, by its name, tells those that would be told twice.
+    Peer(Arc<str>),
+    /// This replica cannot prove that it lives, so that another one may tell them.
+    Unproven,
 }
 
 impl Muted {
@@ -339,6 +343,8 @@ impl Muted {
             Muted::Maintenance(_) => "maintenance",
             Muted::Parent(_) => "parent",
             Muted::Overshadowed(_) => "overshadowed",
+            Muted::Peer(_) => "peer",
+            Muted::Unproven => "unproven",
         }
     }
 }

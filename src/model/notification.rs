@@ -122,6 +122,8 @@ pub struct DeliveryId(pub u64);
 pub struct Links {
     pub external_url: Option<Arc<str>>,
     pub runbooks: Arc<str>,
+    /// Several replicas tell of the same alerts, so that nothing may identify one that they might see differently.
+    pub shared: bool,
 }
 
 impl Links {

@@ -192,7 +192,12 @@ pub struct EngineView {
     pub headroom: HeadroomView,
     /// Incidents that are open.
     pub incidents: usize,
+    /// What all series carry: which replica this is, and where, as far as that was given.
+    pub place: PlaceLabels,
 }
+
+/// Names and values of labels.
+pub type PlaceLabels = Arc<[(&'static str, Arc<str>)]>;
 
 /// Everything known of one dependency.
 #[derive(Clone, Debug)]

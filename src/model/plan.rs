@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 /// Several replicas share the work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScaleOut {
     pub share: Share,
     /// What this replica is called; the value of the label `replica`.
@@ -42,6 +42,8 @@ pub struct ScaleOut {
     pub election: Election,
     /// How many dependencies the replicas watch together.
     pub in_all: usize,
+    /// Those of other replicas that are on hosts of ours: what is said of a host is the same whoever says it.
+    pub neighbours: Arc<[Arc<Dependency>]>,
 }
 
 /// How it is decided which replica speaks to receivers that would tell people twice.

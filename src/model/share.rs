@@ -25,6 +25,9 @@ pub struct Peers {
     pub living: Vec<u32>,
     /// The others that were known to live, each with the last time that it proved it.
     pub gone: Vec<(u32, Wall)>,
+    /// Since when each that lives has done so without a break, as its Lease says, this one among them. Clocks may differ, but all
+    /// replicas read the same times.
+    pub since: Vec<(u32, Wall)>,
 }
 
 impl Share {

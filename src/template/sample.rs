@@ -79,6 +79,7 @@ fn order(occasion: Occasion, alerts: Vec<AlertNote>) -> DeliveryOrder {
         links: Links {
             external_url: several.then(|| "https://whyd.example".into()),
             runbooks: "https://example.com/causes#".into(),
+            shared: false,
         },
     }
 }

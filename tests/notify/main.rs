@@ -3,6 +3,7 @@
 
 #[path = "../harness/asked.rs"]
 mod asked;
+mod peers;
 mod properties;
 mod scenarios;
 mod world;

@@ -76,6 +76,7 @@ impl Incident {
             links: Links {
                 external_url: Some("https://whyd.example".into()),
                 runbooks: "https://docs.example/causes.md#".into(),
+                shared: false,
             },
         }
     }

@@ -1,11 +1,13 @@
 //! Which share of the work is this replica's, where it watches from, and what of the plan follows from that.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::super::raw::scale_out::{ElectionSetting, MOST_REPLICAS, RawLeases, RawScaleOut, ReplicaSetting};
 use super::super::report::{Finding, Place};
 use super::{Context, RawPlan};
+use crate::model::dependency::HostKey;
 use crate::model::plan::{Election, Plan, ScaleOut};
 use crate::model::receiver::{Alerting, Channel};
 use crate::model::share::Share;
@@ -107,6 +109,7 @@ pub fn lower(context: &mut Context<'_>, raw: &RawPlan) -> Option<ScaleOut> {
         name: format!("{}-{}", this.stem, this.ordinal).into(),
         election: election?,
         in_all: 0,
+        neighbours: Arc::from([]),
     })
 }
 
@@ -341,8 +344,16 @@ pub fn keep_own(plan: &mut Plan) {
     };
     scale_out.in_all = plan.dependencies.len();
     let share = scale_out.share;
-    plan.dependencies
-        .retain(|dependency| share.holds(&dependency.name));
+    let all = std::mem::take(&mut plan.dependencies);
+    let (own, others): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|dependency| share.holds(&dependency.name));
+    let hosts: BTreeSet<&HostKey> = own.iter().map(|dependency| &dependency.host).collect();
+    let near = others
+        .into_iter()
+        .filter(|dependency| hosts.contains(&dependency.host));
+    scale_out.neighbours = near.collect();
+    plan.dependencies = own;
 }
 
 #[cfg(test)]

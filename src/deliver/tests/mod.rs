@@ -137,6 +137,7 @@ impl Sample {
             links: Links {
                 external_url: Some("https://whyd.example".into()),
                 runbooks: "https://docs.example/causes.md#".into(),
+                shared: false,
             },
         }
     }

@@ -239,7 +239,9 @@ impl Engine {
             return;
         }
         self.alerts.terms = plan.alerting.clone();
-        self.settle_host_terms();
+        let scale_out = plan.scale_out.as_ref();
+        self.alerts.replica = scale_out.map(|scale_out| Arc::clone(&scale_out.name));
+        self.settle_host_terms(scale_out.map_or(&[], |scale_out| &scale_out.neighbours));
         self.watch_ourselves(now);
         self.recall_signals(now);
         let keys: Vec<AlertKey> = self.alerts.book.keys().cloned().collect();

@@ -86,6 +86,8 @@ pub struct Alerts {
     marks: Marks,
     /// What the plan says of the monitor's alerts, and of the labels of all.
     terms: Alerting,
+    /// What this process is called among several replicas.
+    replica: Option<Arc<str>>,
     ourselves: ourselves::Ourselves,
     /// Records of what the rules remember, on their way out.
     unsaved: Vec<Change>,

@@ -144,6 +144,15 @@ impl Engine {
                 .map(|terms| &terms.labels),
             Who::Monitor => None,
         };
+        if who == Who::Monitor
+            && let Some(replica) = &self.alerts.replica
+        {
+            // Of several replicas it is this one that has the trouble.
+            let mut labels = self.alerts.terms.labels.to_vec();
+            labels.push(("replica".into(), Arc::clone(replica)));
+            labels.sort();
+            return labels.into();
+        }
         let common = &self.alerts.terms.labels;
         let Some(own) = own else { return Arc::clone(common) };
         if common.is_empty() {
@@ -163,7 +172,7 @@ impl Engine {
     }
 
     /// After a change of the plan: by what each host's alerts are raised from now on.
-    pub(super) fn settle_host_terms(&mut self) {
+    pub(super) fn settle_host_terms(&mut self, neighbours: &[Arc<Dependency>]) {
         for (_, host) in self.tables.hosts.iter_mut() {
             host.terms = None;
         }
@@ -174,6 +183,13 @@ impl Engine {
             match &mut host.terms {
                 Some(terms) => terms.join(&slot.dependency),
                 none => *none = Some(Box::new(HostTerms::of(&slot.dependency))),
+            }
+        }
+        for neighbour in neighbours {
+            if let Some(host) = self.tables.host_mut(&neighbour.host)
+                && let Some(terms) = &mut host.terms
+            {
+                terms.join(neighbour);
             }
         }
     }

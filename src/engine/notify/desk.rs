@@ -15,9 +15,10 @@ use crate::model::time::{Moment, Now, Wall};
 use super::super::alert::Alerts;
 use super::super::table::Tables;
 use super::factors::{Card, Nature};
-use super::incident::{Incident, Member, Told};
+use super::incident::{Ends, Incident, Member, Told};
 use super::outbox::{Outbox, Results};
 use super::parents::Parents;
+use super::peers::Speakers;
 use super::pending::Pending;
 use super::silences::Silences;
 
@@ -48,6 +49,9 @@ pub struct Desk {
     pub outbox: Outbox,
     pub(super) silences: Silences,
     pub(super) parents: Parents,
+    pub(super) speakers: Speakers,
+    /// Members that are over, of which another replica tells: until when they are kept in case it does not.
+    pub(super) owed: BTreeMap<AlertKey, Moment>,
     pub(super) alerting: Alerting,
     pub(super) incidents: BTreeMap<IncidentId, Incident>,
     /// The incident of each member.
@@ -100,7 +104,10 @@ impl Desk {
         self.silences.configure(&plan.alerting.maintenance);
         self.replanned = true;
         self.wake = None;
-        self.outbox.configure(&plan.alerting, now)
+        self.speakers.configure(plan);
+        let results = self.outbox.configure(plan, now);
+        self.outbox.hold(!self.speakers.may_speak());
+        results
     }
 
     pub fn look_at_silences(&mut self, change: Option<Change>) {
@@ -151,6 +158,8 @@ impl Desk {
         if first {
             self.reconcile(world);
         }
+        self.look_at_peers(world);
+        self.forgive(world);
         self.look_at_mutes(replanned, world);
         if std::mem::take(&mut self.flush) {
             self.tell_all(world);
@@ -175,6 +184,7 @@ impl Desk {
         let mut next = Moment::from_nanos(u64::MAX);
         next = next.min(self.timers.first().map_or(next, |(at, _)| *at));
         next = self.refresh_at.values().copied().fold(next, Moment::min);
+        next = self.owed.values().copied().fold(next, Moment::min);
         if !self.lingering.is_empty() {
             next = next.min(now.moment + LINGER);
         }
@@ -219,9 +229,10 @@ impl Desk {
             self.leave(id, key);
         }
         let card = Card::of(key, alert);
-        let id = match self.find(key, &card) {
+        let first = self.first_of(key, world);
+        let id = match self.find(key, &card, first) {
             Some(id) => id,
-            None => self.found(key, &card),
+            None => self.found(key, &card, first),
         };
         let member = Member {
             since: firing_since(&alert.state, world.now.wall),
@@ -230,6 +241,8 @@ impl Desk {
             labels: Arc::clone(&alert.labels),
             text: Arc::clone(&alert.text),
             muted: None,
+            began: card.pending,
+            speaker: self.speaker_of(key, card.pending, world).unwrap_or_default(),
         };
         self.enter(id, key, member);
         self.narrow(id, &card);
@@ -254,11 +267,13 @@ impl Desk {
                 self.recount(id);
             }
             self.lingering.remove(key);
+            self.owe(key, world);
             self.look(key, world);
-            if !self
-                .incidents
-                .get(&id)
-                .is_some_and(|incident| incident.is_known(key))
+            if !self.owed.contains_key(key)
+                && !self
+                    .incidents
+                    .get(&id)
+                    .is_some_and(|incident| incident.is_known(key))
             {
                 self.leave(id, key);
             }
@@ -308,6 +323,7 @@ impl Desk {
             told.unlearn(key);
         }
         self.place.remove(key);
+        self.owed.remove(key);
         self.lingering.remove(key);
         self.left.push((key.clone(), id));
         self.rewritten.insert(key.clone());
@@ -404,6 +420,9 @@ impl Desk {
         let receivers = Arc::clone(&self.alerting.receivers);
         for receiver in receivers.iter() {
             let wanted = self.is_wanted(receiver, key, world);
+            let ends = self
+                .member(key)
+                .map_or(Ends::Untold, |member| self.ends(receiver, key, member));
             let Some(incident) = self.incidents.get_mut(&id) else {
                 return;
             };
@@ -416,7 +435,7 @@ impl Desk {
                     .insert(Arc::clone(&receiver.name), Told::new(world.now));
             }
             if let Some(told) = incident.told.get_mut(&receiver.name)
-                && told.look_at(key, member, wanted, receiver, world.now.moment)
+                && told.look_at(key, member, wanted, ends, world.now.moment)
             {
                 self.touched.insert(id);
             }

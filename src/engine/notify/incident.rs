@@ -13,6 +13,7 @@ use crate::model::record::{KeptIncident, KeptTold};
 use crate::model::time::{Moment, Now, Wall};
 
 use super::factors::Nature;
+use super::peers::Speaker;
 
 #[derive(Debug)]
 pub struct Incident {
@@ -33,6 +34,8 @@ pub struct Incident {
     pub told: BTreeMap<Arc<str>, Told>,
     /// How many members are raised and not muted because a parent fails: without any it is the parent's matter.
     pub own: usize,
+    /// The replica that speaks first for its members; what has another first speaker is told in another incident.
+    pub first: u32,
 }
 
 /// An alert that was raised. It stays until everybody who was told of it has been told of its end.
@@ -46,6 +49,20 @@ pub struct Member {
     pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     pub text: Arc<AlertText>,
     pub muted: Option<Muted>,
+    /// When its condition began to hold.
+    pub began: Wall,
+    /// Which replica tells those who would be told twice.
+    pub speaker: Speaker,
+}
+
+/// What is done for one receiver when an alert is over of which it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    Told,
+    /// It wants no ends, or finds out by itself.
+    Untold,
+    /// Another replica tells it.
+    OfOthers,
 }
 
 impl Member {
@@ -160,7 +177,7 @@ impl Told {
         key: &AlertKey,
         member: &Member,
         wanted: bool,
-        receiver: &Receiver,
+        ends: Ends,
         now: Moment,
     ) -> bool {
         let known = self.firing.contains(key);
@@ -172,8 +189,11 @@ impl Told {
             return self.fired.keys.remove(key) || ended;
         }
         let fired = self.fired.keys.remove(key);
-        if known && receiver.send_resolved {
+        if known && ends == Ends::Told {
             return self.ended.add(key, now) || fired;
+        }
+        if ends == Ends::OfOthers {
+            return self.ended.keys.remove(key) || fired;
         }
         if known {
             self.forget(key);
@@ -199,6 +219,15 @@ impl Told {
 
     pub fn has_news(&self) -> bool {
         !self.fired.keys.is_empty() || !self.ended.keys.is_empty()
+    }
+
+    /// Another replica told of it, as far as can be known: it is no news, and its end is ours to tell.
+    pub fn assume(&mut self, key: &AlertKey, receiver: &Receiver, now: Now) {
+        if self.firing.insert(key.clone()) {
+            self.fired.keys.remove(key);
+            self.last = self.last.max(now.wall);
+            self.repeat_from = now.moment + receiver.repeat;
+        }
     }
 
     /// The receiver does not know of this one any more: what told of it was given up.
@@ -305,6 +334,7 @@ impl Incident {
             members: BTreeMap::new(),
             told: told.collect(),
             own: 0,
+            first: 0,
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) const SIGNS: [Rule; 6] = [
 
 impl Desk {
     /// The open incident that an alert belongs to.
-    pub(super) fn find(&self, key: &AlertKey, card: &Card) -> Option<IncidentId> {
+    pub(super) fn find(&self, key: &AlertKey, card: &Card, first: u32) -> Option<IncidentId> {
         // What else is wrong with a dependency that is down belongs to that.
         if let Some(name) = dependency_of(key)
             && let Some(id) =
@@ -32,6 +32,7 @@ impl Desk {
         }
         let fits = |id: &&IncidentId| {
             let incident = self.incidents.get(id);
+            let incident = incident.filter(|incident| incident.first == first);
             incident.is_some_and(|incident| !shared(&incident.factors, incident.since, card).is_empty())
         };
         for factor in &card.factors {
@@ -67,9 +68,10 @@ impl Desk {
     }
 
     /// Begins an incident. Its id follows from what it is about; one that is open is never used again.
-    pub(super) fn found(&mut self, key: &AlertKey, card: &Card) -> IncidentId {
+    pub(super) fn found(&mut self, key: &AlertKey, card: &Card, first: u32) -> IncidentId {
         let factor = card.factors.first();
         let about = factor.map_or_else(String::new, |factor| format!("{} {factor}", factor.kind()));
+        let about = about + &self.speakers.mark(first);
         let mut id = IncidentId(0);
         for number in 1_u32.. {
             let more = if number == 1 {
@@ -97,6 +99,7 @@ impl Desk {
                 members: BTreeMap::new(),
                 told: BTreeMap::new(),
                 own: 0,
+                first,
             },
         );
         for factor in &card.factors {

@@ -2,7 +2,7 @@
 //!
 //! `desk` takes what happens to alerts and keeps the incidents; `factors` says by what alerts hang together; `incident` has
 //! one incident and what each receiver knows of it; `pending` those that are about to join; `mutes`, `silences` and
-//! `parents` who is not told; `tell` and `words` make the notifications; `outbox` and `queue` see to it that they arrive;
+//! `parents` who is not told, `peers` what other replicas tell; `tell` and `words` make the notifications; `outbox` and `queue` see to it that they arrive;
 //! `join` finds the incident of an alert; `write` keeps them and `restore` takes what another run left; `view` is what
 //! readers see.
 
@@ -13,6 +13,7 @@ mod join;
 mod mutes;
 mod outbox;
 mod parents;
+mod peers;
 mod pending;
 mod queue;
 mod restore;
@@ -189,7 +190,8 @@ impl Engine {
 
     /// Why an alert that is raised is not told.
     pub(super) fn muted(&self, key: &AlertKey) -> Option<Muted> {
-        self.desk.member(key)?.muted.clone()
+        let muted = self.desk.member(key)?.muted.clone();
+        muted.or_else(|| self.desk.peer_mute(key, &self.world(Now::default())))
     }
 
     /// What is wrong with deliveries: one entry for each receiver (heartbeats left out) that does not take what it is sent.

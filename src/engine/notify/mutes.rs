@@ -13,7 +13,9 @@ use crate::model::time::Wall;
 
 use super::desk::{Desk, World};
 use super::factors::{dependency_of, is_down};
+use super::incident::Member;
 use super::parents::{down_alerts, is_down_raised};
+use super::peers::Speaker;
 use super::silences::Labels;
 
 /// How long a child whose parent is well again is given to show that it is, too.
@@ -96,17 +98,31 @@ impl Desk {
             && world.admits(&receiver.takes.matchers, key, about)
     }
 
-    /// Whether a receiver is to know of a member that it fires.
-    pub(super) fn is_wanted(&self, receiver: &Receiver, key: &AlertKey, world: &World<'_>) -> bool {
-        let Some(member) = self.member(key) else {
-            return false;
-        };
+    /// The same, of a member.
+    pub(super) fn takes_member(
+        receiver: &Receiver,
+        key: &AlertKey,
+        member: &Member,
+        world: &World<'_>,
+    ) -> bool {
         let about = About {
             severity: member.severity,
             labels: &member.labels,
             cause: member.text.cause,
         };
-        member.is_raised() && member.muted.is_none() && Desk::takes(receiver, key, &about, world)
+        Desk::takes(receiver, key, &about, world)
+    }
+
+    /// Whether a receiver is to know of a member that it fires.
+    pub(super) fn is_wanted(&self, receiver: &Receiver, key: &AlertKey, world: &World<'_>) -> bool {
+        let Some(member) = self.member(key) else {
+            return false;
+        };
+        let is_ours = receiver.channel.keeps_states() || member.speaker == Speaker::Me;
+        is_ours
+            && member.is_raised()
+            && member.muted.is_none()
+            && Desk::takes_member(receiver, key, member, world)
     }
 
     /// Whether a receiver may be told of a pending alert.

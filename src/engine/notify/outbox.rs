@@ -14,7 +14,8 @@ use crate::model::incident::IncidentId;
 use crate::model::notification::{
     DeliveryId, DeliveryOrder, DeliveryOutcome, Links, Notification, Occasion, OutboxId, ReceiverView,
 };
-use crate::model::receiver::{Alerting, Receiver};
+use crate::model::plan::Plan;
+use crate::model::receiver::Receiver;
 use crate::model::record::{Change, KeptNotification, PersistSeq, Record, RecordKey};
 use crate::model::time::{Moment, Now, Wall};
 
@@ -86,11 +87,13 @@ impl Outbox {
     }
 
     /// Takes the receivers of a plan. What waits for one that is gone is given up.
-    pub fn configure(&mut self, alerting: &Alerting, now: Now) -> Results {
+    pub fn configure(&mut self, plan: &Plan, now: Now) -> Results {
+        let alerting = &plan.alerting;
         self.wake = None;
         self.links = Links {
             external_url: alerting.external_url.clone(),
             runbooks: Arc::clone(&alerting.runbooks),
+            shared: plan.scale_out.is_some(),
         };
         for receiver in alerting.receivers.iter() {
             let queue = self.queues.entry(Arc::clone(&receiver.name)).or_default();
@@ -146,6 +149,16 @@ impl Outbox {
             self.queues.remove(&name);
         }
         results
+    }
+
+    /// Whether nothing goes to those that would tell people twice: another replica may speak in our place. What is on its way
+    /// cannot be called back.
+    pub fn hold(&mut self, held: bool) {
+        self.wake = None;
+        for queue in self.queues.values_mut() {
+            let people = queue.receiver.as_deref().is_some_and(super::peers::tells_people);
+            queue.held = held && people;
+        }
     }
 
     /// Puts a notification into a receiver's queue; what is to be kept of it.

@@ -78,6 +78,8 @@ pub struct Queue {
     /// older than it can arrive after it.
     pub refresh: VecDeque<Arc<Notification>>,
     pub refresh_in_flight: bool,
+    /// Nothing may be sent now, since another replica may speak.
+    pub held: bool,
 }
 
 impl Queue {
@@ -200,6 +202,9 @@ impl Queue {
 
     /// When the next one may be sent; `None` when that depends on something else than time.
     fn may_send_at(&mut self, now: Moment) -> Option<Moment> {
+        if self.held {
+            return None;
+        }
         let gone = self.failing.as_ref().is_some_and(|f| f.in_a_row >= GONE);
         let at_once = if gone { 1 } else { AT_ONCE };
         let (due, _) = *self.ready.first()?;

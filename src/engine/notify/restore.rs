@@ -35,6 +35,7 @@ impl Desk {
             }
         }
         self.supply_lost_members(world);
+        self.settle_first(world);
         self.count_affected();
         let keys: Vec<AlertKey> = world.alerts.iter().map(|(key, _)| key.clone()).collect();
         for key in keys {
@@ -77,6 +78,8 @@ impl Desk {
                 labels: note.labels,
                 text: note.text,
                 muted: None,
+                began: note.since,
+                speaker: self.restored_speaker(),
             },
             None if kept.state.is_raised() => Member {
                 since: super::desk::firing_since(&kept.state, world.now.wall),
@@ -85,6 +88,8 @@ impl Desk {
                 labels: kept.labels,
                 text: kept.text,
                 muted: None,
+                began: super::pending_since(&kept.state),
+                speaker: self.restored_speaker(),
             },
             None => return,
         };
@@ -132,6 +137,8 @@ impl Desk {
                 labels: alert.map_or_else(|| Arc::from([]), |alert| Arc::clone(&alert.labels)),
                 text: alert.map_or_else(Arc::default, |alert| Arc::clone(&alert.text)),
                 muted: None,
+                began: raised.map_or(incident.since, |alert| super::pending_since(&alert.state)),
+                speaker: Default::default(),
             };
             self.enter(id, &key, member);
         }
@@ -155,8 +162,23 @@ impl Desk {
         }
     }
 
+    /// Of which replica's matters each incident is.
+    pub(super) fn settle_first(&mut self, world: &World<'_>) {
+        let first_of = |incident: &Incident| {
+            let key = incident.members.keys().next()?;
+            Some((incident.id, self.first_of(key, world)))
+        };
+        let all: Vec<_> = self.incidents.values().filter_map(first_of).collect();
+        for (id, first) in all {
+            if let Some(incident) = self.incidents.get_mut(&id) {
+                incident.first = first;
+            }
+        }
+    }
+
     /// Takes the receivers of a plan: those that left know nothing any more, new ones are told of what fires.
     pub(super) fn take_receivers(&mut self, world: &World<'_>) {
+        self.settle_first(world);
         let receivers = Arc::clone(&self.alerting.receivers);
         for incident in self.incidents.values_mut() {
             let before = incident.told.len();

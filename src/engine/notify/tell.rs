@@ -15,6 +15,7 @@ use super::desk::{Desk, Over, World};
 use super::factors::dependency_of;
 use super::incident::{Due, Incident, Member};
 use super::outbox::{GivenUp, Results};
+use super::peers::Speaker;
 
 /// For how long what is over is posted again to a receiver that keeps states (Alertmanager's `resolve_timeout`).
 const OVER: Duration = Duration::from_secs(300);
@@ -173,7 +174,9 @@ impl Desk {
             .firing
             .iter()
             .filter_map(|key| Some((key, incident.members.get(key)?)))
-            .filter(|(_, member)| member.is_raised() && member.muted.is_none())
+            .filter(|(_, member)| {
+                member.is_raised() && member.muted.is_none() && member.speaker == Speaker::Me
+            })
             .map(|(key, member)| note(key, member, world))
             .collect();
         // What was told before has to arrive first; and nothing is repeated of what is silenced.
@@ -225,7 +228,11 @@ impl Desk {
             .collect();
         let mut keys: BTreeSet<&AlertKey> = due.fired.iter().chain(&due.ended).collect();
         if !receiver.channel.keeps_states() {
-            keys.extend(&still);
+            let is_ours = |key: &&AlertKey| {
+                let member = incident.members.get(*key);
+                member.is_some_and(|member| member.speaker == Speaker::Me)
+            };
+            keys.extend(still.iter().copied().filter(is_ours));
         }
         let notes = keys
             .into_iter()
@@ -261,7 +268,7 @@ impl Desk {
         let pending = self.pending.of(incident);
         let listed: BTreeSet<Arc<str>> = pending
             .into_iter()
-            .filter(|key| self.may_list(receiver, key, world))
+            .filter(|key| self.may_list(receiver, key, world) && self.would_tell(key, incident.first, world))
             .filter_map(dependency_of)
             .filter(|name| !raised.contains(name))
             .cloned()
@@ -296,7 +303,7 @@ impl Desk {
             return;
         };
         let notification = Arc::new(self.notification(incident, receiver, (content, &serial), world));
-        if receiver.channel.keeps_states() {
+        if receiver.channel.keeps_states() && self.posts_ends_again() {
             self.remember_over(receiver, &notification, world);
         }
         let change = self.outbox.put(receiver, notification, world.now);

@@ -128,6 +128,6 @@ impl Desk {
 fn name_of(muted: &Muted) -> Option<&str> {
     match muted {
         Muted::Silence(name) | Muted::Maintenance(name) => Some(name),
-        Muted::Parent(_) | Muted::Overshadowed(_) => None,
+        Muted::Parent(_) | Muted::Overshadowed(_) | Muted::Peer(_) | Muted::Unproven => None,
     }
 }

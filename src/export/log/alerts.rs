@@ -200,5 +200,7 @@ fn muted_words(muted: &Muted) -> String {
         Muted::Maintenance(name) => format!("; nobody is told: maintenance window {name}"),
         Muted::Parent(name) => format!("; nobody is told: {name}, which it needs, is failing"),
         Muted::Overshadowed(rule) => format!("; nobody is told: {} says more", rule.id()),
+        Muted::Peer(name) => format!("; {name} tells of it"),
+        Muted::Unproven => "; others tell of it, since this replica cannot prove that it lives".to_owned(),
     }
 }

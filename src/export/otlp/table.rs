@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::export::catalog::{Extra, MetricId, Owner};
 use crate::export::snapshot::Snapshot;
 use crate::model::dependency::Dependency;
-use crate::model::page::HostView;
+use crate::model::page::{HostView, PlaceLabels};
 use crate::model::time::Wall;
 
 use super::wire::Writer;
@@ -33,6 +33,8 @@ pub struct Table {
     receivers: HashMap<Arc<str>, Entry>,
     process: Entry,
     gone: Vec<Entry>,
+    /// What all series carry.
+    place: PlaceLabels,
 }
 
 /// One owner.
@@ -103,13 +105,15 @@ impl Table {
     pub fn begin(&mut self, snapshot: &Snapshot) {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
+        self.move_to(&snapshot.engine.place);
+        let place_labels = Arc::clone(&self.place);
         for view in &snapshot.dependencies {
             let place = view.index.0 as usize;
             if self.dependencies.len() <= place {
                 self.dependencies.resize_with(place + 1, || None);
             }
             let slot = &mut self.dependencies[place];
-            if let Some(replaced) = refresh(slot, &view.dependency) {
+            if let Some(replaced) = refresh(slot, &view.dependency, &place_labels) {
                 self.gone.push(replaced);
             }
             if let Some(entry) = slot {
@@ -118,20 +122,39 @@ impl Table {
         }
         for view in &snapshot.hosts {
             let entry = self.hosts.entry(host_key(view)).or_insert_with(|| Entry {
-                encoded: encode_host(view),
+                encoded: encode_host(view, &place_labels),
                 ..Entry::default()
             });
             entry.begin(generation, view.since);
         }
         for view in &snapshot.receivers {
             let entry = self.receivers.entry(view.name.clone()).or_insert_with(|| Entry {
-                encoded: encode(|writer, field| attribute(writer, field, "receiver", &view.name)),
+                encoded: encode(&place_labels, |writer, field| {
+                    attribute(writer, field, "receiver", &view.name);
+                }),
                 ..Entry::default()
             });
             entry.begin(generation, snapshot.engine.since);
         }
         self.process.begin(generation, snapshot.engine.since);
         self.retire();
+    }
+
+    /// Every series is another one in another place.
+    fn move_to(&mut self, place: &PlaceLabels) {
+        if self.place == *place {
+            return;
+        }
+        self.place = Arc::clone(place);
+        self.gone
+            .extend(self.dependencies.iter_mut().filter_map(Option::take));
+        self.gone.extend(self.hosts.drain().map(|(_, entry)| entry));
+        self.gone.extend(self.receivers.drain().map(|(_, entry)| entry));
+        let process = Entry {
+            encoded: encode(place, |_, _| ()),
+            ..Entry::default()
+        };
+        self.gone.push(std::mem::replace(&mut self.process, process));
     }
 
     /// The owner's entry; `None` only for an owner that is not in the snapshot last begun.
@@ -214,14 +237,14 @@ impl Table {
 
 /// Makes the slot hold that dependency. The entry that was there is given back when its series are other ones: another
 /// dependency's, or the same one's with other labels.
-fn refresh(slot: &mut Option<Entry>, dependency: &Arc<Dependency>) -> Option<Entry> {
+fn refresh(slot: &mut Option<Entry>, dependency: &Arc<Dependency>, place: &PlaceLabels) -> Option<Entry> {
     let fresh = |encoded| Entry {
         dependency: Some(dependency.clone()),
         encoded,
         ..Entry::default()
     };
     let Some(entry) = slot else {
-        *slot = Some(fresh(encode_dependency(dependency)));
+        *slot = Some(fresh(encode_dependency(dependency, place)));
         return None;
     };
     if entry
@@ -231,7 +254,7 @@ fn refresh(slot: &mut Option<Entry>, dependency: &Arc<Dependency>) -> Option<Ent
     {
         return None;
     }
-    let encoded = encode_dependency(dependency);
+    let encoded = encode_dependency(dependency, place);
     if encoded == entry.encoded {
         entry.dependency = Some(dependency.clone());
         return None;
@@ -243,9 +266,9 @@ fn host_key(view: &HostView) -> (Arc<str>, u16) {
     (view.key.name.clone(), view.key.port)
 }
 
-fn encode_dependency(dependency: &Dependency) -> [Box<[u8]>; 2] {
+fn encode_dependency(dependency: &Dependency, place: &PlaceLabels) -> [Box<[u8]>; 2] {
     let endpoint = dependency.probe.endpoint();
-    encode(|writer, field| {
+    encode(place, |writer, field| {
         attribute(writer, field, "dependency", &dependency.name);
         attribute(writer, field, "server.address", &endpoint.host);
         int_attribute(writer, field, "server.port", endpoint.port.into());
@@ -255,16 +278,19 @@ fn encode_dependency(dependency: &Dependency) -> [Box<[u8]>; 2] {
     })
 }
 
-fn encode_host(view: &HostView) -> [Box<[u8]>; 2] {
-    encode(|writer, field| {
+fn encode_host(view: &HostView, place: &PlaceLabels) -> [Box<[u8]>; 2] {
+    encode(place, |writer, field| {
         attribute(writer, field, "server.address", &view.key.name);
         int_attribute(writer, field, "server.port", view.key.port.into());
     })
 }
 
-fn encode(write: impl Fn(&mut Writer, u32)) -> [Box<[u8]>; 2] {
+fn encode(place: &PlaceLabels, write: impl Fn(&mut Writer, u32)) -> [Box<[u8]>; 2] {
     [NUMBER_ATTRIBUTES, HISTOGRAM_ATTRIBUTES].map(|field| {
         let mut writer = Writer::default();
+        for (name, value) in place.iter() {
+            attribute(&mut writer, field, name, value);
+        }
         write(&mut writer, field);
         writer.into_bytes().into()
     })

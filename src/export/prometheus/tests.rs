@@ -156,7 +156,7 @@ fn hostile_label_values_are_escaped_and_colliding_names_told_apart() {
         ("team-a".into(), "1".into()),
         ("team.a".into(), "2".into()),
     ]);
-    let labels = dependency_labels(&dependency);
+    let labels = dependency_labels(&dependency, Labels::default());
     assert!(labels.contains(r#"dependency="a\"b\\c\nd""#), "{labels}");
     assert!(labels.contains(r#"key_1st="x""#), "{labels}");
     assert!(labels.contains(r#"exported_error_type="y""#), "{labels}");

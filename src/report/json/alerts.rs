@@ -127,7 +127,10 @@ fn comparison(compared: &Comparison) -> Json {
 
 fn muted(muted: &Muted) -> Json {
     let which = match muted {
-        Muted::Silence(which) | Muted::Maintenance(which) | Muted::Parent(which) => &**which,
+        Muted::Silence(which) | Muted::Maintenance(which) | Muted::Parent(which) | Muted::Peer(which) => {
+            &**which
+        }
+        Muted::Unproven => "election",
         Muted::Overshadowed(rule) => rule.id(),
     };
     json!({"by": muted.id(), "which": which})

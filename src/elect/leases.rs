@@ -1,0 +1,272 @@
+//! Leases of coordination.k8s.io/v1: ours is renewed, the others' are read.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::{ListParams, ObjectMeta, PostParams};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use crate::model::share::Peers;
+use crate::model::time::Wall;
+use crate::net::kubernetes::{self, Trouble};
+use crate::net::wall;
+
+use super::Election;
+use super::standing::{DURATION, RENEW, Seen, Standings};
+
+/// After a failure.
+const RETRY: Duration = Duration::from_secs(2);
+/// One request: two fit into the time that we have to renew.
+const REQUEST: Duration = Duration::from_secs(4);
+/// By which Leases of one whyd are found.
+const LABEL: &str = "whyd/election";
+/// How long giving up may take.
+const RELEASE: Duration = Duration::from_secs(2);
+
+/// Takes part until told to give up, or nobody wants to know any more.
+pub async fn run(election: Election, news: mpsc::Sender<Peers>, mut released: oneshot::Receiver<()>) {
+    let mut standings = Standings::default();
+    let mut told: Option<Peers> = None;
+    let mut trouble = Said::default();
+    let me = election.share.replica;
+    let mut api: Option<Api<Lease>> = None;
+    let mut own: Option<Lease> = None;
+    let mut round_at = Instant::now();
+    loop {
+        let now = Instant::now();
+        if round_at <= now {
+            let until = standings.until();
+            let round = round(&election, &mut api, &mut own, &mut standings);
+            // What we may count on can end while the API keeps us waiting.
+            let done = with_deadline(round, until, &news, &mut told).await;
+            round_at = now + done.as_ref().map_or(RETRY, |()| RENEW);
+            trouble.tell(done.err(), &election);
+        }
+        let now = Instant::now();
+        let peers = standings.peers_of(me, now);
+        if told.as_ref() != Some(&peers) {
+            if news.send(peers.clone()).await.is_err() {
+                return;
+            }
+            told = Some(peers);
+        }
+        let wake = standings.next(now).map_or(round_at, |next| next.min(round_at));
+        tokio::select! {
+            biased;
+            asked = &mut released => {
+                if asked.is_ok() && standings.held_since(Instant::now()).is_some() {
+                    let _ = tokio::time::timeout(RELEASE, give_up(api.as_ref(), own)).await;
+                }
+                return;
+            }
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+    }
+}
+
+/// One round. When it takes so long that we do not stand any more, that is told at once.
+async fn with_deadline(
+    round: impl Future<Output = Result<(), String>>,
+    until: Option<Instant>,
+    news: &mpsc::Sender<Peers>,
+    told: &mut Option<Peers>,
+) -> Result<(), String> {
+    tokio::pin!(round);
+    let Some(until) = until else { return round.await };
+    tokio::select! {
+        done = &mut round => return done,
+        () = tokio::time::sleep_until(until.into()) => {}
+    }
+    if let Some(peers) = told
+        && peers.standing
+    {
+        peers.standing = false;
+        // Nobody listens any more: the loop finds that out itself.
+        let _ = news.send(peers.clone()).await;
+    }
+    round.await
+}
+
+/// Renews our Lease and looks at the others.
+async fn round(
+    election: &Election,
+    api: &mut Option<Api<Lease>>,
+    own: &mut Option<Lease>,
+    standings: &mut Standings,
+) -> Result<(), String> {
+    let leases = match api {
+        Some(api) => api.clone(),
+        None => {
+            let client = kubernetes::client(None)
+                .await
+                .map_err(|error| error.to_string())?;
+            let namespace = election
+                .namespace
+                .as_deref()
+                .unwrap_or(client.default_namespace());
+            let namespace = namespace.to_owned();
+            api.insert(Api::namespaced(client, &namespace)).clone()
+        }
+    };
+    renew(election, &leases, own, standings).await?;
+    let selector = ListParams::default().labels(&format!("{LABEL}={}", election.name));
+    let list = answered(leases.list(&selector)).await?;
+    let mut others = BTreeMap::new();
+    for lease in list {
+        let ordinal = ordinal(&election.name, lease.metadata.name.as_deref().unwrap_or_default());
+        let Some(ordinal) = ordinal.filter(|ordinal| *ordinal < election.share.replicas) else {
+            continue;
+        };
+        if ordinal != election.share.replica {
+            others.insert(ordinal, seen(lease.spec.as_ref()));
+        }
+    }
+    standings.look(others, (Instant::now(), wall::now()));
+    Ok(())
+}
+
+/// Renews or takes our Lease; `own` is how it was read last.
+async fn renew(
+    election: &Election,
+    api: &Api<Lease>,
+    own: &mut Option<Lease>,
+    standings: &mut Standings,
+) -> Result<(), String> {
+    let name = format!("{}-{}", election.name, election.share.replica);
+    let begun = Instant::now();
+    let before = match own.take() {
+        Some(lease) => Some(lease),
+        None => answered(api.get_opt(&name)).await?,
+    };
+    let spec = before.as_ref().and_then(|lease| lease.spec.as_ref());
+    let holder = spec
+        .and_then(|spec| spec.holder_identity.as_deref())
+        .filter(|holder| !holder.is_empty());
+    let is_ours = holder == Some(&*election.identity);
+    if holder.is_some() && !is_ours {
+        // Another process of our ordinal, perhaps the one before us: it is waited for as everybody else does.
+        let lasts = seen(spec).lasts;
+        if !standings.rival(seen(spec), (begun, wall::now())) {
+            return Err(format!(
+                "the Lease {name} is held by another process, for up to {lasts:?} more"
+            ));
+        }
+    }
+    let now = wall::now();
+    // Unbroken where it was ours all the time, also for the process that we were before a restart.
+    let renewed = spec.and_then(|spec| spec.renew_time.as_ref()).map(time);
+    let fresh = renewed.is_some_and(|renewed| now < renewed + DURATION);
+    let acquired = spec.and_then(|spec| spec.acquire_time.as_ref()).map(time);
+    let kept = standings
+        .held_since(begun)
+        .or(acquired.filter(|_| is_ours && fresh));
+    let acquired = kept.unwrap_or(now);
+    let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or(0);
+    let lease = Lease {
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            labels: Some([(LABEL.to_owned(), election.name.to_string())].into()),
+            resource_version: before
+                .as_ref()
+                .and_then(|lease| lease.metadata.resource_version.clone()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(election.identity.to_string()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: Some(stamp(acquired)),
+            renew_time: Some(stamp(now)),
+            lease_transitions: Some(transitions + i32::from(before.is_some() && kept.is_none())),
+            ..LeaseSpec::default()
+        }),
+    };
+    let params = PostParams::default();
+    let written = match before {
+        Some(_) => answered(api.replace(&name, &params, &lease)).await,
+        None => answered(api.create(&params, &lease)).await,
+    };
+    // What failed is read again: it may be that another has written it.
+    *own = Some(written?);
+    standings.renewed(begun, acquired);
+    Ok(())
+}
+
+/// As client-go does it: held by nobody, for a second.
+async fn give_up(api: Option<&Api<Lease>>, own: Option<Lease>) {
+    let (Some(api), Some(mut lease)) = (api, own) else {
+        return;
+    };
+    if let Some(spec) = &mut lease.spec {
+        spec.holder_identity = Some(String::new());
+        spec.lease_duration_seconds = Some(1);
+        spec.renew_time = Some(stamp(wall::now()));
+    }
+    let name = lease.metadata.name.clone().unwrap_or_default();
+    // Without it, the others wait for the Lease's end.
+    let _ = api.replace(&name, &PostParams::default(), &lease).await;
+}
+
+async fn answered<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
+    match tokio::time::timeout(REQUEST, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Trouble::of(&error).to_string()),
+        Err(_) => Err(format!("no answer within {REQUEST:?}")),
+    }
+}
+
+fn ordinal(name: &str, lease: &str) -> Option<u32> {
+    lease.strip_prefix(name)?.strip_prefix('-')?.parse().ok()
+}
+
+fn seen(spec: Option<&LeaseSpec>) -> Seen {
+    let holder = spec.and_then(|spec| spec.holder_identity.clone());
+    let lasts = spec.and_then(|spec| spec.lease_duration_seconds);
+    Seen {
+        holder: holder.filter(|holder| !holder.is_empty()),
+        acquired: spec.and_then(|spec| spec.acquire_time.as_ref()).map(time),
+        renewed: spec.and_then(|spec| spec.renew_time.as_ref()).map(time),
+        lasts: lasts
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map_or(DURATION, Duration::from_secs),
+    }
+}
+
+fn time(stamp: &MicroTime) -> Wall {
+    let nanos = stamp.0.as_nanosecond();
+    Wall::from_unix_nanos(i64::try_from(nanos).unwrap_or_default())
+}
+
+fn stamp(at: Wall) -> MicroTime {
+    // Kubernetes keeps microseconds.
+    let micros = at.unix_nanos() / 1_000;
+    MicroTime(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// What is wrong is said once, and that it is over.
+#[derive(Debug, Default)]
+struct Said(Option<String>);
+
+impl Said {
+    fn tell(&mut self, trouble: Option<String>, election: &Election) {
+        match (&self.0, &trouble) {
+            (before, Some(why)) if before.as_ref() != Some(why) => {
+                warn!(
+                    "cannot renew the Lease {}-{}: {why}; this replica tells nobody who would be told twice",
+                    election.name, election.share.replica
+                );
+            }
+            (Some(_), None) => info!(
+                "the Lease {}-{} is renewed again",
+                election.name, election.share.replica
+            ),
+            _ => {}
+        }
+        self.0 = trouble;
+    }
+}
