@@ -851,7 +851,7 @@ fn roles_follow_from_the_configuration() {
     assert_eq!(role["metadata"]["namespace"], "watch");
     assert_eq!(
         permissions(role),
-        ["coordination.k8s.io/leases: get,list,watch,create,update"]
+        ["coordination.k8s.io/leases: get,list,create,update"]
     );
     assert_eq!(leases.pod()["spec"]["automountServiceAccountToken"], true);
 

@@ -1,13 +1,14 @@
 //! The PrometheusRule and the dashboards: the repository's own files, changed where values say so and nowhere else.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::harness::tools;
 use crate::helm::{Rendered, need_helm};
-use crate::read;
+use crate::{chart, read};
 
 /// Alerts by name, of groups.
 fn alerts(groups: &Value) -> BTreeMap<String, Value> {
@@ -22,9 +23,27 @@ fn rendered_groups(rendered: &Rendered) -> &Value {
     &rendered.one("PrometheusRule")["spec"]["groups"]
 }
 
-fn own_groups() -> Value {
-    let file: Value = serde_yaml::from_str(&read("files/rules/whyd.rules.yaml")).expect("YAML");
-    file["groups"].clone()
+/// The groups of all files, without those about places or with them.
+pub fn own_groups(locations: bool) -> Value {
+    let mut files: Vec<_> = fs::read_dir(chart().join("files/rules"))
+        .expect("rules")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    files.sort();
+    let mut groups = Vec::new();
+    for name in files {
+        let file: Value = serde_yaml::from_str(&read(&format!("files/rules/{name}"))).expect("YAML");
+        let all = file["groups"].as_array().expect("groups").clone();
+        let is_of_places = |group: &Value| format!("{name} {}", group["name"]).contains("location");
+        groups.extend(all.into_iter().filter(|group| locations || !is_of_places(group)));
+    }
+    groups.into()
 }
 
 /// Prometheus's own templates arrive as they are, and so does everything else.
@@ -33,7 +52,9 @@ fn own_groups() -> Value {
 fn the_rules_are_the_repositorys_own() {
     let helm = need_helm!();
     let rendered = helm.render("prometheusRule: {enabled: true}");
-    assert_eq!(*rendered_groups(&rendered), own_groups());
+    assert_eq!(*rendered_groups(&rendered), own_groups(false));
+    let placed = helm.render("prometheusRule: {enabled: true, locations: true}");
+    assert_eq!(*rendered_groups(&placed), own_groups(true));
     assert!(rendered.text.contains("{{ $labels.dependency }}"));
 }
 
@@ -51,7 +72,7 @@ fn alerts_are_changed_left_out_and_labelled() {
     WhydDependencyDownSlow: {severity: page, for: 10m, keepFiringFor: 7m, labels: {team: b}, annotations: {extra: '{{ $value }}'}}
   extraGroups: [{name: mine, rules: [{alert: Mine, expr: vector(1)}]}]",
     );
-    let (own, changed) = (alerts(&own_groups()), alerts(rendered_groups(&rendered)));
+    let (own, changed) = (alerts(&own_groups(false)), alerts(rendered_groups(&rendered)));
     assert_eq!(
         rendered.one("PrometheusRule")["metadata"]["labels"]["release"],
         "p"
@@ -87,7 +108,7 @@ fn alerts_are_changed_left_out_and_labelled() {
             .filter(|rule| rule["record"].is_string())
             .collect::<Vec<_>>()
     };
-    assert_eq!(records(rendered_groups(&rendered)), records(&own_groups()));
+    assert_eq!(records(rendered_groups(&rendered)), records(&own_groups(false)));
 }
 
 #[test]

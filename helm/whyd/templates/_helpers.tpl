@@ -109,6 +109,9 @@ labels:
 {{- with .Values.discovery.kubernetes.selector }}
 {{- $_ := set $kubernetes "selector" . }}
 {{- end }}
+{{- with .Values.discovery.kubernetes.annotationPrefix }}
+{{- $_ := set $kubernetes "annotation_prefix" . }}
+{{- end }}
 {{- $source := merge (dict "name" "kubernetes" "kubernetes" $kubernetes) (deepCopy .Values.discovery.kubernetes.settings) }}
 {{- $_ := set $added "discovery" (list $source) }}
 {{- end }}

@@ -213,7 +213,7 @@ fn fix(right: &Right) -> String {
         Place::Own => ("role", " -n NAMESPACE".to_owned()),
     };
     let verbs = match right.resource {
-        "leases" => "get,list,watch,create,update",
+        "leases" => "get,list,create,update",
         _ => "list,watch",
     };
     format!(
