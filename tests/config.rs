@@ -180,6 +180,7 @@ fn what_the_documents_show_loads() {
         "ARCHITECTURE.md",
         "docs/configuration.md",
         "docs/cli.md",
+        "docs/discovery.md",
     ] {
         let text = fs::read_to_string(root().join(document)).expect("is there");
         for block in text

@@ -6,6 +6,7 @@ mod api;
 pub mod args;
 mod check;
 pub mod demo;
+mod discovery;
 mod doctor;
 mod explain;
 mod output;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::{Global, ValidateArgs};
+use super::discovery;
 use super::output::{Output, say, stderr_color};
 use super::{BAD_CONFIG, wiring};
 use crate::model::plan::Plan;
@@ -24,6 +25,10 @@ pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
     for warning in &loaded.warnings {
         say(warning.trim_end());
     }
+    let found = discovery::look(&loaded.plan, loaded.finder);
+    for remark in &found.remarks {
+        say(remark);
+    }
     let text = if args.dump {
         match wiring::dump(&args.path, &overrides, color) {
             Ok(text) => text,
@@ -33,7 +38,7 @@ pub fn run(args: &ValidateArgs, global: &Global) -> ExitCode {
             }
         }
     } else {
-        format!("{}\n", good(&args.path, &loaded.plan))
+        format!("{}\n{}", good(&args.path, &loaded.plan), found.told)
     };
     let mut output = Output::stdout();
     output.write(&text);

@@ -205,6 +205,8 @@ pub fn overrides(args: &PlaceArgs) -> Overrides {
 /// A configuration that is good, with its rendered warnings.
 pub struct Loaded {
     pub plan: Plan,
+    /// Makes dependencies of what is found.
+    pub finder: config::Finder,
     pub warnings: Vec<String>,
 }
 
@@ -219,6 +221,7 @@ pub fn load(path: &Path, overrides: &Overrides, color: bool) -> Result<Loaded, S
         .collect();
     Ok(Loaded {
         plan: loaded.plan,
+        finder: loaded.finder,
         warnings,
     })
 }

@@ -1,13 +1,13 @@
 //! A plan of what the configuration names and of what was found.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::environment::Environment;
 use super::lower::discovery::{Entry, Made, Maker};
 use super::lower::{self, Lowering, RawPlan};
 use super::mask;
-use super::raise::{self, discovery::From};
+use super::raise::{self, discovery::Section};
 use super::raw::{RawConfig, RawDefaults};
 use super::report::Place;
 use crate::model::dependency::Dependency;
@@ -27,7 +27,31 @@ const VARIABLES: [&str; 8] = [
 ];
 
 /// What each source found, by the source's name.
-pub type Found = BTreeMap<Arc<str>, Arc<[Target]>>;
+pub type Found = BTreeMap<Arc<str>, FoundHere>;
+
+/// What one source found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundHere {
+    /// Sorted by `id`.
+    pub targets: Arc<[Target]>,
+    /// What it does not find any more and is to be watched for a while. It takes nobody's name, and nothing is said of it.
+    pub lingering: Vec<Target>,
+}
+
+impl From<Arc<[Target]>> for FoundHere {
+    fn from(targets: Arc<[Target]>) -> Self {
+        FoundHere {
+            targets,
+            lingering: Vec::new(),
+        }
+    }
+}
+
+impl FoundHere {
+    fn all(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().chain(&self.lingering)
+    }
+}
 
 /// Knows how what is found becomes dependencies, and remembers what became of it: making a plan again costs little where
 /// little has changed.
@@ -100,7 +124,7 @@ impl Finder {
         let directory = |place: &Place| self.raw.directories.get(place.file).cloned().unwrap_or_default();
         for (raw, entry) in raised.discovery.iter_mut().flatten().zip(self.entries.iter()) {
             let own = directory(&entry.place);
-            let own = From {
+            let own = Section {
                 place: &entry.place,
                 directory: &own,
                 expanded: &self.expanded,
@@ -108,7 +132,7 @@ impl Finder {
             let shared = self.raw.defaults.as_ref();
             let shared_directory = shared.map(|(_, place)| directory(place)).unwrap_or_default();
             let shared = shared.map(|(defaults, place)| {
-                let from = From {
+                let from = Section {
                     place,
                     directory: &shared_directory,
                     expanded: &self.expanded,
@@ -125,8 +149,7 @@ impl Finder {
         let entries = Arc::clone(&self.entries);
         let mut remarks = Vec::new();
         for (i, entry) in entries.iter().enumerate() {
-            let targets = found.get(&entry.source).map_or(&[][..], |targets| targets);
-            self.make(i, entry, targets);
+            self.make(i, entry, found.get(&entry.source));
             self.say_renamed(i, entry, &mut remarks);
         }
         let mut taken = self.take(&entries, found, &mut remarks);
@@ -138,7 +161,7 @@ impl Finder {
             };
             (Arc::clone(&one.made.dependency.name), origin)
         });
-        let origins = origins.collect();
+        let mut origins: HashMap<Arc<str>, Origin> = origins.collect();
         let dependencies = self.with_thresholds(&taken);
         remarks.sort();
         remarks.dedup();
@@ -148,6 +171,10 @@ impl Finder {
         };
         if !self.raw.overrides.whole {
             lower::scale_out::keep_own(&mut plan);
+            if plan.scale_out.is_some() {
+                let own: HashSet<&Arc<str>> = plan.dependencies.iter().map(|one| &one.name).collect();
+                origins.retain(|name, _| own.contains(name));
+            }
         }
         Planned {
             plan,
@@ -157,14 +184,15 @@ impl Finder {
     }
 
     /// Makes what is new of an entry's targets, and forgets what is gone.
-    fn make(&mut self, i: usize, entry: &Entry, targets: &[Target]) {
+    fn make(&mut self, i: usize, entry: &Entry, found: Option<&FoundHere>) {
         let nothing = (RawDefaults::default(), Place::root(0).key("defaults"));
         let (defaults, place) = self.raw.defaults.as_ref().unwrap_or(&nothing);
         let maker = Maker::new(entry, (defaults, place), &self.raw.directories, &self.env);
         let mut before = std::mem::take(&mut self.known[i]);
         let expanded = &mut self.expanded;
-        self.known[i] = targets
-            .iter()
+        self.known[i] = found
+            .into_iter()
+            .flat_map(FoundHere::all)
             .map(|target| {
                 let known = before.remove(&target.id).filter(|known| known.target == *target);
                 let known = known.unwrap_or_else(|| Known {
@@ -196,45 +224,45 @@ impl Finder {
         }));
     }
 
-    /// Those whose names are free: the configuration's own win, then those of the first entry, then the smaller id.
+    /// Those whose names are free: the configuration's own win, then those of the first entry, then the smaller id, and last
+    /// what is not found any more.
     fn take<'f>(&self, entries: &'f [Entry], found: &'f Found, remarks: &mut Vec<Remark>) -> Vec<Taken<'f>> {
         let own = self.file.iter().map(|(dependency, _)| &dependency.name);
         let mut names: HashMap<Arc<str>, Option<&Target>> =
             own.map(|name| (Arc::clone(name), None)).collect();
         let mut taken = Vec::new();
-        for (i, entry) in entries.iter().enumerate() {
-            for target in found.get(&entry.source).map_or(&[][..], |targets| targets) {
-                let Some(known) = self.known[i].get(&target.id) else {
-                    continue;
-                };
-                let made = match &known.made {
-                    Ok(made) => made,
-                    Err(why) => {
-                        remarks.push(refusal(entry, target, why.clone()));
-                        continue;
-                    }
-                };
-                let name = &made.dependency.name;
-                match names.get(name) {
-                    Some(None) => {
-                        let why =
-                            format!("the configuration has a dependency `{name}`, which is watched instead");
-                        remarks.push(refusal(entry, target, why));
-                    }
-                    Some(Some(first)) => {
-                        let why = format!("the name `{name}` is taken by {}", first.place);
-                        remarks.push(refusal(entry, target, why));
-                    }
-                    None => {
-                        names.insert(Arc::clone(name), Some(target));
-                        taken.push(Taken {
-                            depends_on: Arc::clone(&made.dependency.depends_on),
-                            made: Arc::clone(made),
-                            entry,
-                            target,
-                        });
-                    }
+        let here = |entry: &Entry| found.get(&entry.source);
+        let found = entries.iter().enumerate().flat_map(|(i, entry)| {
+            let targets = here(entry).map_or(&[][..], |here| &here.targets);
+            targets.iter().map(move |target| (i, entry, target, false))
+        });
+        let lingering = entries.iter().enumerate().flat_map(|(i, entry)| {
+            let targets = here(entry).map_or(&[][..], |here| &here.lingering);
+            targets.iter().map(move |target| (i, entry, target, true))
+        });
+        for (i, entry, target, lingers) in found.chain(lingering) {
+            let Some(known) = self.known[i].get(&target.id) else {
+                continue;
+            };
+            let refused = match &known.made {
+                Err(why) => Err(why.clone()),
+                Ok(made) => match names.get(&made.dependency.name) {
+                    None => Ok(made),
+                    Some(first) => Err(name_is_taken(&made.dependency.name, *first)),
+                },
+            };
+            match refused {
+                Ok(made) => {
+                    names.insert(Arc::clone(&made.dependency.name), Some(target));
+                    taken.push(Taken {
+                        depends_on: Arc::clone(&made.dependency.depends_on),
+                        made: Arc::clone(made),
+                        entry,
+                        target,
+                    });
                 }
+                Err(_) if lingers => {}
+                Err(why) => remarks.push(refusal(entry, target, why)),
             }
         }
         taken
@@ -290,6 +318,13 @@ impl Finder {
         let mut all: Vec<Arc<Dependency>> = all.collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+}
+
+fn name_is_taken(name: &str, by: Option<&Target>) -> String {
+    match by {
+        None => format!("the configuration has a dependency `{name}`, which is watched instead"),
+        Some(first) => format!("the name `{name}` is taken by {}", first.place),
     }
 }
 

@@ -26,7 +26,7 @@ pub mod url_lint;
 pub use cron::Cron;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use environment::{Environment, ProcessEnvironment};
-pub use found::{Finder, Found, Planned};
+pub use found::{Finder, Found, FoundHere, Planned};
 pub use load::{Loaded, dump, dump_as, files, load, load_as};
 pub use lower::scale_out::{Overrides, Shard};
 pub use mask::target as shown_target;

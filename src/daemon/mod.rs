@@ -6,6 +6,7 @@
 mod assemble;
 mod calendar;
 mod clock;
+mod discovery;
 mod election;
 mod engine_loop;
 mod exporters;

@@ -19,7 +19,13 @@ const COMFORTABLE: f64 = 0.4;
 /// costs more than the probe's own work.
 pub fn workers(plan: &Plan) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    ((load_of(plan) / COMFORTABLE).ceil() as usize).clamp(1, cores)
+    // What will be found is not known yet.
+    let fewest = if plan.discovery.is_empty() {
+        1
+    } else {
+        cores.min(2)
+    };
+    ((load_of(plan) / COMFORTABLE).ceil() as usize).clamp(fewest, cores)
 }
 
 /// The share of a core that the plan's probes ask for, by the benchmark.

@@ -17,6 +17,7 @@ use crate::report::units::share_of;
 use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
+use super::discovery::Discovery;
 use super::reload::{Source, unchangeable};
 use super::systemd::{Changes, Handover, Informed};
 
@@ -50,7 +51,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
         overrides: options.overrides,
     };
     let watch = options.watch_config.then(|| ConfigWatch::new(&source.path));
-    let Loaded { plan, warnings, .. } = match source.load() {
+    let loaded = match source.load() {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             log::complain(&diagnostics.render(false));
@@ -61,10 +62,10 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    let runtime = match runtimes::for_probes(runtimes::workers(&plan)) {
+    let runtime = match runtimes::for_probes(runtimes::workers(&loaded.plan)) {
         Ok(runtime) => runtime,
         Err(failed) => {
             error!("cannot start the probes' threads: {failed}");
@@ -79,7 +80,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
         state_dir: options.state_dir,
         handover,
     };
-    let service = runtime.spawn(start.run(plan));
+    let service = runtime.spawn(start.run(loaded));
     let ended = runtime.block_on(service).unwrap_or_else(|panicked| {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
@@ -100,14 +101,20 @@ struct Start {
 }
 
 impl Start {
-    async fn run(self, plan: Plan) -> ExitCode {
+    async fn run(self, loaded: Loaded) -> ExitCode {
         let (reload, reloads) = mpsc::channel(4);
-        let signals = match Signals::new() {
+        let mut signals = match Signals::new() {
             Ok(signals) => signals,
             Err(failed) => {
                 error!("cannot listen for signals: {failed}");
                 return ExitCode::FAILURE;
             }
+        };
+        let mut discovery = Discovery::start(loaded, self.state_dir.clone());
+        let plan = tokio::select! {
+            plan = discovery.first_plan() => plan,
+            _ = signals.terminate.recv() => return ExitCode::SUCCESS,
+            _ = signals.interrupt.recv() => return ExitCode::SUCCESS,
         };
         let listen = plan.listen.clone();
         announce(&plan);
@@ -132,6 +139,7 @@ impl Start {
             }
         };
         memory::give_back();
+        discovery.show_in(running.process());
         if let Some(watch) = self.watch {
             watch.start(reload);
         }
@@ -142,6 +150,7 @@ impl Start {
         let service = Service {
             source: self.source,
             running,
+            discovery,
             reloads,
             listen,
             informed,
@@ -210,6 +219,7 @@ impl Signals {
 struct Service {
     source: Source,
     running: Running,
+    discovery: Discovery,
     reloads: mpsc::Receiver<ReloadRequest>,
     /// As bound, which a reload does not change.
     listen: Option<Listen>,
@@ -240,6 +250,7 @@ impl Service {
                     // The client may have gone away meanwhile.
                     let _ = request.reply.send(outcome);
                 }
+                () = self.discovery.changed() => self.rediscover().await,
                 _ = pulse.tick() => if self.running.has_died() {
                     error!("the engine's loop has ended: this is a bug; exiting so that the service manager restarts us");
                     return ExitCode::FAILURE;
@@ -254,6 +265,16 @@ impl Service {
         }
         info!("stopped");
         ExitCode::SUCCESS
+    }
+
+    /// Puts what is found now in force, where it changes anything.
+    async fn rediscover(&mut self) {
+        let Some(plan) = self.discovery.plan().await else {
+            return;
+        };
+        if let Err(error) = self.running.replan(plan).await {
+            error!("what was found cannot be put in force: {error}");
+        }
     }
 
     async fn reload(&mut self) -> Result<String, String> {
@@ -285,13 +306,14 @@ impl Service {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let mut said = format!("{} dependencies", loaded.plan.dependencies.len());
-        if let Some(unchanged) = unchangeable(self.listen.as_ref(), loaded.plan.listen.as_ref()) {
+        let plan = self.discovery.reconfigure(loaded).await;
+        let mut said = format!("{} dependencies", plan.dependencies.len());
+        if let Some(unchanged) = unchangeable(self.listen.as_ref(), plan.listen.as_ref()) {
             warn!("{unchanged}");
             said = format!("{said}; {unchanged}");
         }
         self.running
-            .replan(loaded.plan)
+            .replan(plan)
             .await
             .map_err(|error| error.to_string())?;
         Ok(said)

@@ -17,7 +17,7 @@ use super::format::{self, Format, MOST_TARGETS};
 use crate::model::discovery::{FileSource, Target};
 
 /// Whoever writes has finished when nothing happened for so long.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(100);
 /// Whoever writes without end is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of one file.
@@ -33,30 +33,27 @@ pub async fn run(source: FileSource, telling: Telling) {
     let (changed, mut changes) = mpsc::channel(1);
     let watcher = watcher(&source.files, changed);
     let mut kept = Kept::new();
-    let mut last = None;
+    let mut ever = false;
     loop {
         let files = Arc::clone(&source.files);
         let before = std::mem::take(&mut kept);
-        let looked = tokio::task::spawn_blocking(move || look(&files, before)).await;
-        let Ok(Looked { now, wrong }) = looked else {
-            // The reading panicked, which is a bug of ours: what was found stays with the daemon.
+        let looked = tokio::task::spawn_blocking(move || {
+            let looked = look(&files, before);
+            let found = format::identify(looked.now.values().flatten().cloned().collect());
+            (looked, found)
+        });
+        let Ok((looked, found)) = looked.await else {
+            // What was found stays with whoever listens.
             telling.failed("reading the files failed by a bug".into()).await;
             return;
         };
-        kept = now;
-        let found = format::identify(kept.values().flatten().cloned().collect());
-        let news = (found, wrong);
-        if last.as_ref() != Some(&news) || !news.1.is_empty() {
-            let (found, wrong) = &news;
-            // Where nothing at all can be read, nothing was found: not even that there is nothing.
-            if !(kept.is_empty() && !wrong.is_empty()) && !telling.found(Arc::clone(found)).await {
-                return;
-            }
-            if !wrong.is_empty() && !telling.failed(wrong.join("; ")).await {
-                return;
-            }
-            last = Some(news);
-        } else if !telling.found(Arc::clone(&news.0)).await {
+        kept = looked.now;
+        // As long as nothing could be read, nothing was found: not even that there is nothing.
+        ever |= looked.wrong.is_empty() || !kept.is_empty();
+        if ever && !telling.found(found).await {
+            return;
+        }
+        if !looked.wrong.is_empty() && !telling.failed(looked.wrong.join("; ")).await {
             return;
         }
         wait(&mut changes, watcher.is_some(), source.refresh).await;
@@ -144,6 +141,7 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
                     count += targets.len();
                     now.insert(file, targets);
                 }
+                Err(why) if !file.exists() => wrong.push(why),
                 Err(why) => {
                     wrong.push(why);
                     if let Some(targets) = before.remove(&file) {
@@ -155,7 +153,9 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
         }
     }
     if count > MOST_TARGETS {
-        wrong.push(format!("there are more than {MOST_TARGETS} targets; the rest is left out"));
+        wrong.push(format!(
+            "there are more than {MOST_TARGETS} targets; the rest is left out"
+        ));
         let mut room = MOST_TARGETS;
         for targets in now.values_mut() {
             targets.truncate(room);
@@ -186,7 +186,7 @@ pub fn read(file: &Path) -> Result<Vec<Target>, String> {
 }
 
 /// The files that a pattern names, sorted; those whose names begin with a dot only where the pattern does. A file without
-/// `*` is named whether it is there or not, as one that was removed by mistake must not end what it says.
+/// `*` is named whether it is there or not, so that one that is missing is said.
 ///
 /// # Errors
 /// The directory cannot be read.

@@ -43,7 +43,9 @@ pub fn read(text: &[u8], format: Format, name: &str) -> Result<Vec<Target>, Stri
             format!("{name}:{line}:{column}: {}", bare(&error.to_string()))
         })?,
         Format::Yaml => serde_yaml::from_str(text).map_err(|error| {
-            let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column()));
+            let at = error
+                .location()
+                .map(|at| format!(":{}:{}", at.line(), at.column()));
             format!("{name}{}: {}", at.unwrap_or_default(), bare(&error.to_string()))
         })?,
     };
@@ -80,7 +82,10 @@ pub fn read(text: &[u8], format: Format, name: &str) -> Result<Vec<Target>, Stri
 pub fn identify(targets: Vec<Target>) -> Arc<[Target]> {
     let mut by_address: HashMap<Arc<str>, Vec<Target>> = HashMap::with_capacity(targets.len());
     for target in targets {
-        by_address.entry(Arc::clone(&target.address)).or_default().push(target);
+        by_address
+            .entry(Arc::clone(&target.address))
+            .or_default()
+            .push(target);
     }
     let mut all = Vec::with_capacity(by_address.len());
     for (address, mut same) in by_address {
@@ -99,7 +104,10 @@ pub fn identify(targets: Vec<Target>) -> Arc<[Target]> {
             let id = if alone {
                 Arc::clone(&address)
             } else {
-                let labels = target.labels.iter().map(|(name, value)| format!(" {name}={value}"));
+                let labels = target
+                    .labels
+                    .iter()
+                    .map(|(name, value)| format!(" {name}={value}"));
                 format!("{address}{}", labels.collect::<String>()).into()
             };
             Target { id, ..target }
@@ -135,7 +143,9 @@ impl<'de> Deserialize<'de> for Group {
                 let mut group = Group::default();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
-                        "targets" => group.targets = map.next_value::<Option<Vec<String>>>()?.unwrap_or_default(),
+                        "targets" => {
+                            group.targets = map.next_value::<Option<Vec<String>>>()?.unwrap_or_default()
+                        }
                         "labels" => {
                             let labels = map.next_value::<Option<BTreeMap<String, Label>>>()?;
                             let labels = labels.unwrap_or_default().into_iter();
@@ -232,13 +242,33 @@ mod tests {
     #[test]
     fn a_bad_list_is_told_with_its_place() {
         for (text, format, wrong) in [
-            ("[{\"targets\": [\"a\"}]", Format::Json, "f:1:18: expected `,` or `]`"),
-            ("[{\"targets\": \"a\"}]", Format::Json, "f:1:16: expected a sequence"),
-            ("[{\"targest\": []}]", Format::Json, "f:1:11: unknown key `targest`, expected `targets` and `labels`"),
-            ("- targets: [a]\n  labels: [x]\n", Format::Yaml, "f:2:11: expected a map"),
+            (
+                "[{\"targets\": [\"a\"}]",
+                Format::Json,
+                "f:1:18: expected `,` or `]`",
+            ),
+            (
+                "[{\"targets\": \"a\"}]",
+                Format::Json,
+                "f:1:16: expected a sequence",
+            ),
+            (
+                "[{\"targest\": []}]",
+                Format::Json,
+                "f:1:11: unknown key `targest`, expected `targets` and `labels`",
+            ),
+            (
+                "- targets: [a]\n  labels: [x]\n",
+                Format::Yaml,
+                "f:2:11: expected a map",
+            ),
             ("- targets: [a\n", Format::Yaml, "f:2:1: "),
-            ("{targets: [a]}", Format::Yaml, "f: expected a sequence"),
-            ("[{\"targets\": [\"\"]}]", Format::Json, "f: [0].targets[0]: this is no address"),
+            ("{targets: [a]}", Format::Yaml, "f:1:1: expected a sequence"),
+            (
+                "[{\"targets\": [\"\"]}]",
+                Format::Json,
+                "f: [0].targets[0]: this is no address",
+            ),
             ("", Format::Json, "f:1:0: EOF while parsing a value"),
         ] {
             let told = read(text.as_bytes(), format, "f").expect_err(text);
@@ -250,7 +280,10 @@ mod tests {
     fn ids_do_not_depend_on_order_and_on_labels_only_where_they_must() {
         let ids = |text: &str| -> Vec<String> {
             let read = read(text.as_bytes(), Format::Yaml, "f").expect("is good");
-            identify(read).iter().map(|target| target.id.to_string()).collect()
+            identify(read)
+                .iter()
+                .map(|target| target.id.to_string())
+                .collect()
         };
         assert_eq!(ids("[{targets: [b, a]}, {targets: [a, c]}]"), ["a", "b", "c"]);
         assert_eq!(ids("[{targets: [a], labels: {x: '1'}}]"), ["a"]);

@@ -1,13 +1,24 @@
 //! Where dependencies come from besides the file: an edge that looks and tells what it found. What becomes of that is
 //! decided by `config`; `daemon` carries it there.
 
+mod dns;
+mod files;
+mod format;
+mod http;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::model::discovery::{Source, SourceKind, Update};
+use crate::model::discovery::{News, Source, SourceKind, Target, Update};
+
+pub use files::{matching as files_matching, read as read_file};
+pub use format::identify;
 
 /// A source that is being looked at. Dropping it ends that.
 #[derive(Debug)]
@@ -22,22 +33,48 @@ impl Drop for Watching {
 /// Looks at a source from now on, and tells at once and then whenever something has changed. Must be called within a tokio
 /// runtime.
 pub fn watch(source: &Source, updates: mpsc::Sender<Update>) -> Watching {
-    let name = source.name.clone();
+    let telling = Telling {
+        source: Arc::clone(&source.name),
+        updates,
+    };
     let task = match &source.kind {
+        SourceKind::Files(files) => tokio::spawn(files::run(files.clone(), telling)),
+        SourceKind::Http(http) => tokio::spawn(http::run(http.clone(), telling)),
+        SourceKind::DnsSrv(dns) => tokio::spawn(dns::run(dns.clone(), telling)),
         #[cfg(feature = "kubernetes")]
-        SourceKind::Kubernetes(kubernetes) => {
-            tokio::spawn(kubernetes::run(name, kubernetes.clone(), updates))
-        }
+        SourceKind::Kubernetes(kubernetes) => tokio::spawn(kubernetes::run(
+            telling.source,
+            kubernetes.clone(),
+            telling.updates,
+        )),
         #[cfg(not(feature = "kubernetes"))]
         SourceKind::Kubernetes(_) => tokio::spawn(async move {
             let why = "this whyd was built without Kubernetes (the feature `kubernetes` of its build)";
-            let news = crate::model::discovery::News::Failed(why.into());
-            let _ = updates.send(Update { source: name, news }).await;
-        }),
-        SourceKind::Files(_) | SourceKind::Http(_) | SourceKind::DnsSrv(_) => tokio::spawn(async move {
-            let news = crate::model::discovery::News::Failed("not built yet".into());
-            let _ = updates.send(Update { source: name, news }).await;
+            telling.failed(why.into()).await;
         }),
     };
     Watching(task)
+}
+
+/// How an edge tells what it found.
+struct Telling {
+    source: Arc<str>,
+    updates: mpsc::Sender<Update>,
+}
+
+impl Telling {
+    /// Whether anybody listens.
+    async fn found(&self, targets: Arc<[Target]>) -> bool {
+        self.tell(News::Found(targets)).await
+    }
+
+    /// Whether anybody listens.
+    async fn failed(&self, why: String) -> bool {
+        self.tell(News::Failed(why.into())).await
+    }
+
+    async fn tell(&self, news: News) -> bool {
+        let source = Arc::clone(&self.source);
+        self.updates.send(Update { source, news }).await.is_ok()
+    }
 }

@@ -3,9 +3,11 @@
 //! [`METRICS`] is the table; [`samples`] is the projection. Encoders go through the table metric by metric and through a
 //! snapshot owner by owner, and may stop and go on between any two owners.
 
+mod kinds;
 mod table;
 
 use crate::model::attempt::StaleKind;
+use crate::model::discovery::SourceView;
 use crate::model::failure::State;
 use crate::model::headroom::HeadroomView;
 use crate::model::histogram::{Histogram, LATENCY_BOUNDS};
@@ -17,7 +19,8 @@ use crate::model::time::Wall;
 pub use super::labels::{Attributes, Delivery, Extra};
 use super::process::Exporter;
 use super::snapshot::Snapshot;
-pub use table::{Kind, METRICS, Metric, MetricId, Scope};
+pub use kinds::{Kind, Scope};
+pub use table::{METRICS, Metric, MetricId};
 
 /// Whose series a sample belongs to; numbers are places in the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +28,7 @@ pub enum Owner {
     Dependency(usize),
     Host(usize),
     Receiver(usize),
+    Source(usize),
     Process,
 }
 
@@ -63,6 +67,7 @@ pub fn owner(metric: &Metric, snapshot: &Snapshot, place: usize) -> Option<Owner
         Scope::HostAndProcess => (place == snapshot.hosts.len()).then_some(Owner::Process),
         Scope::Process => (place == 0).then_some(Owner::Process),
         Scope::Receiver => (place < snapshot.receivers.len()).then_some(Owner::Receiver(place)),
+        Scope::Source => (place < snapshot.discovery.sources.len()).then_some(Owner::Source(place)),
         // Only those that have any: most of the time there are none at all.
         Scope::Raised => snapshot.raised.get(place).map(|raised| raised.owner),
     }
@@ -89,7 +94,27 @@ pub fn samples<'a>(id: MetricId, snapshot: &'a Snapshot, owner: Owner, sink: &mu
                 receiver_samples(id, view, snapshot.engine.since, sink);
             }
         }
+        Owner::Source(place) => {
+            if let Some(view) = snapshot.discovery.sources.get(place) {
+                source_samples(id, view, snapshot.engine.since, sink);
+            }
+        }
         Owner::Process => process_samples(id, snapshot, sink),
+    }
+}
+
+fn source_samples<'a>(id: MetricId, view: &SourceView, since: Wall, sink: &mut impl FnMut(Sample<'a>)) {
+    let mut points = Points { since, sink };
+    match id {
+        MetricId::DiscoveryTargets => points.integer(Extra::None, count(view.targets)),
+        MetricId::DiscoveryLastSuccess => {
+            if let Some(at) = view.last_success {
+                points.float(Extra::None, at.unix_nanos() as f64 / 1e9);
+            }
+        }
+        MetricId::DiscoveryFailures => points.integer(Extra::None, view.failures),
+        MetricId::DiscoveryRefused => points.integer(Extra::None, count(view.refused)),
+        _ => {}
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::model::discovery::DiscoveryView;
 use crate::model::monitor::{ExportFacts, SelfFacts};
 use crate::model::time::Wall;
 use crate::net::wall::now as wall_now;
@@ -52,6 +53,7 @@ pub struct ProcessFigures {
     reload: Mutex<Option<Reload>>,
     state: Mutex<Option<StateDirectory>>,
     state_lost: OnceLock<(Wall, Arc<str>)>,
+    discovery: Mutex<Arc<DiscoveryView>>,
 }
 
 /// How the state directory is doing: why it cannot be written, if it cannot.
@@ -97,6 +99,7 @@ impl ProcessFigures {
             reload: Mutex::new(None),
             state: Mutex::new(None),
             state_lost: OnceLock::new(),
+            discovery: Mutex::default(),
         }
     }
 
@@ -183,6 +186,16 @@ impl ProcessFigures {
             reload: *self.reload.lock().unwrap_or_else(PoisonError::into_inner),
             state_writable: self.state().as_ref().map(Option::is_none),
         }
+    }
+
+    /// How discovery does now.
+    pub fn discovered(&self, view: DiscoveryView) {
+        *self.discovery.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// How discovery did when it last told.
+    pub fn discovery(&self) -> Arc<DiscoveryView> {
+        Arc::clone(&self.discovery.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The state directory was written to; or why it could not be.

@@ -71,6 +71,7 @@ pub struct Exposition {
     dependencies: Vec<Box<str>>,
     hosts: Vec<Box<str>>,
     receivers: Vec<Box<str>>,
+    sources: Vec<Box<str>>,
     process: Box<str>,
     metric: usize,
     place: usize,
@@ -96,10 +97,16 @@ impl Exposition {
             labels.push("receiver", &view.name);
             labels.write()
         });
+        let sources = snapshot.discovery.sources.iter().map(|view| {
+            let mut labels = of_place(&snapshot);
+            labels.push("source", &view.name);
+            labels.write()
+        });
         Exposition {
             dependencies: dependencies.collect(),
             hosts: hosts.collect(),
             receivers: receivers.collect(),
+            sources: sources.collect(),
             process: of_place(&snapshot).write(),
             snapshot,
             format,
@@ -139,6 +146,7 @@ impl Exposition {
                 Owner::Dependency(place) => &self.dependencies[place],
                 Owner::Host(place) => &self.hosts[place],
                 Owner::Receiver(place) => &self.receivers[place],
+                Owner::Source(place) => &self.sources[place],
                 Owner::Process => &self.process,
             };
             let (format, headed) = (self.format, &mut self.headed);

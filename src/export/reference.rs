@@ -81,6 +81,7 @@ fn of(scope: Scope) -> &'static str {
         Scope::Process => "process",
         Scope::HostAndProcess => "host, process",
         Scope::Receiver => "receiver",
+        Scope::Source => "source",
         Scope::Raised => "dependency, host, process",
     }
 }

@@ -15,6 +15,7 @@ use crate::model::dependency::{
     BreakerPolicy, Confirm, Dependency, DependencyIndex, Endpoint, HostKey, Keepalive, Probe, RetryPolicy,
     TcpProbe, Timeouts,
 };
+use crate::model::discovery::{DiscoveryView, SourceView};
 use crate::model::event::BreakerState;
 use crate::model::evidence::Evidence;
 use crate::model::failure::{
@@ -164,6 +165,26 @@ pub(crate) fn host(name: &str, port: u16) -> HostView {
     }
 }
 
+/// One source that has told something.
+pub(crate) fn discovery() -> DiscoveryView {
+    DiscoveryView {
+        sources: vec![SourceView {
+            name: "shop".into(),
+            kind: "file_sd",
+            targets: 7,
+            lingering: 1,
+            watched: 6,
+            refused: 2,
+            kept: false,
+            last_success: Some(SINCE),
+            last_failure: None,
+            failing: false,
+            failures: 3,
+        }],
+        ..DiscoveryView::default()
+    }
+}
+
 /// What a test's loop serves.
 #[derive(Clone, Default)]
 pub(crate) struct World {
@@ -176,6 +197,7 @@ pub(crate) struct World {
     pub incidents: Vec<IncidentView>,
     pub silences: Vec<SilenceView>,
     pub receivers: Vec<ReceiverView>,
+    pub discovery: DiscoveryView,
     /// What was asked of the silences.
     pub changes: Vec<SilenceChange>,
 }
@@ -235,6 +257,7 @@ impl World {
             engine: self.engine(),
             process: process.snapshot(),
             receivers: self.receivers.clone(),
+            discovery: Arc::new(self.discovery.clone()),
             raised: Vec::new(),
         };
         snapshot.set_raised(&self.alerts);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::alert::{AlertView, Rule, Severity, Subject};
 use crate::model::dependency::DependencyIndex;
+use crate::model::discovery::DiscoveryView;
 use crate::model::notification::ReceiverView;
 use crate::model::page::{DependencyView, EngineView, HostView, WindowFigures};
 use crate::model::time::Wall;
@@ -28,6 +29,7 @@ pub struct Snapshot {
     pub engine: EngineView,
     pub process: ProcessView,
     pub receivers: Vec<ReceiverView>,
+    pub discovery: Arc<DiscoveryView>,
     /// The alerts that are raised, by whom they are about, in that order.
     pub raised: Vec<Raised>,
 }
@@ -71,6 +73,7 @@ pub async fn snapshot(reader: &Reader, process: &ProcessFigures) -> Result<Snaps
         engine,
         process: process.snapshot(),
         receivers: reader.receivers().await?,
+        discovery: process.discovery(),
         raised: Vec::new(),
     };
     snapshot.set_raised(&alerts);

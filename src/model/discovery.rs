@@ -1,6 +1,6 @@
 //! Where dependencies come from besides the file, and what was found there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::dependency::TlsSettings;
 use super::secret::{SecretRef, Text};
+use super::time::Wall;
 
 /// One entry of `discovery`. How what it finds becomes dependencies is the configuration's own knowledge; this is what the
 /// edge needs that looks.
@@ -27,6 +28,32 @@ pub enum SourceKind {
     Http(Box<HttpSource>),
     DnsSrv(DnsSource),
     Kubernetes(Box<KubernetesSource>),
+}
+
+impl SourceKind {
+    /// The key of the configuration.
+    pub const fn id(&self) -> &'static str {
+        match self {
+            SourceKind::Files(_) => "file_sd",
+            SourceKind::Http(_) => "http_sd",
+            SourceKind::DnsSrv(_) => "dns_srv",
+            SourceKind::Kubernetes(_) => "kubernetes",
+        }
+    }
+
+    /// What it looks at, without secrets: a source that looks elsewhere is another.
+    pub fn identity(&self) -> String {
+        let what = match self {
+            SourceKind::Files(source) => format!("{:?}", source.files),
+            SourceKind::Http(source) => source.url.split('?').next().unwrap_or_default().to_owned(),
+            SourceKind::DnsSrv(source) => source.names.join(" "),
+            SourceKind::Kubernetes(source) => format!(
+                "{:?} {:?} {:?} {}",
+                source.roles, source.namespaces, source.selector, source.prefix
+            ),
+        };
+        format!("{} {what}", self.id())
+    }
 }
 
 /// Prometheus's `file_sd_configs`.
@@ -150,4 +177,40 @@ pub struct Remark {
     pub why: Box<str>,
     /// Whether it is not watched because of this.
     pub refused: bool,
+}
+
+/// How a source does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceView {
+    pub name: Arc<str>,
+    /// The key of the configuration.
+    pub kind: &'static str,
+    /// What it found last.
+    pub targets: usize,
+    /// What is not found any more and still watched.
+    pub lingering: usize,
+    /// Dependencies that came of it.
+    pub watched: usize,
+    /// What could not become a dependency.
+    pub refused: usize,
+    /// Whether this is what another run left, since it has found nothing itself yet.
+    pub kept: bool,
+    pub last_success: Option<Wall>,
+    /// When it last could not look, and why.
+    pub last_failure: Option<(Wall, Box<str>)>,
+    /// Whether that was its last word.
+    pub failing: bool,
+    /// How often it could not look.
+    pub failures: u64,
+}
+
+/// What is known of discovery, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiscoveryView {
+    /// In the order of the configuration.
+    pub sources: Vec<SourceView>,
+    /// Where each dependency that was found comes from, by its name.
+    pub origins: Arc<HashMap<Arc<str>, Origin>>,
+    /// Sorted.
+    pub remarks: Arc<[Remark]>,
 }

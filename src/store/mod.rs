@@ -23,6 +23,7 @@
 
 mod codec;
 mod file;
+pub mod found;
 mod lock;
 mod survey;
 mod writer;

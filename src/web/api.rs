@@ -67,6 +67,7 @@ pub async fn list(State(web): State<Web>, query: Result<Query<ListQuery>, QueryR
 
 /// At most `limit` dependencies that the query admits, and where the next answer begins.
 async fn gather(web: &Web, query: &ListQuery, limit: usize) -> Result<(Vec<Value>, Option<u32>), Stopped> {
+    let discovery = web.process.discovery();
     let mut found = Vec::new();
     let mut from = DependencyIndex(query.cursor.unwrap_or(0));
     loop {
@@ -78,7 +79,9 @@ async fn gather(web: &Web, query: &ListQuery, limit: usize) -> Result<(Vec<Value
             if found.len() == limit {
                 return Ok((found, Some(view.index.0)));
             }
-            found.push(report::dependency(view));
+            let mut row = report::dependency(view);
+            row["source"] = report::origin(discovery.origins.get(&view.dependency.name));
+            found.push(row);
         }
         match page.next {
             Some(next) => from = next,
@@ -106,7 +109,12 @@ pub async fn one(
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, &rejection.body_text()),
     };
     match web.reader.detail(&name).await {
-        Ok(Some(detail)) => axum::Json(report::detail(&detail, limit)).into_response(),
+        Ok(Some(detail)) => {
+            let discovery = web.process.discovery();
+            let mut shown = report::detail(&detail, limit);
+            shown["source"] = report::origin(discovery.origins.get(&detail.view.dependency.name));
+            axum::Json(shown).into_response()
+        }
         Ok(None) => problem(StatusCode::NOT_FOUND, "there is no dependency of that name"),
         Err(Stopped) => stopped(),
     }

@@ -6,6 +6,7 @@
 mod access;
 mod alerts;
 mod api;
+mod discovery;
 mod health;
 mod metrics;
 mod server;
@@ -50,6 +51,7 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/dependencies", get(api::list))
         .route("/api/v1/dependencies/{name}", get(api::one))
+        .route("/api/v1/discovery", get(discovery::discovery))
         .route("/api/v1/vantage", get(api::vantage))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/incidents", get(alerts::incidents))

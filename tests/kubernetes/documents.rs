@@ -134,7 +134,7 @@ async fn the_examples_are_watched_as_they_say_with_the_rights_that_they_give() {
             .collect();
         assert_eq!(addresses, PROMISED.iter().copied().collect(), "{rights}");
         // And each becomes a dependency.
-        let found = [(Arc::from("cluster"), targets)].into_iter().collect();
+        let found = [(Arc::from("cluster"), targets.into())].into_iter().collect();
         let planned = loaded.finder.plan(&loaded.plan, &found);
         assert!(planned.remarks.is_empty(), "{:?}", planned.remarks);
         let mut planned: Vec<&str> = planned.plan.dependencies.iter().map(|one| &*one.name).collect();

@@ -639,7 +639,7 @@ async fn five_thousand_services_are_a_plan_in_under_two_seconds() {
     let targets = seen.found().await;
     let took = worked() - begun;
     assert_eq!(targets.len(), 5_000);
-    let found = [(Arc::from("cluster"), targets)].into_iter().collect();
+    let found = [(Arc::from("cluster"), targets.into())].into_iter().collect();
     let planned = loaded.finder.plan(&loaded.plan, &found);
     let (all, wall) = (worked() - begun, wall.elapsed());
     eprintln!("5,000 Services were found in {took:?}, and a plan after {all:?} ({wall:?} on the clock)");

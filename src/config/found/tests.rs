@@ -39,8 +39,12 @@ fn saying(address: &str, settings: &str) -> Target {
 }
 
 fn found(all: &[(&str, &[Target])]) -> Found {
+    let here = |targets: &[Target]| FoundHere {
+        targets: targets.into(),
+        lingering: Vec::new(),
+    };
     all.iter()
-        .map(|(source, targets)| ((*source).into(), (*targets).into()))
+        .map(|(source, targets)| ((*source).into(), here(targets)))
         .collect()
 }
 

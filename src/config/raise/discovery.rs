@@ -110,7 +110,7 @@ fn kubernetes(source: &KubernetesSource) -> RawKubernetes {
 }
 
 /// Where what a section says comes from.
-pub struct From<'a> {
+pub struct Section<'a> {
     pub place: &'a Place,
     /// Where its relative paths start.
     pub directory: &'a Path,
@@ -121,8 +121,8 @@ pub struct From<'a> {
 pub fn entry(
     raw: &mut RawDiscovery,
     entry: &Entry,
-    own: &From<'_>,
-    defaults: Option<(&RawDefaults, From<'_>)>,
+    own: &Section<'_>,
+    defaults: Option<(&RawDefaults, Section<'_>)>,
 ) {
     raw.url.clone_from(&entry.url);
     raw.dependency_name.clone_from(&entry.name);
@@ -147,7 +147,7 @@ pub fn entry(
 }
 
 /// The same without secrets, and with paths that start nowhere in particular.
-fn readable(value: Value, from: &From<'_>) -> Value {
+fn readable(value: Value, from: &Section<'_>) -> Value {
     let mut found: RawFound = serde_yaml::from_value(value).unwrap_or_default();
     let hide = |text: &mut SecretText, at: &Place, is_secret: bool| match text {
         SecretText::Inline(inline) if is_secret || within(from.expanded, at) => *inline = REDACTED.into(),

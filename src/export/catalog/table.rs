@@ -1,5 +1,7 @@
 //! The table of all metrics: the contract with whoever reads them.
 
+use super::kinds::{FAILURE_ATTRIBUTES, Kind, Scope};
+
 /// Names a metric; the order is that of [`METRICS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -37,6 +39,10 @@ pub enum MetricId {
     Incidents,
     Deliveries,
     OutboxWaiting,
+    DiscoveryTargets,
+    DiscoveryLastSuccess,
+    DiscoveryFailures,
+    DiscoveryRefused,
     ExportFailures,
     ConfigReloadSuccess,
     ConfigReloadTimestamp,
@@ -48,44 +54,6 @@ impl MetricId {
     pub fn metric(self) -> &'static Metric {
         &METRICS[self as usize]
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Gauge,
-    /// Cumulative and monotonic.
-    Counter,
-    /// Cumulative, with the bounds of [`LATENCY_BOUNDS`](crate::model::histogram::LATENCY_BOUNDS).
-    Histogram,
-    /// Cumulative, without bounds: a sum and a count.
-    SumAndCount,
-}
-
-impl Kind {
-    pub const fn id(self) -> &'static str {
-        match self {
-            Kind::Gauge => "gauge",
-            Kind::Counter => "counter",
-            Kind::Histogram => "histogram",
-            Kind::SumAndCount => "histogram without bounds",
-        }
-    }
-}
-
-/// Whose series a metric has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// `dependency`, `server.address`, `server.port` and the user's labels.
-    Dependency,
-    /// `server.address`, `server.port`.
-    Host,
-    /// No attributes but those of the metric.
-    Process,
-    HostAndProcess,
-    /// `receiver`, its name in the configuration.
-    Receiver,
-    /// Those of whom an alert is about: a dependency, a host, or none for the process. Only the ones that have any.
-    Raised,
 }
 
 /// One row of the catalogue.
@@ -107,22 +75,10 @@ pub struct Metric {
     pub absent: &'static str,
 }
 
-const FAILURE_ATTRIBUTES: &[(&str, &str)] = &[
-    (
-        "error.type",
-        "a cause id, or `_OTHER` after twelve different failures",
-    ),
-    ("speed", "fast, slow"),
-    (
-        "phase",
-        "resolve, connect, proxy, tls, request, first_byte, body, verify; absent where a cause has none",
-    ),
-];
-
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 
 /// The catalogue, in the order of [`MetricId`].
-pub const METRICS: [Metric; 38] = [
+pub const METRICS: [Metric; 42] = [
     Metric {
         id: MetricId::Up,
         name: "whyd.up",
@@ -497,6 +453,50 @@ pub const METRICS: [Metric; 38] = [
         attributes: &[],
         help: "Notifications that wait to be delivered to a receiver.",
         absent: "where no receiver is configured",
+    },
+    Metric {
+        id: MetricId::DiscoveryTargets,
+        name: "whyd.discovery.targets",
+        unit: "{target}",
+        prometheus: "whyd_discovery_targets",
+        kind: Kind::Gauge,
+        scope: Scope::Source,
+        attributes: &[],
+        help: "Targets that a source found last.",
+        absent: "without `discovery`",
+    },
+    Metric {
+        id: MetricId::DiscoveryLastSuccess,
+        name: "whyd.discovery.last_success.timestamp",
+        unit: "s",
+        prometheus: "whyd_discovery_last_success_timestamp_seconds",
+        kind: Kind::Gauge,
+        scope: Scope::Source,
+        attributes: &[],
+        help: "Unix time at which a source last told what there is. A Kubernetes source tells when something changes.",
+        absent: "until it did",
+    },
+    Metric {
+        id: MetricId::DiscoveryFailures,
+        name: "whyd.discovery.failures",
+        unit: "{failure}",
+        prometheus: "whyd_discovery_failures_total",
+        kind: Kind::Counter,
+        scope: Scope::Source,
+        attributes: &[],
+        help: "Times that a source could not look; what it found before stays.",
+        absent: "without `discovery`",
+    },
+    Metric {
+        id: MetricId::DiscoveryRefused,
+        name: "whyd.discovery.refused",
+        unit: "{target}",
+        prometheus: "whyd_discovery_refused",
+        kind: Kind::Gauge,
+        scope: Scope::Source,
+        attributes: &[],
+        help: "Targets that are not watched because they cannot be: /api/v1/discovery says which and why.",
+        absent: "without `discovery`",
     },
     Metric {
         id: MetricId::ExportFailures,

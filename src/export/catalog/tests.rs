@@ -35,6 +35,7 @@ fn alarmed(view: DependencyView) -> World {
     world.alerts = all.map(|rule| sample_alerts::alert(*rule, "payments")).collect();
     world.incidents = vec![sample_alerts::incident()];
     world.receivers = vec![sample_alerts::receiver("pager"), sample_alerts::receiver("chat")];
+    world.discovery = samples::discovery();
     world
 }
 
@@ -132,6 +133,18 @@ fn the_contract_with_users() {
         ("whyd.incidents", "", "whyd_incidents"),
         ("whyd.deliveries", "{notification}", "whyd_deliveries_total"),
         ("whyd.outbox.waiting", "{notification}", "whyd_outbox_waiting"),
+        ("whyd.discovery.targets", "{target}", "whyd_discovery_targets"),
+        (
+            "whyd.discovery.last_success.timestamp",
+            "s",
+            "whyd_discovery_last_success_timestamp_seconds",
+        ),
+        (
+            "whyd.discovery.failures",
+            "{failure}",
+            "whyd_discovery_failures_total",
+        ),
+        ("whyd.discovery.refused", "{target}", "whyd_discovery_refused"),
         ("whyd.export.failures", "{export}", "whyd_export_failures_total"),
         (
             "whyd.config.last_reload.success",
@@ -308,4 +321,28 @@ fn a_receiver_is_told_apart_by_its_own_attribute() {
         },
     );
     assert_eq!(seen, [("accepted", 5), ("failed", 3), ("expired", 1)]);
+}
+
+#[test]
+fn a_source_has_its_own_series() {
+    let world = alarmed(samples::plain_view(0, Arc::new(samples::dependency("payments"))));
+    let snapshot = world.snapshot();
+    let of = |id: MetricId| {
+        let mut seen = None;
+        samples(id, &snapshot, Owner::Source(0), &mut |sample| {
+            seen = Some(match sample.value {
+                Value::Integer(value) => value as f64,
+                Value::Float(value) => value,
+                Value::Distribution(_) => f64::NAN,
+            });
+        });
+        seen
+    };
+    assert_eq!(of(MetricId::DiscoveryTargets), Some(7.0));
+    assert_eq!(of(MetricId::DiscoveryRefused), Some(2.0));
+    assert_eq!(of(MetricId::DiscoveryFailures), Some(3.0));
+    assert_eq!(
+        of(MetricId::DiscoveryLastSuccess),
+        Some(samples::SINCE.unix_secs() as f64)
+    );
 }

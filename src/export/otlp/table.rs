@@ -31,6 +31,7 @@ pub struct Table {
     dependencies: Vec<Option<Entry>>,
     hosts: HashMap<(Arc<str>, u16), Entry>,
     receivers: HashMap<Arc<str>, Entry>,
+    sources: HashMap<Arc<str>, Entry>,
     process: Entry,
     gone: Vec<Entry>,
     /// What all series carry.
@@ -136,6 +137,15 @@ impl Table {
             });
             entry.begin(generation, snapshot.engine.since);
         }
+        for view in &snapshot.discovery.sources {
+            let entry = self.sources.entry(view.name.clone()).or_insert_with(|| Entry {
+                encoded: encode(&place_labels, |writer, field| {
+                    attribute(writer, field, "source", &view.name);
+                }),
+                ..Entry::default()
+            });
+            entry.begin(generation, snapshot.engine.since);
+        }
         self.process.begin(generation, snapshot.engine.since);
         self.retire();
     }
@@ -150,6 +160,7 @@ impl Table {
             .extend(self.dependencies.iter_mut().filter_map(Option::take));
         self.gone.extend(self.hosts.drain().map(|(_, entry)| entry));
         self.gone.extend(self.receivers.drain().map(|(_, entry)| entry));
+        self.gone.extend(self.sources.drain().map(|(_, entry)| entry));
         let process = Entry {
             encoded: encode(place, |_, _| ()),
             ..Entry::default()
@@ -166,6 +177,7 @@ impl Table {
             }
             Owner::Host(place) => self.hosts.get_mut(&host_key(snapshot.hosts.get(place)?)),
             Owner::Receiver(place) => self.receivers.get_mut(&snapshot.receivers.get(place)?.name),
+            Owner::Source(place) => self.sources.get_mut(&snapshot.discovery.sources.get(place)?.name),
             Owner::Process => Some(&mut self.process),
         }
     }
@@ -193,6 +205,7 @@ impl Table {
         let generation = self.generation;
         self.gone.clear();
         let others = self.hosts.values_mut().chain(self.receivers.values_mut());
+        let others = others.chain(self.sources.values_mut());
         for entry in self.dependencies.iter_mut().flatten().chain(others) {
             entry.series.retain(|series| series.seen == generation);
         }
@@ -204,6 +217,7 @@ impl Table {
         dependencies
             .chain(self.hosts.values())
             .chain(self.receivers.values())
+            .chain(self.sources.values())
             .chain([&self.process])
     }
 
@@ -217,6 +231,8 @@ impl Table {
         self.gone.extend(hosts.map(|(_, entry)| entry));
         let receivers = self.receivers.extract_if(|_, entry| entry.seen != generation);
         self.gone.extend(receivers.map(|(_, entry)| entry));
+        let sources = self.sources.extract_if(|_, entry| entry.seen != generation);
+        self.gone.extend(sources.map(|(_, entry)| entry));
         let surplus = self.gone.len().saturating_sub(GONE_MAX);
         self.gone.drain(..surplus);
         // A series that came back is not gone: its point of this export must not be followed by its end.
@@ -227,6 +243,7 @@ impl Table {
             dependencies
                 .chain(self.hosts.values())
                 .chain(self.receivers.values())
+                .chain(self.sources.values())
                 .map(|entry| entry.attributes(NUMBER_ATTRIBUTES))
                 .collect()
         };

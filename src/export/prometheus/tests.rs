@@ -13,6 +13,7 @@ fn full_world() -> World {
     world.hosts[0].key.name = "payments.internal".into();
     world.alerts = vec![alerts::alert(Rule::DependencyDownFast, "payments")];
     world.receivers = vec![alerts::receiver("pager")];
+    world.discovery = samples::discovery();
     world
 }
 

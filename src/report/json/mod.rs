@@ -4,6 +4,7 @@
 
 mod alerts;
 mod dependency;
+mod discovery;
 mod hop;
 mod incidents;
 mod scalar;
@@ -12,6 +13,7 @@ mod vantage;
 
 pub use alerts::alert;
 pub use dependency::{dependency, detail};
+pub use discovery::{discovery, origin};
 pub use incidents::{incident, receiver};
 pub use silences::silence;
 pub use vantage::vantage;

@@ -129,6 +129,7 @@ fn one_dependency() -> World {
     world.views.insert(0, view);
     world.alerts = vec![alerts::alert(Rule::DependencyDownFast, "payments")];
     world.receivers = vec![alerts::receiver("pager")];
+    world.discovery = samples::discovery();
     world
 }
 

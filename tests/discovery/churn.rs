@@ -1,0 +1,79 @@
+//! What does not change keeps its state, whatever its source does.
+
+use serde_json::Value;
+use whyd::lab::http::{Behaviour, HttpServer};
+
+use crate::harness::{Daemon, Files};
+use crate::{source, watched};
+
+/// Since when its counters run, and how many operations it had.
+async fn figures(daemon: &Daemon, name: &str) -> (String, u64) {
+    let counters = daemon.dependency(name).await["counters"].clone();
+    let operations = counters["operations"].as_object().expect("are there");
+    let operations = operations.values().filter_map(Value::as_u64).sum();
+    (counters["since"].as_str().expect("a time").to_owned(), operations)
+}
+
+#[tokio::test]
+async fn only_what_changes_begins_anew() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("loopback");
+    let files = Files::new();
+    let group = |name: &str, env: &str| {
+        format!(
+            r#"{{"targets":["{}"],"labels":{{"__whyd_name__":"{name}","env":"{env}"}}}}"#,
+            server.address()
+        )
+    };
+    let list = |groups: &[String]| format!("[{}]", groups.join(","));
+    let (a, b) = (group("a", "prod"), group("b", "prod"));
+    files.write("t.json", &list(&[a.clone(), b.clone()]));
+    let config = |interval: &str| {
+        format!(
+            "discovery:\n- name: s\n  file_sd: {{files: [t.json]}}\n  url: 'http://{{{{ target }}}}/'\n  linger: 1h\n  \
+             dependency: {{interval: {interval}}}\n"
+        )
+    };
+    let path = files.config(&config("100ms"));
+    let mut daemon = Daemon::start(&path).await;
+    watched(&daemon, &["a", "b"]).await;
+    daemon.operations("a", 3.0).await;
+    daemon.operations("b", 3.0).await;
+    let (first_a, first_b) = (figures(&daemon, "a").await, figures(&daemon, "b").await);
+
+    // The source fails and returns with the same in another order, beside something new.
+    files.write("t.json", "[");
+    source(&daemon, "s", |one| one["state"] == "failing").await;
+    files.write("t.json", &list(&[group("c", "prod"), b.clone(), a.clone()]));
+    watched(&daemon, &["a", "b", "c"]).await;
+    // One vanishes, and returns before its time is over.
+    files.write("t.json", &list(&[a.clone(), group("c", "prod")]));
+    source(&daemon, "s", |one| one["lingering"] == 1).await;
+    files.write("t.json", &list(&[a.clone(), b.clone(), group("c", "prod")]));
+    source(&daemon, "s", |one| one["lingering"] == 0).await;
+    for (name, first) in [("a", &first_a), ("b", &first_b)] {
+        let now = figures(&daemon, name).await;
+        assert_eq!(now.0, first.0, "{name} goes on");
+        assert!(now.1 >= first.1, "{name}: {now:?} after {first:?}");
+    }
+
+    // A label changes: that one begins anew, and no other.
+    files.write(
+        "t.json",
+        &list(&[a.clone(), group("b", "test"), group("c", "prod")]),
+    );
+    crate::harness::eventually("b has its new label", async || {
+        let b = daemon.dependency("b").await;
+        (b["labels"]["env"] == "test").then_some(())
+    })
+    .await;
+    assert_ne!(figures(&daemon, "b").await.0, first_b.0);
+    assert_eq!(figures(&daemon, "a").await.0, first_a.0);
+
+    // A reload that changes how often they are asked keeps what was found and counted.
+    files.config(&config("150ms"));
+    let outcome = daemon.hangup().await;
+    assert!(outcome.contains("3 dependencies"), "{outcome}");
+    watched(&daemon, &["a", "b", "c"]).await;
+    assert_eq!(figures(&daemon, "a").await.0, first_a.0);
+    daemon.stop().await;
+}
