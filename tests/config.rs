@@ -199,3 +199,28 @@ fn what_the_documents_show_loads() {
     assert!(loaded > 0, "no document shows a configuration");
     let _ = fs::remove_dir_all(&directory);
 }
+
+/// As it is installed there is nothing to watch, which is said; and all that it proposes is good.
+#[test]
+fn the_configuration_that_packages_install_is_refused_as_it_is_and_good_when_it_is_uncommented() {
+    let path = root().join("systemd/whyd.yaml");
+    let wrong = config::load(&path, &environment()).expect_err("nothing is named");
+    assert!(wrong.to_string().contains("`dependencies` is missing"), "{wrong}");
+    let text = fs::read_to_string(&path).expect("is there");
+    // Prose has a blank after the `#`; keys have none, or two and more.
+    let is_prose = |rest: &str| rest.is_empty() || (rest.starts_with(' ') && !rest.starts_with("  "));
+    let keys = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|rest| !is_prose(rest) && !rest.trim_start().starts_with(|c: char| c.is_ascii_digit()))
+        .filter(|rest| !rest.starts_with("   After"));
+    let uncommented: String = keys.map(|line| format!("{line}\n")).collect();
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packaged.yaml");
+    fs::write(&made, uncommented).expect("can be written");
+    let loaded = config::load(&made, &environment()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(loaded.plan.dependencies.len(), 3);
+    for warning in &loaded.warnings {
+        assert_eq!(warning.problem, "there is no such credential here", "{warning}");
+    }
+    let _ = fs::remove_file(made);
+}

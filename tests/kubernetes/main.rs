@@ -7,6 +7,7 @@ mod api;
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod daemon;
 mod documents;
 mod stand_in;
 mod watching;

@@ -48,8 +48,11 @@ fn done(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// The package of this tree, built once in a run of the tests.
+/// The package of this tree, built once in a run of the tests; or the one that `WHYD_DEB` names.
 pub fn package() -> PathBuf {
+    if let Some(given) = std::env::var_os("WHYD_DEB") {
+        return given.into();
+    }
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     BUILT
         .get_or_init(|| {
