@@ -13,7 +13,8 @@ The same figures leave by two ways: pushed as OTLP, and pulled as Prometheus tex
 
 Attributes of a dependency's series: `dependency`, `server.address`, `server.port`, and the labels of its configuration. A
 host's series carry `server.address` and `server.port` only; a server that is reached both directly and by a proxy is one
-host here, with sums over both. A receiver's series carry `receiver`, its name in the configuration. In Prometheus, dots become underscores: `error.type` is `error_type`.
+host here, with sums over both. A receiver's series carry `receiver`, its name in the configuration. Where
+replicas share the work every series carries `replica`, and where the configuration says one, `location`. In Prometheus, dots become underscores: `error.type` is `error_type`.
 
 `error.type` holds ids of causes (see causes.md), and `_OTHER` once a dependency has shown 12 different combinations of
 error.type, phase and speed. So a dependency has at most 41 series and its host 10, counting a histogram as one, and besides

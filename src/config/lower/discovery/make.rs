@@ -134,8 +134,8 @@ impl<'m> Maker<'m> {
         })
     }
 
-    /// The target's labels become the dependency's, above those that hold for all and below those that it says in its
-    /// settings. Names that mean something else already get `exported_` in front, as Prometheus does it.
+    /// The target's labels become the dependency's, above those that hold for all and those that it says in its settings:
+    /// what the source itself knows (a namespace, say) cannot be made to look otherwise by who writes annotations. Names that mean something else already get `exported_` in front, as Prometheus does it.
     fn take_labels(
         &self,
         target: &Target,
@@ -143,18 +143,6 @@ impl<'m> Maker<'m> {
         report: &mut Report,
     ) -> Vec<(Arc<str>, String)> {
         let mut renamed = Vec::new();
-        let said: BTreeSet<String> = match &target.settings {
-            Some(_) => {
-                let base = self.entry.base.labels.iter().flatten();
-                let same: BTreeSet<&String> = base
-                    .filter(|(name, value)| raw.labels.iter().flatten().any(|own| own == (*name, *value)))
-                    .map(|(name, _)| name)
-                    .collect();
-                let all = raw.labels.iter().flatten().map(|(name, _)| name);
-                all.filter(|name| !same.contains(name)).cloned().collect()
-            }
-            None => BTreeSet::new(),
-        };
         for (name, value) in &target.labels {
             if name.starts_with("__") || value.is_empty() {
                 continue;
@@ -163,10 +151,8 @@ impl<'m> Maker<'m> {
             if fit != **name {
                 renamed.push((Arc::clone(name), fit.clone()));
             }
-            if !said.contains(&fit) {
-                let labels = raw.labels.get_or_insert_default();
-                labels.insert(fit, Word(value.to_string()));
-            }
+            let labels = raw.labels.get_or_insert_default();
+            labels.insert(fit, Word(value.to_string()));
         }
         let all = raw.labels.iter().flatten();
         let (count, longest) = all.fold((0, 0), |(count, longest), (_, value)| {
