@@ -146,6 +146,14 @@ impl Finder {
     /// The plan of the configuration and of what was found. `base` is the configuration's own, from which everything but the
     /// dependencies is taken.
     pub fn plan(&mut self, base: &Plan, found: &Found) -> Planned {
+        if self.is_empty() {
+            // What the file names is not kept apart then: the base has it.
+            return Planned {
+                plan: base.clone(),
+                origins: HashMap::new(),
+                remarks: Vec::new(),
+            };
+        }
         let entries = Arc::clone(&self.entries);
         let mut remarks = Vec::new();
         for (i, entry) in entries.iter().enumerate() {

@@ -305,3 +305,16 @@ fn a_dump_of_discovery_means_the_same() {
     assert_eq!(without_secret(&before), without_secret(&after));
     assert_eq!(before.plan.discovery, after.plan.discovery);
 }
+
+/// Most configurations have no sources, and what they name is watched all the same.
+#[test]
+fn without_sources_the_plan_is_the_configurations_own() {
+    let (mut loaded, file) = loaded(
+        "without",
+        "dependencies:\n  - {name: a, url: 'tcp://127.0.0.1:1'}\n  - {name: b, url: 'tcp://127.0.0.1:2', depends_on: [a]}\n",
+    );
+    let planned = loaded.finder.plan(&loaded.plan, &Found::default());
+    assert_eq!(names(&planned), ["a", "b"]);
+    assert_eq!(planned.plan, loaded.plan);
+    let _ = std::fs::remove_dir_all(file.parent().expect("a directory"));
+}
