@@ -199,8 +199,9 @@ fn what_a_target_says_is_laid_upon_its_entry() {
     // The entry's 15s are lowered to fit, as inherited ones are.
     assert_eq!((made.interval.as_secs(), made.timeouts.total.as_secs()), (10, 10));
     assert_eq!(made.retry.attempts, 1);
+    // What the source itself says of it is not overwritten by its settings.
     let labels: Vec<(&str, &str)> = made.labels.iter().map(|(n, v)| (&**n, &**v)).collect();
-    assert_eq!(labels, [("env", "test"), ("rack", "7"), ("team", "db")]);
+    assert_eq!(labels, [("env", "test"), ("rack", "7"), ("team", "label")]);
 }
 
 #[test]
