@@ -274,6 +274,7 @@ impl Service {
         };
         if let Err(error) = self.running.replan(plan).await {
             error!("what was found cannot be put in force: {error}");
+            self.discovery.take_back(None).await;
         }
     }
 
@@ -306,16 +307,17 @@ impl Service {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
+        let before = self.discovery.configuration();
         let plan = self.discovery.reconfigure(loaded).await;
         let mut said = format!("{} dependencies", plan.dependencies.len());
         if let Some(unchanged) = unchangeable(self.listen.as_ref(), plan.listen.as_ref()) {
             warn!("{unchanged}");
             said = format!("{said}; {unchanged}");
         }
-        self.running
-            .replan(plan)
-            .await
-            .map_err(|error| error.to_string())?;
+        if let Err(error) = self.running.replan(plan).await {
+            self.discovery.take_back(before).await;
+            return Err(error.to_string());
+        }
         Ok(said)
     }
 }

@@ -77,3 +77,33 @@ async fn only_what_changes_begins_anew() {
     assert_eq!(figures(&daemon, "a").await.0, first_a.0);
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_put_in_force_is_not_what_later_findings_meet() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("loopback");
+    let files = Files::new();
+    let group = |name: &str| {
+        format!(
+            r#"[{{"targets":["{}"],"labels":{{"__whyd_name__":"{name}"}}}}]"#,
+            server.address()
+        )
+    };
+    files.write("t.json", &group("a"));
+    let sources = |more: &str| {
+        format!(
+            "discovery:\n- name: s\n  file_sd: {{files: ['*.json']}}\n  url: 'http://{{{{ target }}}}/'\n  linger: 0s\n{more}"
+        )
+    };
+    let path = files.config(&sources(""));
+    let mut daemon = Daemon::start(&path).await;
+    watched(&daemon, &["a"]).await;
+    // It reads well, and its collector's authorities cannot be read: the old one stays in force, what is found with it.
+    files.config(&sources(
+        "dependencies: [{name: own, url: 'tcp://127.0.0.1:9'}]\notlp: {endpoint: 'https://127.0.0.1:1', tls: {ca: none.pem}}\n",
+    ));
+    let outcome = daemon.hangup().await;
+    assert!(outcome.contains("refused"), "{outcome}");
+    files.write("more.json", &group("b"));
+    watched(&daemon, &["a", "b"]).await;
+    daemon.stop().await;
+}

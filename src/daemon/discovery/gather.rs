@@ -183,7 +183,8 @@ impl Gathering {
         said
     }
 
-    fn changed(&mut self, now: Instant) {
+    /// A plan is to be made.
+    pub fn changed(&mut self, now: Instant) {
         let first = self.changed.map_or(now, |(first, _)| first);
         self.changed = Some((first, now));
     }

@@ -45,6 +45,7 @@ pub struct Discovery {
     base: Plan,
     /// What is in force.
     origins: Arc<HashMap<Arc<str>, Origin>>,
+    /// `None` where it is not known, so that the next plan is put in force whatever it says.
     in_force: Option<Plan>,
     said: BTreeSet<Remark>,
     process: Option<Arc<ProcessFigures>>,
@@ -156,6 +157,25 @@ impl Discovery {
         }
     }
 
+    /// The configuration that is looked by.
+    pub fn configuration(&self) -> Option<Loaded> {
+        Some(Loaded {
+            plan: self.base.clone(),
+            finder: self.finder.clone()?,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The last plan could not be put in force. Of `before`, what was in force goes on, with what is found from now on.
+    pub async fn take_back(&mut self, before: Option<Loaded>) {
+        if let Some(before) = before {
+            self.reconfigure(before).await;
+            // What was found while the other one was tried is put in force by a plan of its own.
+            self.gathering.changed(Instant::now());
+        }
+        self.in_force = None;
+    }
+
     /// Another configuration: its plan, with what is found.
     pub async fn reconfigure(&mut self, loaded: Loaded) -> Plan {
         self.base = loaded.plan;
@@ -175,8 +195,10 @@ impl Discovery {
 
     /// Makes a plan, says what is new of it, shows it and keeps what it was made of.
     async fn make(&mut self) -> Option<Plan> {
+        // Before anything else: what has been looked at is not due any more, whatever comes of it.
+        let found = self.gathering.found();
         let mut finder = self.finder.take()?;
-        let (base, found) = (self.base.clone(), self.gathering.found());
+        let base = self.base.clone();
         let to_keep = self.to_keep();
         let directory = self.directory.clone().filter(|_| to_keep.is_some());
         let made = tokio::task::spawn_blocking(move || {
