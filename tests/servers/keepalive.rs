@@ -161,16 +161,22 @@ dependencies:
     ));
     let daemon = Daemon::start(&config).await;
     for (name, protocol) in [("tls", "HTTP/1.1"), ("h2", "HTTP/2")] {
-        let metrics = daemon.operations(name, 3.0).await;
         let of = |more: &[(&'static str, &'static str)]| [&[("dependency", name)], more].concat();
-        let resets = metrics.sum(
-            "whyd_keepalive_resets_total",
-            &of(&[("kind", "closed"), ("seen", "before_send")]),
-        );
-        assert!(resets >= 2.0, "{name}: {resets}");
-        let ok = metrics.sum("whyd_operations_total", &of(&[("outcome", "ok")]));
-        assert!(ok >= 3.0, "{name}: {ok}");
-        let last = daemon.dependency(name).await["last_success"]["attempts"][0].clone();
+        // A round that began late on a busy machine has the next one find its connection alive: that one does not count.
+        let (ok, resets) = daemon
+            .metrics_show("connections that were replaced", |metrics| {
+                let closed = of(&[("kind", "closed"), ("seen", "before_send")]);
+                let resets = metrics.sum("whyd_keepalive_resets_total", &closed);
+                let ok = metrics.sum("whyd_operations_total", &of(&[("outcome", "ok")]));
+                (resets >= 2.0).then_some((ok, resets))
+            })
+            .await;
+        assert!(ok >= 3.0 && resets < ok, "{name}: {resets} of {ok}");
+        let last = eventually("one that found its connection closed", async || {
+            let last = daemon.dependency(name).await["last_success"]["attempts"][0].clone();
+            last["stale_found"].is_object().then_some(last)
+        })
+        .await;
         let stale = &last["stale_found"];
         assert_eq!(
             (&stale["kind"], &stale["measured"]),
