@@ -90,7 +90,7 @@ pub struct KeptTold {
     pub last: Wall,
     /// The alerts that it was told of as firing and not yet as over.
     pub firing: Vec<AlertKey>,
-    /// The dependencies that it was told of as affected: when their alerts fire, that is no news to it.
+    /// The dependencies that its last word named as affected: when their alerts fire, that is no news to it.
     pub listed: Vec<Arc<str>>,
 }
 

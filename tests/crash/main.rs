@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use harness::{Daemon, Files, Process, eventually, run};
+use harness::{Daemon, Files, Process, eventually, eventually_or, run};
 use receiver::{Manners, Receiver};
 use whyd::lab::http::{Behaviour, HttpServer};
 
@@ -135,7 +135,13 @@ async fn turn(world: &World, receivers: &[Arc<Receiver>], failing: &BTreeSet<usi
     }
     world.set(failing);
     for receiver in receivers {
-        eventually(&format!("{wanted:?} and nothing else fires"), async || {
+        let missed = || {
+            format!(
+                "{wanted:?} and nothing else fires; what was told last:\n{}",
+                receiver.story().last(12)
+            )
+        };
+        eventually_or(missed, async || {
             (receiver.story().firing() == wanted).then_some(())
         })
         .await;

@@ -109,6 +109,16 @@ async fn hear(State(receiver): State<Arc<Receiver>>, body: Bytes) -> StatusCode 
 }
 
 impl Heard {
+    fn incident(&self) -> &str {
+        self.body["whyd"]["incident"].as_str().expect("an incident")
+    }
+
+    /// The dependencies that fail as its alerts' do and have no alert yet.
+    fn affected(&self) -> impl Iterator<Item = &str> {
+        let affected = self.body["whyd"]["affected"].as_array().expect("a list").iter();
+        affected.map(|name| name.as_str().expect("a name"))
+    }
+
     /// Each alert's dependency and status.
     fn alerts(&self) -> impl Iterator<Item = (&str, &str)> {
         let alerts = self.body["alerts"].as_array().expect("alerts").iter();
@@ -132,12 +142,25 @@ impl Story {
         self.heard.iter().filter(|heard| seen.insert(&heard.id)).collect()
     }
 
-    /// The words on each dependency, in order; what still fires is said again when others join or leave its incident.
+    /// The words on each dependency, in order; what still fires is said again when others join or leave its incident. To
+    /// be listed as affected is to be told of as failing; what fires after that is no news. Who is neither listed nor told
+    /// of in the next word on the incident is well again without having fired.
     fn words(&self) -> BTreeMap<String, Vec<&str>> {
         let mut said: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut listed: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for heard in self.once() {
             for (name, status) in heard.alerts() {
                 said.entry(name.to_owned()).or_default().push(status);
+            }
+            let affected: BTreeSet<&str> = heard.affected().collect();
+            for name in &affected {
+                said.entry((*name).to_owned()).or_default().push("firing");
+            }
+            let before = listed.insert(heard.incident(), affected.clone());
+            let named =
+                |name: &str| affected.contains(name) || heard.alerts().any(|(other, _)| other == name);
+            for name in before.into_iter().flatten().filter(|name| !named(name)) {
+                said.entry(name.to_owned()).or_default().push("resolved");
             }
         }
         said
@@ -174,7 +197,8 @@ impl Story {
         }
         for heard in self.once() {
             let Expected { before, now } = &heard.expected;
-            for (name, status) in heard.alerts() {
+            let affected = heard.affected().map(|name| (name, "firing"));
+            for (name, status) in heard.alerts().chain(affected) {
                 let so = [before, now].map(|failing| failing.contains(name) == (status == "firing"));
                 assert!(
                     so.contains(&true),
@@ -189,6 +213,29 @@ impl Story {
                 .all(|pair| pair[1] == "firing" || pair[0] == "firing");
             assert!(said[0] == "firing" && ends, "{name}: {said:?}");
         }
+    }
+
+    /// The last notifications, a line each.
+    pub fn last(&self, many: usize) -> String {
+        let once = self.once();
+        let line = |heard: &&Heard| {
+            let alerts: Vec<String> = heard
+                .alerts()
+                .map(|(name, status)| format!("{name} {status}"))
+                .collect();
+            let affected: Vec<&str> = heard.affected().collect();
+            format!(
+                "{} {}: {}; affected: {}\n",
+                heard.body["whyd"]["at"],
+                heard.id,
+                alerts.join(", "),
+                affected.join(", ")
+            )
+        };
+        once.iter()
+            .skip(once.len().saturating_sub(many))
+            .map(line)
+            .collect()
     }
 
     pub fn summary(&self) -> String {

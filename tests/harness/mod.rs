@@ -27,7 +27,12 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(30);
 
 /// Looks again and again until there is something to see.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_or(|| what.to_owned(), look).await
+}
+
+/// The same; what is missed is put into words when it is.
+pub async fn eventually_or<T>(what: impl Fn() -> String, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let found = timeout(LIMIT, async {
         loop {
             if let Some(found) = look().await {
@@ -38,7 +43,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     });
     found
         .await
-        .unwrap_or_else(|_| panic!("not within {LIMIT:?}: {what}"))
+        .unwrap_or_else(|_| panic!("not within {LIMIT:?}: {}", what()))
 }
 
 /// A directory for one test's files, which goes with it.

@@ -71,11 +71,19 @@ scrape_configs: [{{job_name: whyd, static_configs: [{{targets: ['{target}']}}]}}
         let mut process = Process::start(command);
         let line = process.line("msg=\"Listening on\"").await;
         let (_, address) = line.rsplit_once("address=").expect("an address");
-        Prometheus {
+        let prometheus = Prometheus {
             process,
             address: address.trim_matches('"').parse().expect("an address"),
             client: client().build().expect("a client"),
-        }
+        };
+        // It listens before it has opened its database, and answers 503 until then.
+        let ready = format!("http://{}/-/ready", prometheus.address);
+        eventually("Prometheus is ready", async || {
+            let answer = send(prometheus.client.get(&ready)).await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+        prometheus
     }
 
     /// What its API says under `/api/v1/`: `data` of the answer.

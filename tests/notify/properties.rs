@@ -1,6 +1,6 @@
 //! Under any order of inputs nothing is lost, nothing is invented, and firing and over alternate.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use whyd::engine::Input;
 use whyd::model::alert::{AlertView, Rule, Severity};
+use whyd::model::incident::IncidentId;
 use whyd::model::notification::{AlertNote, Notification, Occasion};
 use whyd::model::plan::Plan;
 use whyd::model::silence::SilenceChange;
@@ -139,7 +140,8 @@ fn manner(number: u8) -> Manner {
 struct Beliefs {
     /// Since when it fires.
     firing: BTreeMap<String, Option<Wall>>,
-    affected: HashSet<String>,
+    /// What the last word of each incident listed.
+    affected: HashMap<IncidentId, HashSet<String>>,
 }
 
 impl Beliefs {
@@ -154,19 +156,25 @@ impl Beliefs {
             }
             prop_assert!(!notification.alerts.is_empty(), "a notification about nothing");
             for note in &notification.alerts {
-                beliefs.hear(receiver, notification.occasion, note)?;
+                beliefs.hear(receiver, notification, note)?;
             }
-            beliefs
-                .affected
-                .extend(notification.affected.iter().map(ToString::to_string));
+            let affected = notification.affected.iter().map(ToString::to_string);
+            beliefs.affected.insert(notification.incident, affected.collect());
         }
         Ok(beliefs)
     }
 
-    fn hear(&mut self, receiver: &str, occasion: Occasion, note: &AlertNote) -> Result<(), TestCaseError> {
+    fn hear(
+        &mut self,
+        receiver: &str,
+        notification: &Notification,
+        note: &AlertNote,
+    ) -> Result<(), TestCaseError> {
+        let occasion = notification.occasion;
         let key = note.key.to_string();
         let before = self.firing.get(&key).copied().flatten();
-        let known = before.is_some() || self.affected.contains(&note.key.subject.to_string());
+        let listed = self.affected.get(&notification.incident);
+        let known = before.is_some() || listed.is_some_and(|all| all.contains(&note.key.subject.to_string()));
         if occasion == Occasion::Repeated {
             prop_assert_eq!(note.ended, None);
         }

@@ -659,6 +659,45 @@ fn what_joins_later_is_told_within_the_interval_and_not_at_once() {
     assert_eq!(world.occasions("hook"), [Opened, Changed, Closed]);
 }
 
+/// One that is asked seldom was listed as affected and was well again before it was raised; the next word of the incident
+/// does not name it any more.
+#[test]
+fn what_was_listed_and_became_well_is_told_when_it_fails_later() {
+    let mut seldom = dependency("seldom");
+    seldom.interval = Duration::from_secs(300);
+    let mut world = World::new(plan(
+        vec![dependency("a"), dependency("b"), seldom],
+        vec![webhook("hook")],
+    ));
+    world.set(&["seldom"], Nature::Refused(1));
+    world.pass_secs(5 * MINUTE);
+    world.set(&["a"], Nature::Refused(1));
+    world.pass_secs(4 * MINUTE);
+    let affected = |world: &World| {
+        let last = world.heard_by("hook").last().expect("something was told");
+        last.notification
+            .affected
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(affected(&world), ["seldom"], "{:?}", world.told("hook"));
+
+    world.set(&["seldom"], Nature::Well);
+    world.pass_secs(6 * MINUTE);
+    world.set(&["b"], Nature::Refused(1));
+    world.pass_secs(10 * MINUTE);
+    assert_eq!(world.occasions("hook"), [Opened, Changed]);
+    assert!(affected(&world).is_empty(), "{:?}", world.told("hook"));
+
+    world.set(&["seldom"], Nature::Refused(1));
+    world.pass_secs(30 * MINUTE);
+    let told = world.told("hook");
+    let (occasion, alerts) = told.last().expect("something was told");
+    assert_eq!(*occasion, Changed, "{told:?}");
+    assert!(alerts.contains(&("seldom".to_owned(), true)), "{told:?}");
+}
+
 #[test]
 fn what_ends_before_it_was_told_is_told_as_both() {
     let mut plan = plan(vec![dependency("a")], vec![webhook("hook")]);

@@ -93,7 +93,7 @@ pub struct Told {
     pub repeat_from: Moment,
     /// The alerts that it was told of as firing and not yet as over.
     pub firing: BTreeSet<AlertKey>,
-    /// The dependencies that it was told of as affected.
+    /// The dependencies that its last word named as affected.
     pub listed: BTreeSet<Arc<str>>,
     /// The highest severity that it was told of while anything fires.
     pub severity: Severity,

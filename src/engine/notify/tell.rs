@@ -141,8 +141,9 @@ impl Desk {
             return;
         };
         if let Some(told) = incident.told.get_mut(name) {
+            // Who is not listed any more became well, and is news when it fails again.
             if !receiver.channel.keeps_states() {
-                told.listed.extend(listed);
+                told.listed = listed.into_iter().collect();
             }
             told.severity = told.severity.max(severity.unwrap_or(Severity::Info));
             told.was_told(&due, &receiver, &self.alerting, world.now);
@@ -192,7 +193,7 @@ impl Desk {
             self.put(id, receiver, content, world);
             self.dirty.insert(id);
             if let Some(told) = self.told_mut(id, receiver) {
-                told.listed.extend(affected);
+                told.listed = affected.into_iter().collect();
                 told.last = world.now.wall;
             }
         }
