@@ -3,6 +3,7 @@
 
 #[path = "../harness/asked.rs"]
 mod asked;
+mod kills;
 mod peers;
 mod properties;
 mod scenarios;

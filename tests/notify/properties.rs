@@ -108,12 +108,6 @@ fn a_plan(variant: u8) -> Plan {
     plan(dependencies, receivers)
 }
 
-/// How many ways are tried.
-fn cases() -> u32 {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    asked.and_then(|number| number.parse().ok()).unwrap_or(60)
-}
-
 fn nature(number: u8, name: usize) -> Nature {
     match number {
         0 | 1 => Nature::Well,
@@ -223,7 +217,7 @@ fn agree(world: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(60), ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_lost_and_nothing_invented(actions in actions()) {

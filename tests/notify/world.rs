@@ -363,6 +363,14 @@ fn now_at(now: Moment, born: Moment) -> Now {
     }
 }
 
+/// How many ways a property is tried, unless `PROPTEST_CASES` says otherwise.
+pub fn cases(unless_said: u32) -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(unless_said)
+}
+
 pub fn plan(dependencies: Vec<Dependency>, receivers: Vec<Receiver>) -> Plan {
     let mut dependencies: Vec<Arc<Dependency>> = dependencies.into_iter().map(Arc::new).collect();
     dependencies.sort_by(|a, b| a.name.cmp(&b.name));
