@@ -201,7 +201,7 @@ impl World {
                 self.idle.push(*order);
             }
             Output::CancelIdleRound(round) => self.idle.retain(|order| order.round != round),
-            Output::Forget(_) | Output::Deliver(_) => {}
+            Output::Forget(_) | Output::Deliver(_) | Output::Untold(_) => {}
             Output::Persist { changes, .. } => assert!(!changes.is_empty(), "nothing to keep"),
             Output::Observed(Event::OperationFinished(record)) => {
                 assert!(self.finished.insert(record.id), "concluded twice");

@@ -153,6 +153,7 @@ impl Daemon {
             .cloned()
             .unwrap_or_else(Handle::current);
         let dropped = Arc::new(AtomicU64::new(0));
+        let (untold, untold_seen) = watch::channel(None);
         let channels = Channels {
             inputs: input_ends,
             answers: inputs.clone(),
@@ -160,6 +161,7 @@ impl Daemon {
             events,
             dropped: Arc::clone(&dropped),
             store: writer.clone(),
+            untold,
             beside: beside.clone(),
         };
         let seed = options.seed.unwrap_or_else(random_seed);
@@ -204,7 +206,7 @@ impl Daemon {
                 beside.spawn(calendar.run()),
             ]
         };
-        let elections = Elections::new(inputs.clone(), random_seed());
+        let elections = Elections::new(inputs.clone(), untold_seen, random_seed());
         let mut running = Running {
             inputs,
             reader,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::elect::{self, TakingPart};
 use crate::engine::Input;
 use crate::model::plan::{Election, Plan};
+use crate::model::time::Wall;
 
 /// News that may wait for the loop.
 const QUEUE: usize = 4;
@@ -15,16 +16,19 @@ const QUEUE: usize = 4;
 /// Which replicas live is told to the engine as long as this is.
 pub struct Elections {
     inputs: mpsc::Sender<Input>,
+    /// Since when something waits that people are to be told; the others are told that.
+    untold: watch::Receiver<Option<Wall>>,
     /// Tells this process from another one of the same name. A pod that is started again under its UID is the same.
     process: String,
     current: Option<(elect::Election, TakingPart, JoinHandle<()>)>,
 }
 
 impl Elections {
-    pub fn new(inputs: mpsc::Sender<Input>, random: u64) -> Elections {
+    pub fn new(inputs: mpsc::Sender<Input>, untold: watch::Receiver<Option<Wall>>, random: u64) -> Elections {
         let pod = std::env::var("POD_UID").ok().filter(|uid| !uid.is_empty());
         Elections {
             inputs,
+            untold,
             process: pod.unwrap_or_else(|| format!("{random:016x}")),
             current: None,
         }
@@ -49,7 +53,7 @@ impl Elections {
                     }
                 }
             });
-            let part = elect::take_part(wanted.clone(), news);
+            let part = elect::take_part(wanted.clone(), self.untold.clone(), news);
             (wanted, part, telling)
         });
     }

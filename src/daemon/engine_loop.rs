@@ -43,6 +43,8 @@ pub struct Channels {
     pub dropped: Arc<AtomicU64>,
     /// To the state directory; `None` where nothing is kept.
     pub store: Option<Writer>,
+    /// To the election: since when something waits that people are to be told.
+    pub untold: tokio::sync::watch::Sender<Option<Wall>>,
     /// Where deliveries run, beside the probes.
     pub beside: tokio::runtime::Handle,
 }
@@ -162,6 +164,7 @@ impl EngineLoop {
                 None => self.unkept = Some(seq),
             },
             Output::Deliver(order) => self.deliver(order),
+            Output::Untold(since) => drop(self.channels.untold.send_replace(since)),
             Output::Observed(event) => {
                 if self.channels.events.try_send(event).is_err() {
                     self.channels.dropped.fetch_add(1, Ordering::Relaxed);

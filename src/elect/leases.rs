@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{ListParams, ObjectMeta, PostParams};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::model::share::Peers;
@@ -26,11 +26,18 @@ const RETRY: Duration = Duration::from_secs(2);
 const REQUEST: Duration = Duration::from_secs(4);
 /// By which Leases of one whyd are found.
 const LABEL: &str = "whyd/election";
+/// The annotation of a Lease that says since when something waits that its holder is to tell people.
+const UNTOLD: &str = "whyd/untold-since";
 /// How long giving up may take.
 const RELEASE: Duration = Duration::from_secs(2);
 
 /// Takes part until told to give up, or nobody wants to know any more.
-pub async fn run(election: Election, news: mpsc::Sender<Peers>, mut released: oneshot::Receiver<()>) {
+pub async fn run(
+    election: Election,
+    untold: watch::Receiver<Option<Wall>>,
+    news: mpsc::Sender<Peers>,
+    mut released: oneshot::Receiver<()>,
+) {
     let mut standings = Standings::default();
     let mut told: Option<Peers> = None;
     let mut trouble = Said::default();
@@ -42,7 +49,8 @@ pub async fn run(election: Election, news: mpsc::Sender<Peers>, mut released: on
         let now = Instant::now();
         if round_at <= now {
             let until = standings.until();
-            let round = round(&election, &mut api, &mut own, &mut standings);
+            let waiting = *untold.borrow();
+            let round = round(&election, (&mut api, &mut own), waiting, &mut standings);
             // What we may count on can end while the API keeps us waiting.
             let done = with_deadline(round, until, &news, &mut told).await;
             round_at = now + done.as_ref().map_or(RETRY, |()| RENEW);
@@ -61,7 +69,8 @@ pub async fn run(election: Election, news: mpsc::Sender<Peers>, mut released: on
             biased;
             asked = &mut released => {
                 if asked.is_ok() && standings.held_since(Instant::now()).is_some() {
-                    let _ = tokio::time::timeout(RELEASE, give_up(api.as_ref(), own)).await;
+                    let waiting = *untold.borrow();
+                    let _ = tokio::time::timeout(RELEASE, give_up(api.as_ref(), own, waiting)).await;
                 }
                 return;
             }
@@ -96,8 +105,8 @@ async fn with_deadline(
 /// Renews our Lease and looks at the others.
 async fn round(
     election: &Election,
-    api: &mut Option<Api<Lease>>,
-    own: &mut Option<Lease>,
+    (api, own): (&mut Option<Api<Lease>>, &mut Option<Lease>),
+    untold: Option<Wall>,
     standings: &mut Standings,
 ) -> Result<(), String> {
     let leases = match api {
@@ -114,7 +123,7 @@ async fn round(
             api.insert(Api::namespaced(client, &namespace)).clone()
         }
     };
-    renew(election, &leases, own, standings).await?;
+    renew(election, &leases, own, untold, standings).await?;
     let selector = ListParams::default().labels(&format!("{LABEL}={}", election.name));
     let list = answered(leases.list(&selector)).await?;
     let mut others = BTreeMap::new();
@@ -124,7 +133,7 @@ async fn round(
             continue;
         };
         if ordinal != election.share.replica {
-            others.insert(ordinal, seen(lease.spec.as_ref()));
+            others.insert(ordinal, seen(&lease));
         }
     }
     standings.look(others, (Instant::now(), wall::now()));
@@ -136,6 +145,7 @@ async fn renew(
     election: &Election,
     api: &Api<Lease>,
     own: &mut Option<Lease>,
+    untold: Option<Wall>,
     standings: &mut Standings,
 ) -> Result<(), String> {
     let name = format!("{}-{}", election.name, election.share.replica);
@@ -149,10 +159,11 @@ async fn renew(
         .and_then(|spec| spec.holder_identity.as_deref())
         .filter(|holder| !holder.is_empty());
     let is_ours = holder == Some(&*election.identity);
-    if holder.is_some() && !is_ours {
+    if let Some(lease) = before.as_ref().filter(|_| holder.is_some() && !is_ours) {
         // Another process of our ordinal, perhaps the one before us: it is waited for as everybody else does.
-        let lasts = seen(spec).lasts;
-        if !standings.rival(seen(spec), (begun, wall::now())) {
+        let rival = seen(lease);
+        let lasts = rival.lasts;
+        if !standings.rival(rival, (begun, wall::now())) {
             return Err(format!(
                 "the Lease {name} is held by another process, for up to {lasts:?} more"
             ));
@@ -172,6 +183,7 @@ async fn renew(
         metadata: ObjectMeta {
             name: Some(name.clone()),
             labels: Some([(LABEL.to_owned(), election.name.to_string())].into()),
+            annotations: untold_by(untold),
             resource_version: before
                 .as_ref()
                 .and_then(|lease| lease.metadata.resource_version.clone()),
@@ -198,7 +210,7 @@ async fn renew(
 }
 
 /// As client-go does it: held by nobody, for a second.
-async fn give_up(api: Option<&Api<Lease>>, own: Option<Lease>) {
+async fn give_up(api: Option<&Api<Lease>>, own: Option<Lease>, untold: Option<Wall>) {
     let (Some(api), Some(mut lease)) = (api, own) else {
         return;
     };
@@ -207,6 +219,7 @@ async fn give_up(api: Option<&Api<Lease>>, own: Option<Lease>) {
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(stamp(wall::now()));
     }
+    lease.metadata.annotations = untold_by(untold);
     let name = lease.metadata.name.clone().unwrap_or_default();
     // Without it, the others wait for the Lease's end.
     let _ = api.replace(&name, &PostParams::default(), &lease).await;
@@ -224,13 +237,23 @@ fn ordinal(name: &str, lease: &str) -> Option<u32> {
     lease.strip_prefix(name)?.strip_prefix('-')?.parse().ok()
 }
 
-fn seen(spec: Option<&LeaseSpec>) -> Seen {
+fn untold_by(untold: Option<Wall>) -> Option<BTreeMap<String, String>> {
+    let annotation = untold.map(|since| (UNTOLD.to_owned(), stamp(since).0.to_string()));
+    Some(annotation.into_iter().collect())
+}
+
+fn seen(lease: &Lease) -> Seen {
+    let spec = lease.spec.as_ref();
+    let annotations = lease.metadata.annotations.iter().flatten();
+    let untold = annotations.filter(|(name, _)| *name == UNTOLD);
+    let untold = untold.filter_map(|(_, since)| since.parse().ok()).next();
     let holder = spec.and_then(|spec| spec.holder_identity.clone());
     let lasts = spec.and_then(|spec| spec.lease_duration_seconds);
     Seen {
         holder: holder.filter(|holder| !holder.is_empty()),
         acquired: spec.and_then(|spec| spec.acquire_time.as_ref()).map(time),
         renewed: spec.and_then(|spec| spec.renew_time.as_ref()).map(time),
+        untold: untold.map(|since| time(&MicroTime(since))),
         lasts: lasts
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(DURATION, Duration::from_secs),

@@ -11,10 +11,11 @@ mod standing;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::model::share::{Peers, Share};
+use crate::model::time::Wall;
 
 /// What there is to take part in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,14 +54,19 @@ impl Drop for TakingPart {
     }
 }
 
-/// Takes part from now on, and tells who lives whenever that changes. Must be called within a tokio runtime.
-pub fn take_part(election: Election, news: mpsc::Sender<Peers>) -> TakingPart {
+/// Takes part from now on, and tells who lives whenever that changes. The others are told since when something is `untold`.
+/// Must be called within a tokio runtime.
+pub fn take_part(
+    election: Election,
+    untold: watch::Receiver<Option<Wall>>,
+    news: mpsc::Sender<Peers>,
+) -> TakingPart {
     let (release, released) = oneshot::channel();
     #[cfg(feature = "kubernetes")]
-    let task = tokio::spawn(leases::run(election, news, released));
+    let task = tokio::spawn(leases::run(election, untold, news, released));
     // The configuration refuses an election that this build cannot hold.
     #[cfg(not(feature = "kubernetes"))]
-    let task = tokio::spawn(async move { drop((election, news, released)) });
+    let task = tokio::spawn(async move { drop((election, untold, news, released)) });
     TakingPart {
         task,
         release: Some(release),

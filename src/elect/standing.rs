@@ -19,6 +19,8 @@ pub struct Seen {
     pub holder: Option<String>,
     pub acquired: Option<Wall>,
     pub renewed: Option<Wall>,
+    /// Since when something waited, when it was renewed, that its holder was to tell people.
+    pub untold: Option<Wall>,
     /// How long it lasts, as its holder says.
     pub lasts: Duration,
 }
@@ -33,6 +35,15 @@ struct Known {
 impl Known {
     fn lives(&self, now: Instant) -> bool {
         self.seen.holder.is_some() && now < self.changed.0 + self.seen.lasts
+    }
+
+    /// Until when it told people all that it had to tell, by our civil time: both of its times are by its own clock.
+    fn told_until(&self) -> Wall {
+        let (Some(untold), Some(renewed)) = (self.seen.untold, self.seen.renewed) else {
+            return self.changed.1;
+        };
+        let behind = renewed.unix_nanos().saturating_sub(untold.unix_nanos()).max(0);
+        Wall::from_unix_nanos(self.changed.1.unix_nanos().saturating_sub(behind))
     }
 }
 
@@ -123,7 +134,7 @@ impl Standings {
                     .since
                     .extend(known.seen.acquired.map(|since| (*replica, since)));
             } else {
-                peers.gone.push((*replica, known.changed.1));
+                peers.gone.push((*replica, known.told_until()));
             }
         }
         peers
@@ -152,6 +163,7 @@ mod tests {
             holder: Some(holder.to_owned()).filter(|holder| !holder.is_empty()),
             acquired: Some(wall(100)),
             renewed: Some(wall(renewed)),
+            untold: None,
             lasts: DURATION,
         }
     }
@@ -174,6 +186,22 @@ mod tests {
         standings.look([(1, seen("b", 13))].into(), (at(30), wall(5_030)));
         standings.look([(1, seen("", 13))].into(), (at(31), wall(5_031)));
         assert_eq!(standings.peers(at(31)).gone, [(1, wall(5_031))]);
+    }
+
+    #[test]
+    fn what_another_could_not_tell_is_counted_back_by_its_own_clock() {
+        let begun = Instant::now();
+        let mut standings = Standings::default();
+        // Its clock is years behind; something has waited for a minute there.
+        let waits = Seen {
+            untold: Some(wall(40)),
+            ..seen("b", 100)
+        };
+        standings.look([(1, seen("b", 95))].into(), (begun, wall(5_000)));
+        let looked = (begun + Duration::from_secs(5), wall(5_005));
+        standings.look([(1, waits)].into(), looked);
+        let peers = standings.peers(begun + Duration::from_secs(30));
+        assert_eq!(peers.gone, [(1, wall(5_005 - 60))]);
     }
 
     #[test]

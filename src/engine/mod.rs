@@ -130,6 +130,8 @@ pub enum Output {
     },
     /// Tell a receiver; [`Input::DeliveryFinished`] answers.
     Deliver(Box<DeliveryOrder>),
+    /// Other replicas are to know how far people have been told by this one: all but what waits since then. `None`: all.
+    Untold(Option<Wall>),
     Observed(Event),
 }
 

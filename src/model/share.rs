@@ -23,7 +23,8 @@ pub struct Peers {
     pub standing: bool,
     /// The others that live, ascending.
     pub living: Vec<u32>,
-    /// The others that were known to live, each with the last time that it proved it.
+    /// The others that were known to live, each with the time until which it told people all that it had to tell: when it last
+    /// proved that it lived, or since when something waited then that it had not been able to tell.
     pub gone: Vec<(u32, Wall)>,
     /// Since when each that lives has done so without a break, as its Lease says, this one among them. Clocks may differ, but all
     /// replicas read the same times.

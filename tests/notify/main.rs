@@ -3,6 +3,8 @@
 
 #[path = "../harness/asked.rs"]
 mod asked;
+mod doubts;
+mod fleet;
 mod kills;
 mod peers;
 mod properties;

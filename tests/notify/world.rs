@@ -81,6 +81,10 @@ pub struct World {
     pub deliveries: Vec<DeliveryEvent>,
     pub changes: Vec<(Moment, AlertKey, AlertChange)>,
     pub drained: bool,
+    /// Since when something waits that people are to be told, as the engine says.
+    pub untold: Option<Wall>,
+    /// Seconds that this host's civil time is ahead.
+    pub skew: i64,
     inputs: std::collections::VecDeque<Input>,
 }
 
@@ -102,6 +106,8 @@ impl World {
             deliveries: Vec::new(),
             changes: Vec::new(),
             drained: false,
+            untold: None,
+            skew: 0,
             inputs: Default::default(),
         };
         world.apply(Input::PlanChanged(Arc::clone(&world.plan)));
@@ -109,7 +115,9 @@ impl World {
     }
 
     fn clock(&self) -> Now {
-        now_at(self.now, self.born)
+        let mut now = now_at(self.now, self.born);
+        now.wall = Wall::from_unix_nanos(now.wall.unix_nanos() + self.skew * 1_000_000_000);
+        now
     }
 
     pub fn apply(&mut self, input: Input) {
@@ -171,6 +179,7 @@ impl World {
                 }
             }
             Output::Deliver(order) => self.deliver(order),
+            Output::Untold(since) => self.untold = since,
             Output::Observed(Event::Delivery(event)) => self.deliveries.push(event),
             Output::Observed(Event::AlertChanged { change, view }) => {
                 self.changes.push((self.now, view.key.clone(), change));
@@ -290,6 +299,7 @@ impl World {
         self.unwritten.clear();
         self.inputs.clear();
         self.drained = false;
+        self.untold = None;
         self.born = self.now;
         let now = self.clock();
         self.engine = Engine::new(self.now.as_nanos(), now);

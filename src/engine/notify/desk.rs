@@ -18,9 +18,9 @@ use super::factors::{Card, Nature};
 use super::incident::{Ends, Incident, Member, Told};
 use super::outbox::{Outbox, Results};
 use super::parents::Parents;
-use super::peers::Speakers;
 use super::pending::Pending;
 use super::silences::Silences;
+use super::speakers::{Speakers, Steady};
 
 /// Between two looks at alerts that are not told although what muted them is over.
 const LINGER: Duration = Duration::from_secs(5);
@@ -184,7 +184,8 @@ impl Desk {
         let mut next = Moment::from_nanos(u64::MAX);
         next = next.min(self.timers.first().map_or(next, |(at, _)| *at));
         next = self.refresh_at.values().copied().fold(next, Moment::min);
-        next = self.owed.values().copied().fold(next, Moment::min);
+        next = next.min(self.forgives_at().unwrap_or(next));
+        next = next.min(self.speakers.next().unwrap_or(next));
         if !self.lingering.is_empty() {
             next = next.min(now.moment + LINGER);
         }
@@ -234,6 +235,7 @@ impl Desk {
             Some(id) => id,
             None => self.found(key, &card, first),
         };
+        let began = Steady::of(card.pending, world.now);
         let member = Member {
             since: firing_since(&alert.state, world.now.wall),
             ended: None,
@@ -241,10 +243,11 @@ impl Desk {
             labels: Arc::clone(&alert.labels),
             text: Arc::clone(&alert.text),
             muted: None,
-            began: card.pending,
-            speaker: self.speaker_of(key, card.pending, world).unwrap_or_default(),
+            began,
+            speaker: self.speaker_of(key, began, false, world).unwrap_or_default(),
         };
         self.enter(id, key, member);
+        self.look_again_at_takeover(key, world);
         self.narrow(id, &card);
         self.set_mute(key, world);
         self.count_listed(id, key, world);

@@ -13,7 +13,7 @@ use crate::model::record::{KeptIncident, KeptTold};
 use crate::model::time::{Moment, Now, Wall};
 
 use super::factors::Nature;
-use super::peers::Speaker;
+use super::speakers::{Speaker, Steady};
 
 #[derive(Debug)]
 pub struct Incident {
@@ -50,7 +50,7 @@ pub struct Member {
     pub text: Arc<AlertText>,
     pub muted: Option<Muted>,
     /// When its condition began to hold.
-    pub began: Wall,
+    pub began: Steady,
     /// Which replica tells those who would be told twice.
     pub speaker: Speaker,
 }

@@ -2,10 +2,12 @@
 //!
 //! `desk` takes what happens to alerts and keeps the incidents; `factors` says by what alerts hang together; `incident` has
 //! one incident and what each receiver knows of it; `pending` those that are about to join; `mutes`, `silences` and
-//! `parents` who is not told, `peers` what other replicas tell; `tell` and `words` make the notifications; `outbox` and `queue` see to it that they arrive;
+//! `parents` who is not told, `speakers` which replica tells and `peers` what follows from it; `tell` and `words` make the
+//! notifications; `outbox` and `queue` see to it that they arrive, `beat` that receivers hear that we live;
 //! `join` finds the incident of an alert; `write` keeps them and `restore` takes what another run left; `view` is what
 //! readers see.
 
+mod beat;
 mod desk;
 mod factors;
 mod incident;
@@ -18,6 +20,7 @@ mod pending;
 mod queue;
 mod restore;
 mod silences;
+mod speakers;
 mod tell;
 mod view;
 mod words;
@@ -81,6 +84,7 @@ impl Engine {
         let results = self.desk.outbox.run(now, |seq| persist.is_answered(seq), out);
         let events = self.desk.delivered(results, now.wall);
         out.extend(events.into_iter().map(Output::Observed));
+        out.extend(self.desk.untold().map(Output::Untold));
         let next = [self.desk.next(), self.desk.outbox.next()]
             .into_iter()
             .flatten()

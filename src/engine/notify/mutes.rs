@@ -15,8 +15,8 @@ use super::desk::{Desk, World};
 use super::factors::{dependency_of, is_down};
 use super::incident::Member;
 use super::parents::{down_alerts, is_down_raised};
-use super::peers::Speaker;
 use super::silences::Labels;
+use super::speakers::Speaker;
 
 /// How long a child whose parent is well again is given to show that it is, too.
 const AFTER_PARENT: Duration = Duration::from_secs(300);

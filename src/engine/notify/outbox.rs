@@ -12,7 +12,7 @@ use crate::model::alert::AlertId;
 use crate::model::event::{Delivered, DeliveryEvent, Event};
 use crate::model::incident::IncidentId;
 use crate::model::notification::{
-    DeliveryId, DeliveryOrder, DeliveryOutcome, Links, Notification, Occasion, OutboxId, ReceiverView,
+    DeliveryId, DeliveryOrder, DeliveryOutcome, Links, Notification, OutboxId, ReceiverView,
 };
 use crate::model::plan::Plan;
 use crate::model::receiver::Receiver;
@@ -22,6 +22,7 @@ use crate::model::time::{Moment, Now, Wall};
 use super::super::Output;
 use super::super::random::Random;
 use super::DeliveryTrouble;
+use super::beat;
 use super::queue::{Beat, Failing, NewItem, Queue};
 
 /// Between two tries after a failure: the first pause, which doubles, and the longest.
@@ -30,11 +31,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const REFUSED: Duration = Duration::from_secs(300);
 /// The longest that a receiver may ask to be left alone (`Retry-After`): beyond that it is asked all the same.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
-/// Between two tries of one heartbeat, at most; it is a fourth of the interval where that is shorter.
-const BEAT_AGAIN: Duration = Duration::from_secs(15);
 
 /// Where a notification waits: at that receiver, under that number.
-type Place = (Arc<str>, OutboxId);
+pub type Place = (Arc<str>, OutboxId);
 
 /// What a delivery that is under way carries.
 #[derive(Debug)]
@@ -156,9 +155,52 @@ impl Outbox {
     pub fn hold(&mut self, held: bool) {
         self.wake = None;
         for queue in self.queues.values_mut() {
-            let people = queue.receiver.as_deref().is_some_and(super::peers::tells_people);
+            let people = queue
+                .receiver
+                .as_deref()
+                .is_some_and(super::speakers::tells_people);
             queue.held = held && people;
         }
+    }
+
+    /// When the oldest was made of those that wait for people.
+    pub fn oldest_for_people(&self) -> Option<Wall> {
+        let people = self.queues.values().filter(|queue| {
+            let receiver = queue.receiver.as_deref();
+            receiver.is_some_and(super::speakers::tells_people)
+        });
+        people.filter_map(Queue::oldest).min()
+    }
+
+    /// What waits for receivers of people, is not on its way and is such a one.
+    pub fn waiting_for_people(&self, is_one: impl Fn(&Notification) -> bool) -> Vec<Place> {
+        let mut found = Vec::new();
+        for (name, queue) in &self.queues {
+            let people = queue
+                .receiver
+                .as_deref()
+                .is_some_and(super::speakers::tells_people);
+            let items = queue.items().filter(|_| people);
+            let items = items.filter(|(_, item)| !item.in_flight && is_one(&item.notification));
+            found.extend(items.map(|(id, _)| (Arc::clone(name), id)));
+        }
+        found
+    }
+
+    /// Takes these out: nobody need hear them any more.
+    pub fn withdraw(&mut self, places: &[Place]) -> Results {
+        let mut results = Results::default();
+        self.wake = None;
+        for (receiver, id) in places {
+            let item = self.queues.get_mut(receiver).and_then(|queue| queue.remove(*id));
+            let Some(item) = item else { continue };
+            results.changes.push(Change::Remove(RecordKey::outbox(*id)));
+            results.given_up.push(GivenUp {
+                receiver: Arc::clone(receiver),
+                notification: item.notification,
+            });
+        }
+        results
     }
 
     /// Puts a notification into a receiver's queue; what is to be kept of it.
@@ -170,7 +212,6 @@ impl Outbox {
         let item = NewItem {
             notification: Arc::clone(&notification),
             expires: now.moment + receiver.expire,
-
             due: now.moment,
         };
         let kept = KeptNotification {
@@ -284,7 +325,7 @@ impl Outbox {
         {
             beat.in_flight = true;
             beat.serial += 1;
-            let notification = Arc::new(heartbeat(&receiver.name, beat.serial, now.wall));
+            let notification = Arc::new(beat::heartbeat(&receiver.name, beat.serial, now.wall));
             let what = UnderWay::Beat(Arc::clone(name));
             out.push(self.order(what, &receiver, notification, 0));
         }
@@ -358,7 +399,7 @@ impl Outbox {
             }
             Some(UnderWay::Beat(name)) => {
                 if let Some(queue) = self.queues.get_mut(&name) {
-                    beat_finished(queue, &outcome, now);
+                    beat::finished(queue, &outcome, now);
                     let about = ("heartbeat".into(), Box::from("heartbeat"));
                     results.events.extend(note(queue, &name, outcome, about, now));
                 }
@@ -501,49 +542,6 @@ fn backoff(tries: u32, random: &mut Random) -> Duration {
         .saturating_mul(1 << tries.saturating_sub(1).min(20))
         .min(longest);
     full / 2 + random.duration_up_to(full / 2)
-}
-
-fn beat_finished(queue: &mut Queue, outcome: &DeliveryOutcome, now: Now) {
-    let Some(every) = queue.beats_every() else { return };
-    let Some(beat) = &mut queue.beat else { return };
-    beat.in_flight = false;
-    let next = beat.due + every;
-    beat.due = match outcome {
-        DeliveryOutcome::Accepted => {
-            queue.delivered += 1;
-            // A beat that was late (this process was suspended, say) is not made up for.
-            if next > now.moment {
-                next
-            } else {
-                now.moment + every
-            }
-        }
-        // Once more before the next one would be due, and no later than that.
-        _ => now.moment + BEAT_AGAIN.min(every / 4).max(Duration::from_secs(1)),
-    };
-}
-
-fn heartbeat(receiver: &str, serial: u64, at: Wall) -> Notification {
-    Notification {
-        id: format!(
-            "heartbeat-{:016x}",
-            crate::model::alert::stable_hash(&[receiver, &serial.to_string(), &at.to_string()])
-        )
-        .into(),
-        occasion: Occasion::Heartbeat,
-        at,
-        incident: IncidentId(0),
-        since: at,
-        severity: crate::model::alert::Severity::Info,
-        title: "whyd is watching".into(),
-        cause: None,
-        factors: Vec::new(),
-        text: Arc::default(),
-        labels: Arc::from([]),
-        alerts: Vec::new(),
-        affected: Vec::new(),
-        suppressed: Vec::new(),
-    }
 }
 
 fn delivery_event(receiver: &Arc<str>, (id, title): &(Arc<str>, Box<str>), what: Delivered) -> Event {

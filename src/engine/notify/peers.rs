@@ -1,213 +1,34 @@
-//! Who speaks, where several replicas share the work: receivers that would tell people twice are told of each alert by one.
-//!
-//! The first holder of a dependency that lives speaks for it. One that comes back while another spoke in its place leaves to
-//! that one what began before, since it cannot know what was told: both judge by when the alert's condition began to hold,
-//! and they overlap, so that what is in doubt is told twice and not never. Who was there first they know from their Leases,
-//! of which all read the same times.
+//! What a replica does for the others' sake: it leaves to them what they tell, takes over when they are gone, and takes back
+//! what it would tell late.
 //!
 //! A replica that takes over assumes that the one before told what had been raised for long enough when it last proved that
 //! it lived, and tells only its end; everything else it tells.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::alert::{AlertKey, Muted, ResolvedBecause, Subject};
-use crate::model::plan::{Election, Plan, ScaleOut};
-use crate::model::receiver::{Channel, Receiver};
+use crate::model::alert::{AlertKey, Muted, Subject};
+use crate::model::notification::{AlertNote, Notification};
+use crate::model::receiver::Receiver;
 use crate::model::share::Peers;
-use crate::model::time::{Now, Wall};
+use crate::model::time::{Moment, Now, Wall};
 
 use super::desk::{Desk, World};
 use super::incident::{Ends, Member};
+use super::speakers::{Speaker, Steady, Watched, tells_people};
 
-/// How long after a replica came back an alert may have begun to hold for it to be left to the one that spoke before, beside
-/// two intervals of the dependency, within which it is seen for the first time.
-const IN_DOUBT: Duration = Duration::from_secs(15);
-/// The same, for the one that spoke before: longer, so that no alert is left by both. Probes of two replicas are spread over
-/// the interval, and that the other is back is seen later than it is.
-const IN_DOUBT_BEFORE: Duration = Duration::from_secs(60);
 /// The first word of an incident waits no longer than this for others (`tell`).
 const LONGEST_GATHERING: Duration = Duration::from_secs(60);
 /// For how long it may go unnoticed that a replica does not live any more: a Lease's time and that of a look at it.
 const UNNOTICED: Duration = Duration::from_secs(30);
 
-/// Of two that came within this time none was there before: the one had no time to tell of anything. An alert that is raised
-/// takes longer.
-const SENIOR: Duration = Duration::from_secs(60);
-
-/// Who tells of an alert.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Speaker {
-    #[default]
-    Me,
-    Peer(u32),
-    /// Whoever can prove that it lives, which this replica cannot.
-    Others,
-}
-
-/// What is known of the other replicas.
-#[derive(Debug, Default)]
-pub struct Speakers {
-    place: Option<ScaleOut>,
-    peers: Option<Peers>,
-    /// When each that lives came, this one among them: by our own clock where that was seen.
-    came: BTreeMap<u32, Wall>,
-    /// The longest interval of our dependencies, over which the alerts of one outage are spread.
-    longest: Duration,
-    /// Something here changed since it was last looked at.
-    pub(super) changed: bool,
-}
-
-impl Speakers {
-    pub fn configure(&mut self, plan: &Plan) {
-        let elected = |place: &Option<ScaleOut>| place.as_ref().map(|place| place.election.clone());
-        if elected(&self.place) != elected(&plan.scale_out) {
-            self.peers = None;
-            self.came.clear();
-        }
-        self.place.clone_from(&plan.scale_out);
-        let intervals = plan.dependencies.iter().map(|dependency| dependency.interval);
-        self.longest = intervals.max().unwrap_or_default();
-        self.changed = true;
-    }
-
-    pub fn observe(&mut self, peers: Peers, now: Wall) {
-        let Some(place) = &self.place else { return };
-        let me = place.share.replica;
-        let was_there = |replica: u32| {
-            self.peers.as_ref().is_some_and(|before| match replica == me {
-                true => before.standing,
-                false => before.living.contains(&replica),
-            })
-        };
-        let mut came = BTreeMap::new();
-        let living = peers.living.iter().copied().chain(peers.standing.then_some(me));
-        for replica in living {
-            let since = peers.since.iter().find(|(one, _)| *one == replica);
-            let since = since.map_or(now, |(_, since)| *since);
-            let at = match self.came.get(&replica) {
-                Some(at) if was_there(replica) => *at,
-                // It was there when we came.
-                _ if self.peers.is_none() => since.min(now),
-                _ => now,
-            };
-            came.insert(replica, at);
-        }
-        self.came = came;
-        self.peers = Some(peers);
-        self.changed = true;
-    }
-
-    /// Whether this replica may tell receivers that would tell people twice.
-    pub fn may_speak(&self) -> bool {
-        match &self.place {
-            Some(place) if place.election != Election::None && place.share.factor > 1 => {
-                self.peers.as_ref().is_some_and(|peers| peers.standing)
-            }
-            _ => true,
-        }
-    }
-
-    /// Alertmanager is told no end where another replica may still see the alert fire: of two ends the younger one counts
-    /// there, whoever posted it. The alert ends when nobody posts it any more. One that left our share is somebody else's.
-    fn posts_no_end(&self, key: &AlertKey, because: ResolvedBecause) -> bool {
-        let Some(place) = &self.place else { return false };
-        let is_ours = key.subject == Subject::Monitor;
-        !is_ours && (place.share.factor > 1 || because == ResolvedBecause::Removed)
-    }
-
-    /// What tells the incidents of this replica from those of others; nothing where nobody shares the work.
-    pub fn mark(&self, first: u32) -> String {
-        let place = self.place.as_ref();
-        place.map_or_else(String::new, |_| format!(" of replica {first}"))
-    }
-
-    fn name_of(&self, replica: u32) -> Arc<str> {
-        let own = self.place.as_ref().map_or("", |place| &*place.name);
-        let stem = own.rsplit_once('-').map_or(own, |(stem, _)| stem);
-        format!("{stem}-{replica}").into()
-    }
-
-    fn lives(&self, replica: u32) -> bool {
-        self.came.contains_key(&replica)
-    }
-
-    /// Whether one was there before another. Their Leases say when, and everybody reads the same there, so that clocks that
-    /// differ decide otherwise than they should, but all alike.
-    fn was_before(&self, one: u32, other: u32) -> bool {
-        let since = |replica: u32| {
-            let known = self.peers.iter().flat_map(|peers| &peers.since);
-            let mut of_it = known.filter(|(known, _)| *known == replica);
-            of_it.next().map(|(_, since)| *since)
-        };
-        let (one, other) = (since(one), since(other));
-        one.zip(other).is_some_and(|(one, other)| one + SENIOR <= other)
-    }
-
-    /// Who speaks for what these watch, of an alert whose condition began to hold at that time.
-    fn speaker(&self, watched: &Watched, began: Wall) -> Speaker {
-        let Some(place) = &self.place else {
-            return Speaker::Me;
-        };
-        let me = place.share.replica;
-        let as_speaker = |replica: u32| match replica == me {
-            true => Speaker::Me,
-            false => Speaker::Peer(replica),
-        };
-        let holders = &watched.holders;
-        if place.election == Election::None || holders.len() == 1 {
-            return holders.first().map_or(Speaker::Me, |first| as_speaker(*first));
-        }
-        if !self.may_speak() {
-            let other = holders
-                .iter()
-                .find(|holder| **holder != me && self.lives(**holder));
-            return other.map_or(Speaker::Others, |other| Speaker::Peer(*other));
-        }
-        let living: Vec<u32> = holders
-            .iter()
-            .copied()
-            .filter(|holder| self.lives(*holder))
-            .collect();
-        let Some(mut speaker) = living.first().copied() else {
-            return Speaker::Others;
-        };
-        // Each one of these came later than the one before it, so that this ends.
-        while let Some(before) = living.iter().find(|other| self.was_before(**other, speaker)) {
-            let in_doubt = match speaker == me {
-                true => 2 * watched.interval + IN_DOUBT,
-                false => 4 * watched.interval + IN_DOUBT_BEFORE,
-            };
-            if self
-                .came
-                .get(&speaker)
-                .is_some_and(|came| began >= *came + in_doubt)
-            {
-                break;
-            }
-            speaker = *before;
-        }
-        as_speaker(speaker)
-    }
-}
-
-/// Who watches what an alert is about.
-struct Watched {
-    /// The one that speaks first.
-    holders: Vec<u32>,
-    interval: Duration,
-}
-
-/// Whether it would tell people twice what two replicas tell it.
-pub fn tells_people(receiver: &Receiver) -> bool {
-    !receiver.channel.keeps_states() && !matches!(receiver.channel, Channel::Heartbeat { .. })
-}
-
 impl Desk {
     pub fn peers_observed(&mut self, peers: Peers, now: Now) {
-        self.speakers.observe(peers, now.wall);
-        self.outbox.hold(!self.speakers.may_speak());
+        self.speakers.observe(peers, now);
+        // Who may speak again looks first what others told meanwhile.
+        if !self.speakers.may_speak() {
+            self.outbox.hold(true);
+        }
         self.look_again();
     }
 
@@ -259,9 +80,16 @@ impl Desk {
     }
 
     /// Who tells of an alert whose condition began to hold then; `None` where that stays as it is.
-    pub(super) fn speaker_of(&self, key: &AlertKey, began: Wall, world: &World<'_>) -> Option<Speaker> {
+    pub(super) fn speaker_of(
+        &self,
+        key: &AlertKey,
+        began: Steady,
+        is_over: bool,
+        world: &World<'_>,
+    ) -> Option<Speaker> {
         self.speakers.place.as_ref()?;
-        Some(self.speakers.speaker(&self.watched(key, world)?, began))
+        let now = (!is_over).then_some(world.now.moment);
+        Some(self.speakers.speaker(&self.watched(key, world)?, began, now))
     }
 
     /// Whether an alert of this dependency that is about to be raised would be told with the incident, by us.
@@ -272,9 +100,9 @@ impl Desk {
         let began = world
             .alerts
             .get(key)
-            .map(|alert| super::pending_since(&alert.state));
-        self.first_of(key, world) == first
-            && self.speaker_of(key, began.unwrap_or_default(), world) == Some(Speaker::Me)
+            .map_or(Wall::default(), |alert| super::pending_since(&alert.state));
+        let began = Steady::of(began, world.now);
+        self.first_of(key, world) == first && self.speaker_of(key, began, false, world) == Some(Speaker::Me)
     }
 
     /// Why those are not told by us who would tell people twice.
@@ -306,9 +134,11 @@ impl Desk {
             return Ends::Untold;
         };
         if !receiver.channel.keeps_states() {
-            return match member.speaker {
-                Speaker::Me => Ends::Told,
-                _ => Ends::OfOthers,
+            // What will tell that it fires must be followed by its end.
+            let waits = || self.outbox.waits_for_alert(&receiver.name, key.id());
+            return match member.speaker == Speaker::Me || waits() {
+                true => Ends::Told,
+                false => Ends::OfOthers,
             };
         }
         // What is still on its way would be news there when it is over.
@@ -331,12 +161,26 @@ impl Desk {
         if member.speaker == Speaker::Me || !self.concerns_people(key, member, world) {
             return;
         }
-        let until = world.now.moment + self.alerting.group_interval + LONGEST_GATHERING + UNNOTICED;
+        let until = world.now.moment + self.surely_told();
         self.owed.insert(key.clone(), until);
+    }
+
+    /// Within which time a replica that may speak has surely told that an alert is over.
+    fn surely_told(&self) -> Duration {
+        self.alerting.group_interval + LONGEST_GATHERING + UNNOTICED
+    }
+
+    /// When owed ends are forgiven. Who does not know who lives does not know whether anybody tells them.
+    pub(super) fn forgives_at(&self) -> Option<Moment> {
+        let owed = self.owed.values().copied().min();
+        owed.filter(|_| self.speakers.may_speak())
     }
 
     /// Lets go of what others have told meanwhile.
     pub(super) fn forgive(&mut self, world: &World<'_>) {
+        if !self.speakers.may_speak() {
+            return;
+        }
         let now = world.now.moment;
         let done: Vec<AlertKey> = self
             .owed
@@ -354,15 +198,25 @@ impl Desk {
 
     /// Looks who speaks now, and takes over what was others' to tell.
     pub(super) fn look_at_peers(&mut self, world: &World<'_>) {
-        if !std::mem::take(&mut self.speakers.changed) {
+        let now = world.now.moment;
+        let is_time = self.speakers.next.is_some_and(|at| at <= now);
+        let settled = self.speakers.settle(now);
+        if !std::mem::take(&mut self.speakers.changed) && !is_time && !settled {
             return;
+        }
+        if std::mem::take(&mut self.speakers.returned) {
+            let until = now + self.surely_told();
+            self.owed.values_mut().for_each(|at| *at = until);
         }
         let keys: Vec<AlertKey> = self.place.keys().cloned().collect();
         for key in keys {
-            let Some(began) = self.member(&key).map(|member| member.began) else {
+            let Some((began, is_over)) = self
+                .member(&key)
+                .map(|member| (member.began, !member.is_raised()))
+            else {
                 continue;
             };
-            let Some(speaker) = self.speaker_of(&key, began, world) else {
+            let Some(speaker) = self.speaker_of(&key, began, is_over, world) else {
                 continue;
             };
             let Some(member) = self.member_mut(&key) else {
@@ -373,11 +227,59 @@ impl Desk {
                 continue;
             }
             if speaker == Speaker::Me {
-                self.take_over(&key, before, world);
+                self.take_over(&key, world);
             }
             self.look(&key, world);
             self.release(&key);
         }
+        self.speak(world);
+        self.speakers.next = None;
+        let keys: Vec<AlertKey> = self.place.keys().cloned().collect();
+        for key in keys {
+            self.look_again_at_takeover(&key, world);
+        }
+    }
+
+    /// What is left to another now is looked at again when it is not any more, though nobody comes or goes.
+    pub(super) fn look_again_at_takeover(&mut self, key: &AlertKey, world: &World<'_>) {
+        let Some(watched) = self.watched(key, world) else {
+            return;
+        };
+        let at = self.speakers.takes_over_at(&watched, world.now.moment);
+        self.speakers.next = [self.speakers.next, at].into_iter().flatten().min();
+    }
+
+    /// What waits may go, if this replica may speak; but what others speak for by now they have told.
+    fn speak(&mut self, world: &World<'_>) {
+        if self.speakers.place.is_none() || !self.speakers.may_speak() {
+            return;
+        }
+        let is_others = |note: &AlertNote| {
+            let speaker = match self.member(&note.key) {
+                Some(member) => Some(member.speaker),
+                None => self.speaker_of(&note.key, Steady::of(note.since, world.now), true, world),
+            };
+            speaker.is_some_and(|speaker| speaker != Speaker::Me)
+        };
+        let is_theirs = |notification: &Notification| notification.alerts.iter().all(is_others);
+        let theirs = self.outbox.waiting_for_people(is_theirs);
+        let withdrawn = self.outbox.withdraw(&theirs);
+        self.delivered(withdrawn, world.now.wall);
+        for key in std::mem::take(&mut self.unlearned) {
+            self.look(&key, world);
+        }
+        self.outbox.hold(false);
+    }
+
+    /// Since when something waits for people that this replica is to tell, when that changed: who takes over from it knows by
+    /// that what they do not know.
+    pub(super) fn untold(&mut self) -> Option<Option<Wall>> {
+        if !self.speakers.elects() {
+            return None;
+        }
+        let since = self.outbox.oldest_for_people();
+        let before = std::mem::replace(&mut self.speakers.untold, since);
+        (before != since).then_some(since)
     }
 
     /// A member that is over and of which nobody waits to hear goes.
@@ -395,18 +297,25 @@ impl Desk {
         }
     }
 
-    /// The member is ours to tell from now on; `before` spoke for it until now.
-    fn take_over(&mut self, key: &AlertKey, before: Speaker, world: &World<'_>) {
+    /// The member is ours to tell from now on.
+    fn take_over(&mut self, key: &AlertKey, world: &World<'_>) {
         self.owed.remove(key);
         let receivers = Arc::clone(&self.alerting.receivers);
         for receiver in receivers.iter().filter(|receiver| tells_people(receiver)) {
             let (Some(id), Some(member)) = (self.place.get(key).copied(), self.member(key)) else {
                 return;
             };
-            if member.muted.is_some() || !Desk::takes_member(receiver, key, member, world) {
+            if !Desk::takes_member(receiver, key, member, world) {
                 continue;
             }
-            let proofs = self.last_proofs(key, before, world);
+            let mut proofs = self.last_proofs(key, world);
+            if let Some(muted) = &member.muted {
+                // From then on nobody told of it.
+                let Some(from) = self.silences.since(muted, world.now.wall) else {
+                    continue;
+                };
+                proofs.iter_mut().for_each(|proof| *proof = (*proof).min(from));
+            }
             let word = self.time_to_tell(key, receiver);
             let (since, ended) = (member.since, member.ended);
             let told = |at: Wall, within: Duration| proofs.iter().any(|proof| *proof >= at + within);
@@ -449,17 +358,13 @@ impl Desk {
         self.touched.insert(id);
     }
 
-    /// When those last proved that they lived who may have told of a member before us.
-    fn last_proofs(&self, key: &AlertKey, before: Speaker, world: &World<'_>) -> Vec<Wall> {
+    /// When those last proved that they lived who may have told of a member before us, and do not live any more. One that
+    /// does may have left it to us.
+    fn last_proofs(&self, key: &AlertKey, world: &World<'_>) -> Vec<Wall> {
         let mut proofs: Vec<Wall> = Vec::new();
         let (Some(watched), Some(place)) = (self.watched(key, world), &self.speakers.place) else {
             return proofs;
         };
-        if let Speaker::Peer(replica) = before
-            && self.speakers.lives(replica)
-        {
-            proofs.push(world.now.wall);
-        }
         let ahead = watched
             .holders
             .iter()

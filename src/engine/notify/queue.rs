@@ -164,6 +164,10 @@ impl Queue {
         self.items.get_mut(&id)
     }
 
+    pub fn items(&self) -> impl Iterator<Item = (OutboxId, &Item)> {
+        self.items.iter().map(|(id, item)| (*id, item))
+    }
+
     pub fn ids(&self) -> Vec<OutboxId> {
         self.items.keys().copied().collect()
     }
@@ -283,6 +287,11 @@ impl Queue {
         self.in_flight == 0 && self.may_send_at(now).is_none_or(|at| at > now)
     }
 
+    /// When the oldest of what waits was made.
+    pub fn oldest(&self) -> Option<Wall> {
+        self.items.values().next().map(|item| item.notification.at)
+    }
+
     pub fn view(&self, name: &Arc<str>) -> ReceiverView {
         ReceiverView {
             name: Arc::clone(name),
@@ -291,7 +300,7 @@ impl Queue {
                 .as_ref()
                 .map_or("", |receiver| receiver.channel.id()),
             waiting: self.items.len(),
-            oldest: self.items.values().next().map(|item| item.notification.at),
+            oldest: self.oldest(),
             delivered: self.delivered,
             failed: self.failed,
             expired: self.expired,

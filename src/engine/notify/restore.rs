@@ -8,6 +8,7 @@ use crate::model::record::KeptAlert;
 use super::desk::{Desk, World};
 use super::factors::{dependency_of, is_down};
 use super::incident::{Incident, Member};
+use super::speakers::Steady;
 
 impl Desk {
     /// Takes the incidents of another run with their members.
@@ -78,7 +79,7 @@ impl Desk {
                 labels: note.labels,
                 text: note.text,
                 muted: None,
-                began: note.since,
+                began: Steady::of(note.since, world.now),
                 speaker: self.restored_speaker(),
             },
             None if kept.state.is_raised() => Member {
@@ -88,7 +89,7 @@ impl Desk {
                 labels: kept.labels,
                 text: kept.text,
                 muted: None,
-                began: super::pending_since(&kept.state),
+                began: Steady::of(super::pending_since(&kept.state), world.now),
                 speaker: self.restored_speaker(),
             },
             None => return,
@@ -137,7 +138,10 @@ impl Desk {
                 labels: alert.map_or_else(|| Arc::from([]), |alert| Arc::clone(&alert.labels)),
                 text: alert.map_or_else(Arc::default, |alert| Arc::clone(&alert.text)),
                 muted: None,
-                began: raised.map_or(incident.since, |alert| super::pending_since(&alert.state)),
+                began: Steady::of(
+                    raised.map_or(incident.since, |alert| super::pending_since(&alert.state)),
+                    world.now,
+                ),
                 speaker: Default::default(),
             };
             self.enter(id, &key, member);

@@ -141,6 +141,21 @@ impl Silences {
         Some(Muted::Maintenance(Arc::clone(&window.name)))
     }
 
+    /// Since when that silence or opening has held; `None` for any other reason to be mute.
+    pub fn since(&self, muted: &Muted, now: Wall) -> Option<Wall> {
+        match muted {
+            Muted::Silence(id) => {
+                let silence = self.silences.get(id)?;
+                Some(silence.from.max(silence.created))
+            }
+            Muted::Maintenance(name) => {
+                let window = self.windows.iter().find(|window| window.name == *name)?;
+                Some(self.opening(window, now)?.from)
+            }
+            _ => None,
+        }
+    }
+
     fn opening(&self, window: &Maintenance, now: Wall) -> Option<&Opening> {
         self.openings
             .iter()

@@ -15,7 +15,7 @@ use super::desk::{Desk, Over, World};
 use super::factors::dependency_of;
 use super::incident::{Due, Incident, Member};
 use super::outbox::{GivenUp, Results};
-use super::peers::Speaker;
+use super::speakers::Speaker;
 
 /// For how long what is over is posted again to a receiver that keeps states (Alertmanager's `resolve_timeout`).
 const OVER: Duration = Duration::from_secs(300);
