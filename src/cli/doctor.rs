@@ -10,6 +10,7 @@ mod endpoints;
 mod finding;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod limits;
 mod listener;
 mod names;
 mod network;
@@ -125,18 +126,22 @@ fn examine(args: &DoctorArgs, plan: Option<&Plan>, global: &Global) -> Result<Ve
             .map(|listen| (listen.address, listen.tls.is_some())),
         None => Some((args.listen.unwrap_or(DEFAULT_LISTEN), false)),
     };
+    let listener = listener::Facts::gather(listen);
+    let directory = args.state_dir.as_deref().map(wiring::state_directory);
+    let state = state::Facts::gather(directory);
+    let limits = limits::Facts::gather(state.held_by(), listener.of_ours());
     let mut findings = surroundings::judge(&who, &surroundings::Facts::gather(plan));
     #[cfg(feature = "kubernetes")]
     findings.extend(kubernetes::examine(plan)?);
     findings.extend(names::judge(&lookup, of_servers));
     findings.extend(network::judge(&network::Facts::gather()));
-    findings.extend(resources::judge(&resources::Facts::gather(plan)));
+    findings.extend(limits::judge(&limits));
+    findings.extend(resources::judge(&resources::Facts::gather(plan, &limits)));
     findings.extend(clock::judge(&clock::Facts::gather()));
     findings.extend(ping::judge(&ping::Facts::gather(plan, who.gid)));
-    let directory = args.state_dir.as_deref().map(wiring::state_directory);
-    findings.extend(state::judge(&who, &state::Facts::gather(directory)));
+    findings.extend(state::judge(&who, &state));
     findings.extend(trust::judge(&trust::Facts::gather(plan)));
-    findings.extend(listener::judge(&listener::Facts::gather(listen)));
+    findings.extend(listener::judge(&listener));
     findings.extend(unreadable);
     let asked: &[Question] = questions.get(servers..).unwrap_or_default();
     findings.extend(endpoints::judge(asked, of_endpoints));

@@ -44,15 +44,11 @@ pub async fn run(source: DnsSource, telling: Telling) {
         }
         // Until a name was answered for, what is there is not known to be all.
         let known = source.names.iter().all(|name| kept.contains_key(name));
-        if known || kept.values().any(|targets| !targets.is_empty()) {
-            let mut all: Vec<Target> = kept.values().flatten().cloned().collect();
-            all.sort_by(|a, b| a.id.cmp(&b.id));
-            all.truncate(MOST_TARGETS);
-            if !telling.found(all.into()).await {
-                return;
-            }
-        }
-        if !wrong.is_empty() && !telling.failed(wrong.join("; ")).await {
+        let mut all: Vec<Target> = kept.values().flatten().cloned().collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.truncate(MOST_TARGETS);
+        let found = (known || !all.is_empty()).then(|| all.into());
+        if !telling.looked(found, &wrong).await {
             return;
         }
         tokio::time::sleep_until(begun + source.refresh).await;

@@ -50,10 +50,7 @@ pub async fn run(source: FileSource, telling: Telling) {
         kept = looked.now;
         // As long as nothing could be read, nothing was found: not even that there is nothing.
         ever |= looked.wrong.is_empty() || !kept.is_empty();
-        if ever && !telling.found(found).await {
-            return;
-        }
-        if !looked.wrong.is_empty() && !telling.failed(looked.wrong.join("; ")).await {
+        if !telling.looked(ever.then_some(found), &looked.wrong).await {
             return;
         }
         wait(&mut changes, watcher.is_some(), source.refresh).await;

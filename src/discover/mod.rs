@@ -73,6 +73,17 @@ impl Telling {
         self.tell(News::Failed(why.into())).await
     }
 
+    /// What was found, and what is wrong with the part that could not be looked at, if anything is. Whether anybody listens.
+    async fn looked(&self, found: Option<Arc<[Target]>>, wrong: &[String]) -> bool {
+        let why = || wrong.join("; ").into();
+        match (found, wrong) {
+            (Some(targets), []) => self.found(targets).await,
+            (Some(targets), _) => self.tell(News::Partly(targets, why())).await,
+            (None, []) => true,
+            (None, _) => self.tell(News::Failed(why())).await,
+        }
+    }
+
     async fn tell(&self, news: News) -> bool {
         let source = Arc::clone(&self.source);
         self.updates.send(Update { source, news }).await.is_ok()

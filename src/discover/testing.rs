@@ -79,8 +79,12 @@ impl Heard {
                     self.failed.clear();
                 }
                 News::Failed(why) => self.failed = why.into(),
-                #[allow(unreachable_patterns)]
-                _ => {}
+                News::Partly(targets, why) => {
+                    self.found = targets.iter().map(|target| target.address.to_string()).collect();
+                    self.targets = targets;
+                    self.failed = why.into();
+                }
+                News::Refused(_) => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 //! [`METRICS`] is the table; [`samples`] is the projection. Encoders go through the table metric by metric and through a
 //! snapshot owner by owner, and may stop and go on between any two owners.
 
+mod ids;
 mod kinds;
 mod table;
 
@@ -19,8 +20,9 @@ use crate::model::time::Wall;
 pub use super::labels::{Attributes, Delivery, Extra};
 use super::process::Exporter;
 use super::snapshot::Snapshot;
+pub use ids::MetricId;
 pub use kinds::{Kind, Scope};
-pub use table::{METRICS, Metric, MetricId};
+pub use table::{METRICS, Metric};
 
 /// Whose series a sample belongs to; numbers are places in the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +109,9 @@ fn source_samples<'a>(id: MetricId, view: &SourceView, since: Wall, sink: &mut i
     let mut points = Points { since, sink };
     match id {
         MetricId::DiscoveryTargets => points.integer(Extra::None, count(view.targets)),
+        MetricId::DiscoveryFailing => {
+            points.integer(Extra::None, u64::from(view.failing.is_some()));
+        }
         MetricId::DiscoveryLastSuccess => {
             if let Some(at) = view.last_success {
                 points.float(Extra::None, at.unix_nanos() as f64 / 1e9);

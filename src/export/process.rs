@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::model::discovery::DiscoveryView;
-use crate::model::monitor::{ExportFacts, SelfFacts};
+use crate::model::discovery::{DiscoveryView, SourceView};
+use crate::model::monitor::{ExportFacts, SelfFacts, SourceTrouble};
 use crate::model::time::Wall;
 use crate::net::wall::now as wall_now;
 
@@ -140,6 +140,7 @@ impl ProcessFigures {
             state_trouble: self.state_trouble(),
             state_lost: self.state_lost.get().cloned(),
             config_refused: reload.and_then(|last| last.refused),
+            discovery: self.discovery().sources.iter().filter_map(trouble).collect(),
         }
     }
 
@@ -217,6 +218,17 @@ impl ProcessFigures {
     fn state(&self) -> std::sync::MutexGuard<'_, Option<StateDirectory>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is to be said of a source that cannot look.
+fn trouble(view: &SourceView) -> Option<SourceTrouble> {
+    Some(SourceTrouble {
+        source: Arc::clone(&view.name),
+        since: view.failing?,
+        why: view.last_failure.as_ref().map_or("", |(_, why)| &**why).into(),
+        targets: view.targets,
+        from_last_run: view.kept,
+    })
 }
 
 impl Default for ProcessFigures {

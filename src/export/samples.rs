@@ -178,7 +178,7 @@ pub(crate) fn discovery() -> DiscoveryView {
             kept: false,
             last_success: Some(SINCE),
             last_failure: None,
-            failing: false,
+            failing: None,
             failures: 3,
         }],
         ..DiscoveryView::default()

@@ -120,6 +120,8 @@ rules! {
     MonitorDeliveriesFailing "monitor_deliveries_failing" "WhydMonitorDeliveriesFailing" Monitor;
     /// The last reload was refused: an older configuration is in force.
     MonitorConfigRefused "monitor_config_refused" "WhydMonitorConfigRefused" Monitor;
+    /// A source of discovery cannot look: what it found before is watched, and nobody knows whether that is still all.
+    MonitorDiscoveryFailing "monitor_discovery_failing" "WhydMonitorDiscoveryFailing" Monitor;
 }
 
 impl Rule {

@@ -80,6 +80,8 @@ impl RulePolicy {
             // `minimum`: failed deliveries in a row.
             Rule::MonitorDeliveriesFailing => make(Warning, 60, 60, 1.0, 2),
             Rule::MonitorConfigRefused => make(Info, 60, 0, 1.0, 1),
+            // A source that fails keeps what it found, so that nothing is lost by waiting for one that is restarted.
+            Rule::MonitorDiscoveryFailing => make(Warning, 900, 60, 1.0, 1),
         }
     }
 }

@@ -135,6 +135,9 @@ pub enum News {
     Found(Arc<[Target]>),
     /// It could not look; what it found before stays. `Found` says that it can again.
     Failed(Box<str>),
+    /// It could look at a part of it: everything that there is now as far as it is known, as `Found` has it, and what is wrong
+    /// with the rest. It fails until `Found` says otherwise.
+    Partly(Arc<[Target]>, Box<str>),
     /// What is announced there and cannot be a target, in place of what it said of that before; sorted. It says nothing of
     /// whether the source can look.
     Refused(Arc<[Refused]>),
@@ -198,8 +201,8 @@ pub struct SourceView {
     pub last_success: Option<Wall>,
     /// When it last could not look, and why.
     pub last_failure: Option<(Wall, Box<str>)>,
-    /// Whether that was its last word.
-    pub failing: bool,
+    /// Since when that is its last word; `None` while it can look.
+    pub failing: Option<Wall>,
     /// How often it could not look.
     pub failures: u64,
 }

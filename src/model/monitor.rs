@@ -15,6 +15,21 @@ pub struct SelfFacts {
     pub state_lost: Option<(Wall, Arc<str>)>,
     /// Since when the configuration in force is an older one than the file's, because that was refused.
     pub config_refused: Option<Wall>,
+    /// The sources of discovery that cannot look, in the order of the configuration.
+    pub discovery: Vec<SourceTrouble>,
+}
+
+/// A source of discovery that cannot look, or not at everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceTrouble {
+    pub source: Arc<str>,
+    pub since: Wall,
+    /// The error, which holds no secrets.
+    pub why: Arc<str>,
+    /// What it found last, which goes on being watched.
+    pub targets: usize,
+    /// Whether that is what another run left, since it has found nothing itself yet.
+    pub from_last_run: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

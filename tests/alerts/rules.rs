@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whyd::engine::Input;
-use whyd::model::alert::Rule;
+use whyd::model::alert::{Rule, Severity};
 use whyd::model::attempt::StaleKind;
 use whyd::model::dependency::{Dependency, RetryPolicy};
-use whyd::model::monitor::{ExportFacts, SelfFacts};
+use whyd::model::monitor::{ExportFacts, SelfFacts, SourceTrouble};
 use whyd::model::time::Wall;
 
 use crate::fleet::{Dice, Fleet, Meets, OK, REFUSED, Told, dependency, many};
@@ -400,6 +400,58 @@ fn the_monitor_itself_is_unwell() {
     assert_eq!(over, 4);
     let views = fleet.engine.why(None, fleet.clock()).expect("the monitor");
     assert!(views.len() >= 7 && views.iter().all(|view| view.state.id() == "quiet"));
+}
+
+#[test]
+fn a_source_of_discovery_that_fails_is_told_and_one_that_is_restarted_is_not() {
+    let mut fleet = Fleet::new(vec![dependency("d0000", secs(30))], Box::new(|_, _, _, _| OK));
+    let trouble = |source: &str, since: i64, why: &str, targets: usize| SourceTrouble {
+        source: source.into(),
+        since: Wall::from_unix_secs(1_795_478_400 + since),
+        why: why.into(),
+        targets,
+        from_last_run: false,
+    };
+    let sees = |fleet: &mut Fleet, discovery: Vec<SourceTrouble>| {
+        fleet.apply(Input::SelfObserved(SelfFacts {
+            discovery,
+            ..SelfFacts::default()
+        }));
+    };
+    fleet.run(secs(60));
+    sees(&mut fleet, vec![trouble("shop", 0, "connection refused", 3)]);
+    fleet.run(secs(840));
+    sees(&mut fleet, Vec::new());
+    fleet.run(secs(1_800));
+    assert!(fleet.fired().is_empty(), "a restart: {:?}", fleet.fired());
+
+    // The reason changes meanwhile, and another fails later: one alert, which names the older first.
+    let down = |why| trouble("shop", 2_700, why, 12);
+    sees(&mut fleet, vec![down("answered 500, expected 200")]);
+    fleet.run(secs(600));
+    let cluster = || trouble("cluster", 3_300, "forbidden", 0);
+    sees(&mut fleet, vec![cluster(), down("answered 503, expected 200.")]);
+    fleet.run(secs(290));
+    assert!(fleet.fired().is_empty(), "{:?}", fleet.fired());
+    fleet.run(secs(30));
+    assert_eq!(fired(&fleet, Rule::MonitorDiscoveryFailing), 1);
+    let told = last_fired(&fleet, Rule::MonitorDiscoveryFailing);
+    assert_eq!(told.severity, Severity::Warning);
+    assert_eq!(&*told.text.summary, "discovery cannot look at shop and 1 more");
+    assert_eq!(
+        &*told.text.description,
+        "The source shop has failed since 2026-11-24T00:45:00Z: answered 503, expected 200. The 12 targets that it found last are \
+         still watched; what has come, gone or moved since is not known. The same goes for cluster."
+    );
+    assert!(told.text.fix.contains("/api/v1/discovery"), "{}", told.text.fix);
+
+    sees(&mut fleet, Vec::new());
+    fleet.run(secs(120));
+    let changes: Vec<&str> = story(&fleet, Rule::MonitorDiscoveryFailing)
+        .into_iter()
+        .map(|(change, _)| change)
+        .collect();
+    assert_eq!(changes.last(), Some(&"resolved"), "{changes:?}");
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn too_few_descriptors_and_a_taken_port_are_problems_with_a_fix() {
     )
     .expect("it can be written");
     let script = format!(
-        "ulimit -n 256; exec {} doctor --config {} --output json",
+        "ulimit -n 256; PATH=/nowhere exec {} doctor --config {} --output json",
         env!("CARGO_BIN_EXE_whyd"),
         path.display()
     );

@@ -5,6 +5,7 @@
 mod harness;
 
 mod alerts;
+mod doctor;
 mod figures;
 mod listener;
 mod log;

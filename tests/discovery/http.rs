@@ -37,6 +37,7 @@ async fn what_was_found_before_is_watched_while_the_server_is_away() {
     watched(&daemon, &["127.0.0.1:1", "127.0.0.1:2"]).await;
     let down = source(&daemon, "inventory", |one| one["state"] == "failing").await;
     assert_eq!(down["from_last_run"], true, "{down}");
+    assert!(down["failing_since"].is_string(), "{down}");
     daemon.process.line("2 targets of the last run are watched").await;
 
     inventory.say(Some(
@@ -45,12 +46,54 @@ async fn what_was_found_before_is_watched_while_the_server_is_away() {
     watched(&daemon, &["127.0.0.1:2", "127.0.0.1:3"]).await;
     let up = source(&daemon, "inventory", |one| one["state"] == "ok").await;
     assert_eq!(up["from_last_run"], false, "{up}");
+    assert!(up["failing_since"].is_null(), "{up}");
     let written = daemon.stop().await.text();
     assert!(
         written.contains("discovery inventory: it can be looked at again"),
         "{written}"
     );
     assert!(!written.contains("hunter2"), "{written}");
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_is_told_and_that_it_is_back_too() {
+    let (files, inventory) = (Files::new(), Inventory::default());
+    inventory.say(Some(r#"[{"targets":["127.0.0.1:1","127.0.0.1:2"]}]"#));
+    let address = inventory.start("127.0.0.1:0").await;
+    let path = files.config(&format!(
+        "discovery:\n- name: inventory\n  http_sd: {{url: 'http://{address}/t?key=hunter2', refresh: 1s}}\n  \
+         dependency: {{interval: 1h}}\n\
+         alerts:\n  monitor:\n    rules:\n      monitor_discovery_failing: {{for: 1s, keep_firing_for: 0s}}\n"
+    ));
+    let daemon = Daemon::start(&path).await;
+    watched(&daemon, &["127.0.0.1:1", "127.0.0.1:2"]).await;
+    let alert = async |is_there: bool| {
+        crate::harness::eventually("the alert", async || {
+            let all = daemon.get("/api/v1/alerts").await.json();
+            let all = all["alerts"].as_array()?.clone();
+            let one = all
+                .into_iter()
+                .find(|one| one["alert"] == "monitor_discovery_failing" && one["state"] == "firing");
+            (one.is_some() == is_there).then_some(one)
+        })
+        .await
+    };
+    inventory.say(None);
+    let told = alert(true).await.expect("it is there").to_string();
+    for part in [
+        "discovery cannot look at inventory",
+        "expected 200",
+        "The 2 targets that it found last are still watched",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
+    let metrics = daemon.metrics().await;
+    let of_source = [("source", "inventory")];
+    assert_eq!(metrics.get("whyd_discovery_failing", &of_source), Some(1.0));
+    inventory.say(Some(r#"[{"targets":["127.0.0.1:1","127.0.0.1:2"]}]"#));
+    alert(false).await;
+    daemon.stop().await;
 }
 
 #[tokio::test]

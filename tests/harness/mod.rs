@@ -165,6 +165,10 @@ impl Process {
         self.line_after(0, text).await
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: libc::c_int) {
         let pid = libc::pid_t::try_from(self.child.id()).expect("a process id");
         // SAFETY: kill(2) touches no memory. The child is not waited for yet, so that the id is still its own.

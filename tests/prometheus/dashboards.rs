@@ -275,13 +275,14 @@ fn queries_ask_for_series_that_exist_of_the_chosen_instances() {
 
 /// Labels that neither the metric nor its owner has.
 pub fn unknown_labels(selector: &Selector) -> impl Iterator<Item = &str> {
-    const OF_OWNERS: [&str; 7] = [
+    const OF_OWNERS: [&str; 8] = [
         "job",
         "instance",
         "dependency",
         "server_address",
         "server_port",
         "receiver",
+        "source",
         "le",
     ];
     let labels = selector.matchers.iter().map(|(label, _, _)| label.as_str());

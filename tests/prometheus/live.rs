@@ -110,6 +110,8 @@ impl Lab {
         let port = |place: usize| self.servers[place].address().port();
         let (ca, refused) = (self.files.path("ca.pem"), self.refused.address());
         let tls = format!("tls: {{only_given_ca: true, ca: '{}'}}", ca.display());
+        // Of two files one is not there: a source that fails, and has told something.
+        self.files.write("found.json", "[]");
         // The first denies what the second knows.
         let servers = format!("['{}', '{}']", self.names[1].address(), self.names[0].address());
         self.files.config(&format!(
@@ -117,6 +119,7 @@ impl Lab {
 otlp: {{endpoint: 'http://{refused}', protocol: http/protobuf, interval: 1s, timeout: 500ms}}
 alerts: {{group_wait: 0s}}
 receivers: [{{name: chat, webhook: {{url: 'http://{refused}/hook'}}}}]
+discovery: [{{name: shop, file_sd: {{files: [found.json, missing.json]}}}}]
 defaults:
   interval: 250ms
   timeouts: {{total: 250ms, attempt: 200ms, first_byte: 200ms, body: 200ms, connect: 200ms, tls: 200ms, resolve: 200ms}}

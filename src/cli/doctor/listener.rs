@@ -38,6 +38,18 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Where somebody listens, and whether it answered as a whyd does; who is not asked may be one.
+    pub fn of_ours(&self) -> Option<(SocketAddr, bool)> {
+        let (address, port) = self.listen.as_ref()?;
+        match port {
+            Port::Ours => Some((*address, true)),
+            Port::TakenBehindTls => Some((*address, false)),
+            _ => None,
+        }
+    }
+}
+
 fn port(address: SocketAddr, tls: bool) -> Port {
     match TcpListener::bind(address) {
         Ok(_) => Port::Free,

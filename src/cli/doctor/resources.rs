@@ -1,7 +1,8 @@
-//! What the plan needs of descriptors, memory and processors, against what this process is allowed.
+//! What the plan needs of descriptors, memory and processors, against what a running whyd is allowed, or else whoever
+//! asks.
 
 use super::finding::Finding;
-use super::system;
+use super::{limits, system};
 use crate::daemon;
 use crate::model::plan::Plan;
 
@@ -12,6 +13,8 @@ const EACH: u64 = 13_000;
 const ROOM: f64 = 1.5;
 
 pub struct Facts {
+    /// The running whyd whose limits these are.
+    pub process: Option<u32>,
     /// The most that the soft limit can be raised to, which the daemon does by itself.
     pub open_files: Option<u64>,
     pub memory: Option<u64>,
@@ -29,8 +32,8 @@ pub struct Needs {
 }
 
 impl Facts {
-    pub fn gather(plan: Option<&Plan>) -> Self {
-        let groups = system::control_groups();
+    pub fn gather(plan: Option<&Plan>, limits: &limits::Facts) -> Self {
+        let groups = system::control_groups(limits.pid());
         let memory = groups
             .iter()
             .filter_map(|group| system::number(group.join("memory.max")));
@@ -40,7 +43,11 @@ impl Facts {
             .iter()
             .filter_map(|group| quota(&system::text(group.join("cpu.max"))?));
         Facts {
-            open_files: daemon::raise_open_files(),
+            process: limits.pid(),
+            open_files: match &limits.process {
+                Some(process) => process.open_files,
+                None => daemon::raise_open_files(),
+            },
             memory: memory.chain(old).chain(total).min(),
             processor: processor.min_by(f64::total_cmp),
             needs: plan.map(|plan| Needs {
@@ -71,26 +78,30 @@ fn quota(cpu_max: &str) -> Option<f64> {
 
 pub fn judge(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let to = match facts.process {
+        Some(pid) => format!("to process {pid}"),
+        None => "here".to_owned(),
+    };
     if let Some(limit) = facts.open_files {
-        findings.push(descriptors(limit, facts.needs.map(|needs| needs.open_files)));
+        findings.push(descriptors(&to, limit, facts.needs.map(|needs| needs.open_files)));
     }
     if let Some(limit) = facts.memory {
-        findings.push(memory(limit, facts.needs.map(|needs| needs.memory)));
+        findings.push(memory(&to, limit, facts.needs.map(|needs| needs.memory)));
     }
     if let Some(limit) = facts.processor {
-        findings.push(processor(limit, facts.needs.map(|needs| needs.processor)));
+        findings.push(processor(&to, limit, facts.needs.map(|needs| needs.processor)));
     }
     findings
 }
 
-fn descriptors(limit: u64, needed: Option<u64>) -> Finding {
+fn descriptors(to: &str, limit: u64, needed: Option<u64>) -> Finding {
     let allowed = match limit {
         libc::RLIM_INFINITY => "any number of open files is".to_owned(),
         limit => format!("{limit} open files are"),
     };
     match needed {
         Some(needed) if needed > limit => {
-            let seen = format!("{allowed} allowed, and the plan may need {needed}");
+            let seen = format!("{allowed} allowed {to}, and the plan may need {needed}");
             let fix = format!(
                 "LimitNOFILE={0} in the unit, or ulimit -n {0}",
                 needed.next_power_of_two()
@@ -99,18 +110,18 @@ fn descriptors(limit: u64, needed: Option<u64>) -> Finding {
         }
         Some(needed) => Finding::ok(
             "descriptors",
-            format!("{allowed} allowed, and the plan needs at most {needed}"),
+            format!("{allowed} allowed {to}, and the plan needs at most {needed}"),
         ),
-        None => Finding::ok("descriptors", format!("{allowed} allowed")),
+        None => Finding::ok("descriptors", format!("{allowed} allowed {to}")),
     }
 }
 
-fn memory(limit: u64, needed: Option<u64>) -> Finding {
+fn memory(to: &str, limit: u64, needed: Option<u64>) -> Finding {
     let Some(needed) = needed else {
-        return Finding::ok("memory", format!("{} are allowed", mebibytes(limit)));
+        return Finding::ok("memory", format!("{} are allowed {to}", mebibytes(limit)));
     };
     let seen = format!(
-        "{} are allowed, and the plan needs about {}",
+        "{} are allowed {to}, and the plan needs about {}",
         mebibytes(limit),
         mebibytes(needed)
     );
@@ -130,11 +141,12 @@ fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-fn processor(limit: f64, needed: Option<f64>) -> Finding {
+fn processor(to: &str, limit: f64, needed: Option<f64>) -> Finding {
     let Some(needed) = needed else {
-        return Finding::ok("processor", format!("{limit:.2} of a processor is allowed"));
+        return Finding::ok("processor", format!("{limit:.2} of a processor is allowed {to}"));
     };
-    let seen = format!("{limit:.2} of a processor is allowed, and the plan's probes need about {needed:.2}");
+    let seen =
+        format!("{limit:.2} of a processor is allowed {to}, and the plan's probes need about {needed:.2}");
     let fix = "a higher CPUQuota= or resources.limits.cpu, or none: throttling makes probes late and slow";
     match limit {
         limit if limit < needed => Finding::problem("processor", seen).fix(fix),
@@ -157,16 +169,22 @@ mod tests {
 
     #[test]
     fn what_is_too_little_is_a_problem_and_what_is_tight_a_warning() {
-        assert_eq!(descriptors(1024, Some(4000)).level, Level::Problem);
-        assert!(descriptors(1024, Some(4000)).fix.expect("a fix").contains("4096"));
-        assert_eq!(descriptors(1024, Some(1000)).level, Level::Ok);
-        assert_eq!(descriptors(libc::RLIM_INFINITY, None).level, Level::Ok);
-        let levels = |limits: [u64; 3]| limits.map(|limit| memory(limit << 20, Some(100 << 20)).level);
+        assert_eq!(descriptors("here", 1024, Some(4000)).level, Level::Problem);
+        assert!(
+            descriptors("here", 1024, Some(4000))
+                .fix
+                .expect("a fix")
+                .contains("4096")
+        );
+        assert_eq!(descriptors("here", 1024, Some(1000)).level, Level::Ok);
+        assert_eq!(descriptors("here", libc::RLIM_INFINITY, None).level, Level::Ok);
+        let levels =
+            |limits: [u64; 3]| limits.map(|limit| memory("here", limit << 20, Some(100 << 20)).level);
         assert_eq!(
             levels([90, 120, 200]),
             [Level::Problem, Level::Warning, Level::Ok]
         );
-        let levels = |limits: [f64; 3]| limits.map(|limit| processor(limit, Some(0.4)).level);
+        let levels = |limits: [f64; 3]| limits.map(|limit| processor("here", limit, Some(0.4)).level);
         assert_eq!(
             levels([0.2, 0.5, 1.0]),
             [Level::Problem, Level::Warning, Level::Ok]

@@ -52,6 +52,16 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Whose the state directory is: the process that has it locked.
+    pub fn held_by(&self) -> Option<u32> {
+        match &self.directory.as_ref()?.contents {
+            Contents::Seen(seen) => seen.held_by,
+            _ => None,
+        }
+    }
+}
+
 impl Directory {
     fn gather(path: PathBuf) -> Self {
         let contents = match survey(&path) {

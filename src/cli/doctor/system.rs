@@ -22,9 +22,10 @@ pub fn error(errno: i32) -> String {
     }
 }
 
-/// The directories of our control group (version 2) from its own up to the root as we see it: a limit of any of them holds.
-pub fn control_groups() -> Vec<PathBuf> {
-    let own = text("/proc/self/cgroup").unwrap_or_default();
+/// The directories of that process's control group (version 2), or of our own, from its own up to the root as we see it: a limit of any of them holds.
+pub fn control_groups(pid: Option<u32>) -> Vec<PathBuf> {
+    let process = pid.map_or("self".to_owned(), |pid| pid.to_string());
+    let own = text(format!("/proc/{process}/cgroup")).unwrap_or_default();
     groups(&own, Path::new("/sys/fs/cgroup"))
 }
 

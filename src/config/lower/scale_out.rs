@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::super::raw::scale_out::{ElectionSetting, MOST_REPLICAS, RawLeases, RawScaleOut, ReplicaSetting};
-use super::super::report::{Finding, Place};
+use super::super::report::{Finding, Part, Place};
 use super::{Context, RawPlan};
 use crate::model::dependency::HostKey;
 use crate::model::plan::{Election, Plan, ScaleOut};
@@ -251,8 +251,11 @@ fn lower_election(
     };
     let at = place.key("election");
     if !cfg!(feature = "kubernetes") {
-        let problem = "this whyd was built without the feature `kubernetes`, and knows no Leases";
-        context.report.error(&at, problem);
+        let problem = "this whyd was built without Kubernetes, and knows no Leases";
+        let finding = Finding::error(&at, problem).at(Part::Key);
+        context
+            .report
+            .add(finding.expected("a build with the feature `kubernetes`"));
     }
     for (key, value, most) in [("namespace", namespace, 63), ("name", name, 200)] {
         if let Some(value) = value
@@ -447,7 +450,7 @@ mod tests {
 
     #[test]
     fn the_command_line_goes_before_the_file() {
-        let head = "scale_out: {replicas: 3, replica: 0, factor: 1, election: leases}\nlocation: eu-1";
+        let head = "scale_out: {replicas: 3, replica: 0, factor: 1}\nlocation: eu-1";
         let overrides = Overrides {
             shard: Some(Shard::Of {
                 replica: 3,
@@ -462,11 +465,23 @@ mod tests {
         assert_eq!((share.replica, share.replicas, share.factor), (3, 4, 1));
         assert_eq!(plan.location.as_deref(), Some("us-1"));
         assert_eq!(*plan.alerting.labels, [("location".into(), "us-1".into())]);
-        let leases = Election::Leases {
-            namespace: None,
-            name: "whyd".into(),
-        };
-        assert_eq!(scale_out.election, leases);
+    }
+
+    #[test]
+    fn leases_are_elected_by_where_the_build_knows_kubernetes() {
+        let head = "scale_out: {replicas: 3, replica: 0, election: leases}";
+        let loaded = load(head, &[], &Overrides::default());
+        if cfg!(feature = "kubernetes") {
+            let leases = Election::Leases {
+                namespace: None,
+                name: "whyd".into(),
+            };
+            let scale_out = loaded.expect("is good").scale_out.expect("it is on");
+            assert_eq!(scale_out.election, leases);
+        } else {
+            let wrong = loaded.expect_err("is refused");
+            assert!(wrong.contains("knows no Leases"), "{wrong}");
+        }
     }
 
     #[test]

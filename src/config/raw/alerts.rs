@@ -106,6 +106,8 @@ rules_section! {
         monitor_deliveries_failing: MonitorDeliveriesFailing,
         /// The last reload was refused: an older configuration is in force.
         monitor_config_refused: MonitorConfigRefused,
+        /// A source of discovery cannot look; what it found before is watched.
+        monitor_discovery_failing: MonitorDiscoveryFailing,
     }
 }
 

@@ -43,7 +43,8 @@ struct Held {
     heard: bool,
     /// Whether it found anything in this run of the program: until then `found` is what another run left.
     own: bool,
-    failing: Option<Box<str>>,
+    /// Since when it cannot look, and why it could not the last time.
+    failing: Option<(Wall, Box<str>)>,
     failures: u64,
     last_success: Option<Wall>,
     last_failure: Option<(Wall, Box<str>)>,
@@ -83,6 +84,18 @@ impl Held {
         self.own = true;
         self.found = targets;
         true
+    }
+
+    /// It cannot look, or not at everything. Other reasons do not begin the failure anew.
+    fn fails(&mut self, why: Box<str>, wall: Wall) -> Said {
+        self.heard = true;
+        self.failures += 1;
+        self.last_failure = Some((wall, why.clone()));
+        let since = self.failing.as_ref().map_or(wall, |(since, _)| *since);
+        match self.failing.replace((since, why.clone())) {
+            Some((_, before)) if before == why => Said::Nothing,
+            _ => Said::Fails(why),
+        }
     }
 
     fn end_lingering(&mut self, now: Instant) -> bool {
@@ -163,13 +176,11 @@ impl Gathering {
                     None => Said::Nothing,
                 }
             }
-            News::Failed(why) => {
-                held.heard = true;
-                held.failures += 1;
-                held.last_failure = Some((wall, why.clone()));
-                let same = held.failing.as_ref() == Some(&why);
-                held.failing = Some(why.clone());
-                if same { Said::Nothing } else { Said::Fails(why) }
+            News::Failed(why) => held.fails(why, wall),
+            News::Partly(targets, why) => {
+                held.last_success = Some(wall);
+                changed = held.take(targets, now);
+                held.fails(why, wall)
             }
             News::Refused(refused) => {
                 changed = held.refused != refused;
@@ -252,7 +263,7 @@ impl Gathering {
             kept: !held.own && !held.found.is_empty(),
             last_success: held.last_success,
             last_failure: held.last_failure.clone(),
-            failing: held.failing.is_some(),
+            failing: held.failing.as_ref().map(|(since, _)| *since),
             failures: held.failures,
         };
         self.sources.iter().map(view).collect()
@@ -378,8 +389,35 @@ mod tests {
         assert_eq!(play.take(4_000, found("s", &["a"])), Said::Recovered);
         assert_eq!(play.next(), None);
         let view = &play.gathering.views()[0];
-        assert_eq!((view.targets, view.failures, view.failing), (1, 2, false));
+        assert_eq!((view.targets, view.failures, view.failing), (1, 2, None));
         assert_eq!(view.last_success, Some(Wall::from_unix_secs(4)));
+    }
+
+    #[test]
+    fn what_can_be_looked_at_in_part_fails_from_the_first_time_on() {
+        let mut play = Play::new();
+        let partly = |ids: &[&str], why: &str| Update {
+            source: "s".into(),
+            news: News::Partly(ids.iter().map(|id| target(id, "x")).collect(), why.into()),
+        };
+        play.take(0, found("s", &["a", "b"]));
+        assert_eq!(play.next(), Some((500, "a b".into())));
+        assert_eq!(
+            play.take(2_000, partly(&["a", "b"], "x")),
+            Said::Fails("x".into())
+        );
+        assert_eq!(play.take(3_000, partly(&["a", "b"], "x")), Said::Nothing);
+        // Another trouble is told, and what is found meanwhile is taken.
+        assert_eq!(
+            play.take(9_000, partly(&["a", "b", "c"], "y")),
+            Said::Fails("y".into())
+        );
+        assert_eq!(play.next(), Some((9_500, "a b c".into())));
+        let view = &play.gathering.views()[0];
+        assert_eq!(view.failing, Some(Wall::from_unix_secs(2)));
+        assert_eq!((view.failures, view.targets), (3, 3));
+        assert_eq!(play.take(10_000, found("s", &["a"])), Said::Recovered);
+        assert_eq!(play.gathering.views()[0].failing, None);
     }
 
     #[test]

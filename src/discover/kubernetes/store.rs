@@ -155,9 +155,12 @@ impl Store {
                 .as_ref()
                 .filter(|_| changed || self.failed.is_some() && failed.is_none())
             {
-                news.push(News::Found(Arc::clone(found)));
-                // It reads as if all were well.
-                self.failed = None;
+                let found = Arc::clone(found);
+                self.failed.clone_from(&failed);
+                news.push(match &failed {
+                    None => News::Found(found),
+                    Some(why) => News::Partly(found, why.clone()),
+                });
             }
         }
         if failed != self.failed {

@@ -1,60 +1,7 @@
 //! The table of all metrics: the contract with whoever reads them.
 
+use super::ids::MetricId;
 use super::kinds::{FAILURE_ATTRIBUTES, Kind, Scope};
-
-/// Names a metric; the order is that of [`METRICS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum MetricId {
-    Up,
-    Failing,
-    Operations,
-    Attempts,
-    ProbeDuration,
-    PhaseDuration,
-    RetryMasked,
-    RetryAmplification,
-    RetrySuppressed,
-    KeepaliveResets,
-    KeepaliveIdleTimeout,
-    TlsNotAfter,
-    DnsAnswersDiffer,
-    BreakerState,
-    SloObjective,
-    AlertActive,
-    ConcurrencySaturation,
-    HttpStatusCode,
-    TcpRtt,
-    ScheduleLag,
-    ProbesInFlight,
-    ProbesSkipped,
-    VantageOffline,
-    VantageGaps,
-    DependenciesSuspended,
-    OpenFiles,
-    OpenFilesLimit,
-    PortsInUse,
-    PortRange,
-    HeadroomLow,
-    Incidents,
-    Deliveries,
-    OutboxWaiting,
-    DiscoveryTargets,
-    DiscoveryLastSuccess,
-    DiscoveryFailures,
-    DiscoveryRefused,
-    ExportFailures,
-    ConfigReloadSuccess,
-    ConfigReloadTimestamp,
-    StateWritable,
-    BuildInfo,
-}
-
-impl MetricId {
-    pub fn metric(self) -> &'static Metric {
-        &METRICS[self as usize]
-    }
-}
 
 /// One row of the catalogue.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +25,7 @@ pub struct Metric {
 const WINDOW: &[(&str, &str)] = &[("window", "1m, 5m, 1h")];
 
 /// The catalogue, in the order of [`MetricId`].
-pub const METRICS: [Metric; 42] = [
+pub const METRICS: [Metric; 43] = [
     Metric {
         id: MetricId::Up,
         name: "whyd.up",
@@ -463,6 +410,17 @@ pub const METRICS: [Metric; 42] = [
         scope: Scope::Source,
         attributes: &[],
         help: "Targets that a source found last.",
+        absent: "without `discovery`",
+    },
+    Metric {
+        id: MetricId::DiscoveryFailing,
+        name: "whyd.discovery.failing",
+        unit: "",
+        prometheus: "whyd_discovery_failing",
+        kind: Kind::Gauge,
+        scope: Scope::Source,
+        attributes: &[],
+        help: "1 while a source cannot look, or not at everything; what it found before is watched.",
         absent: "without `discovery`",
     },
     Metric {

@@ -134,6 +134,7 @@ fn the_contract_with_users() {
         ("whyd.deliveries", "{notification}", "whyd_deliveries_total"),
         ("whyd.outbox.waiting", "{notification}", "whyd_outbox_waiting"),
         ("whyd.discovery.targets", "{target}", "whyd_discovery_targets"),
+        ("whyd.discovery.failing", "", "whyd_discovery_failing"),
         (
             "whyd.discovery.last_success.timestamp",
             "s",
@@ -182,7 +183,7 @@ fn a_dependency_has_a_bounded_number_of_series() {
     for (scope, owner, most) in [
         (RuleScope::Dependency, Owner::Dependency(0), 13),
         (RuleScope::Host, Owner::Host(0), 2),
-        (RuleScope::Monitor, Owner::Process, 7),
+        (RuleScope::Monitor, Owner::Process, 8),
     ] {
         let rules = Rule::ALL.iter().filter(|rule| rule.scope() == scope).count();
         let raised = alerts.iter().filter(|(_, of, _)| *of == owner).count();
@@ -339,6 +340,7 @@ fn a_source_has_its_own_series() {
         seen
     };
     assert_eq!(of(MetricId::DiscoveryTargets), Some(7.0));
+    assert_eq!(of(MetricId::DiscoveryFailing), Some(0.0));
     assert_eq!(of(MetricId::DiscoveryRefused), Some(2.0));
     assert_eq!(of(MetricId::DiscoveryFailures), Some(3.0));
     assert_eq!(

@@ -34,7 +34,7 @@ fn source(view: &SourceView) -> Json {
     json!({
         "name": &*view.name,
         "kind": view.kind,
-        "state": if view.failing { "failing" } else if view.last_success.is_some() { "ok" } else { "unknown" },
+        "state": if view.failing.is_some() { "failing" } else if view.last_success.is_some() { "ok" } else { "unknown" },
         "targets": view.targets,
         "lingering": view.lingering,
         "watched": view.watched,
@@ -42,6 +42,7 @@ fn source(view: &SourceView) -> Json {
         "from_last_run": view.kept,
         "last_success": view.last_success.map(|at| at.to_string()),
         "last_error": last_error.map(|(at, why)| json!({"at": at.to_string(), "error": text(why)})),
+        "failing_since": view.failing.map(|at| at.to_string()),
         "failures": view.failures,
     })
 }

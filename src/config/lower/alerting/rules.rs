@@ -44,7 +44,8 @@ fn measure(rule: Rule) -> Measure {
         | Rule::MonitorResourcesLow
         | Rule::MonitorStateUnwritable
         | Rule::MonitorDeliveriesFailing
-        | Rule::MonitorConfigRefused => Measure::Nothing,
+        | Rule::MonitorConfigRefused
+        | Rule::MonitorDiscoveryFailing => Measure::Nothing,
     }
 }
 
@@ -61,6 +62,7 @@ pub fn has_minimum(rule: Rule) -> bool {
             | Rule::MonitorResourcesLow
             | Rule::MonitorStateUnwritable
             | Rule::MonitorConfigRefused
+            | Rule::MonitorDiscoveryFailing
     )
 }
 

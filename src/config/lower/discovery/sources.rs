@@ -268,7 +268,9 @@ fn kubernetes(context: &mut Context<'_>, raw: &RawKubernetes, place: &Place) -> 
     }
     if cfg!(not(feature = "kubernetes")) {
         let finding = Finding::error(place, "this whyd was built without Kubernetes").at(Part::Key);
-        context.report.add(finding);
+        context
+            .report
+            .add(finding.expected("a build with the feature `kubernetes`"));
     }
     let kubeconfig = raw.kubeconfig.as_ref();
     Some(SourceKind::Kubernetes(Box::new(KubernetesSource {

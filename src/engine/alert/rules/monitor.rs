@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::alert::{Holds, Rule};
 use crate::model::alert_policy::RulePolicy;
 use crate::model::headroom::Scarce;
-use crate::model::monitor::SelfFacts;
+use crate::model::monitor::{SelfFacts, SourceTrouble};
 use crate::model::time::Wall;
 use crate::model::vantage::OfflineBecause;
 
@@ -56,6 +56,11 @@ impl Facts<'_> {
         (self.now.seconds_since(*at) < REMEMBERED_SECONDS).then_some(what)
     }
 
+    /// The source of discovery that cannot look for the longest time.
+    pub fn failing_source(&self) -> Option<&SourceTrouble> {
+        self.edges.discovery.iter().min_by_key(|trouble| trouble.since)
+    }
+
     pub fn state_trouble(&self) -> Option<&Arc<str>> {
         self.edges.state_trouble.as_ref()
     }
@@ -84,6 +89,7 @@ pub fn judge(rule: Rule, policy: &RulePolicy, facts: &Facts<'_>) -> Judged {
             when(failed >= minimum || is_given_up).least("failed deliveries in a row", failed, minimum)
         }
         Rule::MonitorConfigRefused => when(facts.edges.config_refused.is_some()),
+        Rule::MonitorDiscoveryFailing => when(facts.failing_source().is_some()),
         _ => Judged::unclear(),
     }
 }

@@ -6,6 +6,11 @@ use crate::model::headroom::Scarce;
 use super::super::rules::monitor::Facts;
 use super::{minute, quantity};
 
+/// Characters of an error that an alert repeats.
+const LONGEST_ERROR: usize = 300;
+/// Names that an alert repeats.
+const NAMES: usize = 5;
+
 pub fn text(rule: Rule, facts: &Facts<'_>) -> AlertText {
     let (summary, description, fix) = match rule {
         Rule::MonitorOffline => offline(facts),
@@ -15,6 +20,7 @@ pub fn text(rule: Rule, facts: &Facts<'_>) -> AlertText {
         Rule::MonitorStateUnwritable => state(facts),
         Rule::MonitorDeliveriesFailing => deliveries(facts),
         Rule::MonitorConfigRefused => config(facts),
+        Rule::MonitorDiscoveryFailing => discovery(facts),
         _ => Default::default(),
     };
     AlertText {
@@ -138,4 +144,65 @@ fn config(facts: &Facts<'_>) -> Three {
         format!("The last reload was refused{since}: an older configuration is in force than the file's."),
         "run `whyd validate` on the file, correct what it says, and reload".to_owned(),
     )
+}
+
+fn discovery(facts: &Facts<'_>) -> Three {
+    let Some(trouble) = facts.failing_source() else {
+        return Default::default();
+    };
+    let source = &trouble.source;
+    let others: Vec<&str> = facts
+        .edges
+        .discovery
+        .iter()
+        .filter(|other| other.source != *source)
+        .map(|other| &*other.source)
+        .collect();
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let kept = match (trouble.targets, trouble.from_last_run) {
+        (0, _) => "It has found nothing: nothing of it is watched.".to_owned(),
+        (1, true) => "The target that the last run found is watched".to_owned(),
+        (1, false) => "The target that it found last is still watched".to_owned(),
+        (many, true) => format!("The {many} targets that the last run found are watched"),
+        (many, false) => format!("The {many} targets that it found last are still watched"),
+    };
+    let unknown = match trouble.targets {
+        0 => "",
+        _ => "; what has come, gone or moved since is not known.",
+    };
+    let also = match others.as_slice() {
+        [] => String::new(),
+        others => format!(" The same goes for {}.", few(others)),
+    };
+    (
+        format!("discovery cannot look at {source}{more}"),
+        format!(
+            "The source {source} has failed since {}: {}. {kept}{unknown}{also}",
+            minute(trouble.since),
+            clipped(&trouble.why),
+        ),
+        "correct what the error names: the file, the server, the nameserver or the rights; `/api/v1/discovery` shows every source"
+            .to_owned(),
+    )
+}
+
+/// Some of many.
+fn few(names: &[&str]) -> String {
+    let shown = names.iter().take(NAMES).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// An error that names many files is as long as they are many.
+fn clipped(why: &str) -> String {
+    let why = why.trim_end_matches('.');
+    match why.char_indices().nth(LONGEST_ERROR) {
+        None => why.to_owned(),
+        Some((end, _)) => format!("{}…", &why[..end]),
+    }
 }
