@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::alert::{AlertKey, Muted, ResolvedBecause, Subject};
+use crate::model::page::ScaleOutView;
 use crate::model::plan::{Election, Plan, ScaleOut};
 use crate::model::receiver::{Channel, Receiver};
 use crate::model::share::Peers;
@@ -102,9 +103,7 @@ impl Speakers {
     /// Whether this replica may tell receivers that would tell people twice.
     pub fn may_speak(&self) -> bool {
         match &self.place {
-            Some(place) if place.election != Election::None && place.share.factor > 1 => {
-                self.peers.as_ref().is_some_and(|peers| peers.standing)
-            }
+            Some(place) if place.elects() => self.peers.as_ref().is_some_and(|peers| peers.standing),
             _ => true,
         }
     }
@@ -205,6 +204,20 @@ pub fn tells_people(receiver: &Receiver) -> bool {
 }
 
 impl Desk {
+    /// This replica's part of the work, of which it watches so many.
+    pub fn scale_out_view(&self, watched: usize) -> Option<ScaleOutView> {
+        let place = self.speakers.place.as_ref()?;
+        Some(ScaleOutView {
+            name: Arc::clone(&place.name),
+            share: place.share,
+            watched,
+            left: place.in_all.saturating_sub(watched),
+            election: place.election.clone(),
+            elects: place.elects(),
+            speaks: self.speakers.may_speak(),
+        })
+    }
+
     pub fn peers_observed(&mut self, peers: Peers, now: Now) {
         self.speakers.observe(peers, now.wall);
         self.outbox.hold(!self.speakers.may_speak());
