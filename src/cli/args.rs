@@ -305,6 +305,11 @@ pub struct RulesArgs {
     /// Write the dashboards for Grafana into this directory instead, and print their names.
     #[arg(long, value_name = "DIR")]
     pub dashboards: Option<PathBuf>,
+
+    /// Print the rules for several locations that watch the same instead: an alert when enough of them see it fail. They
+    /// stand beside the others and take figures from them.
+    #[arg(long, conflicts_with = "dashboards")]
+    pub locations: bool,
 }
 
 /// Where a running daemon is asked. It has no `Debug` for the sake of those that hold it.

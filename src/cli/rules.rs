@@ -10,6 +10,7 @@ use super::output::{CANNOT_WRITE, Output, complain};
 
 /// The canonical files. Helm reads nothing outside its chart, so that they live there.
 const RULES: &str = include_str!("../../helm/whyd/files/rules/whyd.rules.yaml");
+const LOCATIONS: &str = include_str!("../../helm/whyd/files/rules/locations.rules.yaml");
 const DASHBOARDS: [(&str, &str); 3] = [
     (
         "whyd-fleet.json",
@@ -27,7 +28,7 @@ const DASHBOARDS: [(&str, &str); 3] = [
 
 pub fn run(args: &RulesArgs) -> ExitCode {
     let Some(directory) = &args.dashboards else {
-        return super::print(RULES);
+        return super::print(if args.locations { LOCATIONS } else { RULES });
     };
     let mut output = Output::stdout();
     for (name, text) in DASHBOARDS {

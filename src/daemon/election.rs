@@ -61,8 +61,7 @@ impl Elections {
     fn wanted(&self, plan: &Plan) -> Option<elect::Election> {
         let scale_out = plan.scale_out.as_ref()?;
         match &scale_out.election {
-            // Who is alone with its dependencies need not ask anybody.
-            Election::Leases { namespace, name } if scale_out.share.factor > 1 => Some(elect::Election {
+            Election::Leases { namespace, name } if scale_out.elects() => Some(elect::Election {
                 share: scale_out.share,
                 namespace: namespace.clone(),
                 name: Arc::clone(name),

@@ -53,6 +53,7 @@ impl Engine {
             headroom: self.headroom.view(self.limits.concurrency),
             place: Arc::clone(&self.place),
             incidents: self.open_incidents(),
+            scale_out: self.desk.scale_out_view(self.tables.slots.len()),
         }
     }
 

@@ -3,7 +3,6 @@
 //! [`METRICS`] is the table; [`samples`] is the projection. Encoders go through the table metric by metric and through a
 //! snapshot owner by owner, and may stop and go on between any two owners.
 
-mod ids;
 mod kinds;
 mod table;
 
@@ -13,16 +12,15 @@ use crate::model::failure::State;
 use crate::model::headroom::HeadroomView;
 use crate::model::histogram::{Histogram, LATENCY_BOUNDS};
 use crate::model::notification::ReceiverView;
-use crate::model::page::{DependencyView, FailureKey, HostView, PhaseFigures, saturation};
+use crate::model::page::{DependencyView, FailureKey, HostView, PhaseFigures, ScaleOutView, saturation};
 use crate::model::phase::Phase;
 use crate::model::time::Wall;
 
 pub use super::labels::{Attributes, Delivery, Extra};
 use super::process::Exporter;
 use super::snapshot::Snapshot;
-pub use ids::MetricId;
 pub use kinds::{Kind, Scope};
-pub use table::{METRICS, Metric};
+pub use table::{METRICS, Metric, MetricId};
 
 /// Whose series a sample belongs to; numbers are places in the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -329,6 +327,14 @@ fn process_samples<'a>(id: MetricId, snapshot: &'a Snapshot, sink: &mut impl FnM
         | MetricId::PortsInUse
         | MetricId::PortRange
         | MetricId::HeadroomLow => headroom_samples(id, &engine.headroom, &mut points),
+        MetricId::ScaleOutReplicas
+        | MetricId::ScaleOutFactor
+        | MetricId::ScaleOutDependencies
+        | MetricId::ScaleOutSpeaks => {
+            if let Some(view) = &engine.scale_out {
+                scale_out_samples(id, view, &mut points);
+            }
+        }
         MetricId::ExportFailures => {
             for (exporter, count) in Exporter::ALL.into_iter().zip(process.export_failures) {
                 points.integer(Extra::Exporter(exporter), count);
@@ -368,6 +374,23 @@ fn headroom_samples<'a, S: FnMut(Sample<'a>)>(id: MetricId, view: &HeadroomView,
     };
     if let Some(value) = value {
         points.integer(Extra::None, value);
+    }
+}
+
+fn scale_out_samples<'a, S: FnMut(Sample<'a>)>(
+    id: MetricId,
+    view: &ScaleOutView,
+    points: &mut Points<'_, S>,
+) {
+    match id {
+        MetricId::ScaleOutReplicas => points.integer(Extra::None, view.share.replicas),
+        MetricId::ScaleOutFactor => points.integer(Extra::None, view.share.factor),
+        MetricId::ScaleOutDependencies => {
+            points.integer(Extra::Watched(true), count(view.watched));
+            points.integer(Extra::Watched(false), count(view.left));
+        }
+        _ if view.elects => points.integer(Extra::None, view.speaks),
+        _ => {}
     }
 }
 

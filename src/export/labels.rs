@@ -37,6 +37,8 @@ pub enum Extra {
     Exporter(Exporter),
     Alert(Rule, Severity),
     Delivery(Delivery),
+    /// Whether a dependency is this replica's to watch.
+    Watched(bool),
     Build,
 }
 
@@ -110,6 +112,7 @@ impl Extra {
                 list.push("severity", severity.id());
             }
             Extra::Delivery(what) => list.push("outcome", what.id()),
+            Extra::Watched(own) => list.push("state", if own { "watched" } else { "left" }),
             Extra::Build => {
                 list.push("version", VERSION);
                 list.push("os", std::env::consts::OS);

@@ -6,7 +6,7 @@ use super::catalog::{METRICS, Metric, Scope};
 
 const HEAD: &str = "# Metrics
 
-<!-- Generated from src/export/catalog/table.rs. Do not edit: `UPDATE_EXPECT=1 cargo test --lib export::reference` writes it. -->
+<!-- Generated from src/export/catalog/table/. Do not edit: `UPDATE_EXPECT=1 cargo test --lib export::reference` writes it. -->
 
 The same figures leave by two ways: pushed as OTLP, and pulled as Prometheus text or OpenMetrics from
 `/metrics`. Names are promises. The usual translation from OTLP to Prometheus gives exactly the Prometheus names below.

@@ -28,9 +28,11 @@ use crate::model::notification::ReceiverView;
 use crate::model::order::OperationId;
 use crate::model::page::{
     DependencyView, Detail, EngineView, FAILURE_KEYS_MAX, FailureKey, HostPage, HostView, Page, PhaseFigures,
-    WindowFigures,
+    PlaceLabels, ScaleOutView, WindowFigures,
 };
 use crate::model::phase::Phase;
+use crate::model::plan::Election;
+use crate::model::share::Share;
 use crate::model::silence::{SilenceChange, SilenceView};
 use crate::model::time::{Moment, Wall};
 use crate::net::reader::{ReadRequest, Reader};
@@ -185,6 +187,26 @@ pub(crate) fn discovery() -> DiscoveryView {
     }
 }
 
+/// The second of three replicas, which may speak.
+pub(crate) fn scale_out() -> ScaleOutView {
+    ScaleOutView {
+        name: "whyd-1".into(),
+        share: Share {
+            replica: 1,
+            replicas: 3,
+            factor: 2,
+        },
+        watched: 667,
+        left: 333,
+        election: Election::Leases {
+            namespace: None,
+            name: "whyd".into(),
+        },
+        elects: true,
+        speaks: true,
+    }
+}
+
 /// What a test's loop serves.
 #[derive(Clone, Default)]
 pub(crate) struct World {
@@ -198,6 +220,8 @@ pub(crate) struct World {
     pub silences: Vec<SilenceView>,
     pub receivers: Vec<ReceiverView>,
     pub discovery: DiscoveryView,
+    pub scale_out: Option<ScaleOutView>,
+    pub place: PlaceLabels,
     /// What was asked of the silences.
     pub changes: Vec<SilenceChange>,
 }
@@ -241,8 +265,9 @@ impl World {
                 scarce: None,
                 cap: Some(290),
             },
-            place: Arc::default(),
+            place: Arc::clone(&self.place),
             incidents: self.incidents.len(),
+            scale_out: self.scale_out.clone(),
         }
     }
 

@@ -13,6 +13,8 @@ use super::headroom::HeadroomView;
 use super::histogram::Histogram;
 use super::idle::IdleView;
 use super::phase::Phase;
+use super::plan::Election;
+use super::share::Share;
 use super::time::Wall;
 use super::vantage::{Gaps, VantageView};
 
@@ -194,6 +196,24 @@ pub struct EngineView {
     pub incidents: usize,
     /// What all series carry: which replica this is, and where, as far as that was given.
     pub place: PlaceLabels,
+    /// Where several replicas share the work: this one's part.
+    pub scale_out: Option<ScaleOutView>,
+}
+
+/// What a replica has of the work, and whether it may speak.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScaleOutView {
+    /// What this replica is called.
+    pub name: Arc<str>,
+    pub share: Share,
+    /// Dependencies of the configuration that this replica watches, and those that it leaves to others.
+    pub watched: usize,
+    pub left: usize,
+    pub election: Election,
+    /// Whether the replicas elect who speaks. Who is alone with its dependencies need not.
+    pub elects: bool,
+    /// Whether this replica may tell receivers that would tell people twice.
+    pub speaks: bool,
 }
 
 /// Names and values of labels.

@@ -60,6 +60,22 @@ pub enum Election {
     },
 }
 
+impl Election {
+    pub const fn id(&self) -> &'static str {
+        match self {
+            Election::None => "none",
+            Election::Leases { .. } => "leases",
+        }
+    }
+}
+
+impl ScaleOut {
+    /// Whether the replicas elect who speaks. Who is alone with its dependencies need not ask anybody.
+    pub fn elects(&self) -> bool {
+        self.election != Election::None && self.share.factor > 1
+    }
+}
+
 /// Bulkheads: how much may be under way at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

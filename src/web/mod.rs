@@ -12,6 +12,7 @@ mod metrics;
 mod server;
 mod silence_request;
 mod silences;
+mod status;
 mod tls;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ fn router(web: Web, auth: Option<ListenAuth>) -> Router {
         .route("/api/v1/dependencies", get(api::list))
         .route("/api/v1/dependencies/{name}", get(api::one))
         .route("/api/v1/discovery", get(discovery::discovery))
+        .route("/api/v1/status", get(status::status))
         .route("/api/v1/vantage", get(api::vantage))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/incidents", get(alerts::incidents))

@@ -237,9 +237,46 @@ async fn health_follows_the_loop_and_readiness_the_first_round() {
         "/metrics",
         "/api/v1/dependencies",
         "/api/v1/dependencies/x",
+        "/api/v1/status",
     ] {
         assert_eq!(dead.get(path).await.0, 503, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_daemon_says_which_one_it_is_and_what_part_of_the_work_it_has() {
+    let alone = site(&listen(), web(World::of(3))).await;
+    let said = alone.json("/api/v1/status").await;
+    assert_eq!(said["version"], crate::export::process::VERSION);
+    assert_eq!((&said["dependencies"], &said["hosts"]), (&json!(3), &json!(3)));
+    let nothing = &Value::Null;
+    assert_eq!(
+        (&said["location"], &said["scale_out"]),
+        (nothing, nothing),
+        "{said}"
+    );
+
+    let mut world = World::of(3);
+    world.place = [("replica", "whyd-1".into()), ("location", "eu-1".into())].into();
+    world.scale_out = Some(samples::scale_out());
+    let shared = site(&listen(), web(world.clone())).await;
+    let said = shared.json("/api/v1/status").await;
+    assert_eq!(said["location"], "eu-1");
+    assert_eq!(
+        said["scale_out"],
+        json!({
+            "replica": "whyd-1", "ordinal": 1, "replicas": 3, "factor": 2, "watched": 667, "left_to_others": 333,
+            "election": {"mode": "leases", "speaks": true},
+        })
+    );
+    let view = world.scale_out.as_mut().expect("set above");
+    (view.election, view.elects) = (crate::model::plan::Election::None, false);
+    let unelected = site(&listen(), web(world)).await;
+    let said = unelected.json("/api/v1/status").await;
+    assert_eq!(
+        said["scale_out"]["election"],
+        json!({"mode": "none", "speaks": true})
+    );
 }
 
 #[tokio::test]

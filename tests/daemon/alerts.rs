@@ -233,6 +233,13 @@ fn rules_and_dashboards_come_out_of_the_binary() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/whyd/files");
     let kept = std::fs::read_to_string(root.join("rules/whyd.rules.yaml")).expect("it is there");
     assert!(rules.status.success() && text(&rules) == kept);
+    let locations = whyd(&["rules", "--locations"]).output().expect("the binary runs");
+    let kept = std::fs::read_to_string(root.join("rules/locations.rules.yaml")).expect("it is there");
+    assert!(locations.status.success() && text(&locations) == kept);
+    let both = whyd(&["rules", "--locations", "--dashboards", "/proc/nowhere"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!(both.status.code(), Some(2), "{}", text(&both));
     let files = Files::new();
     let directory = files.path("dashboards");
     let written = whyd(&["rules", "--dashboards", &directory.to_string_lossy()])

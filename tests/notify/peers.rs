@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use whyd::model::alert::{Muted, Rule};
+use whyd::model::page::ScaleOutView;
+use whyd::model::plan::Election;
 
 use super::fleet::*;
 use super::world::*;
@@ -130,11 +132,53 @@ fn who_cannot_prove_that_it_lives_is_silent_and_another_speaks() {
     );
     let alerts = silent.engine.alerts(0, 100, Default::default()).alerts;
     assert!(alerts.iter().any(|alert| alert.muted == Some(Muted::Unproven)));
+    let speaks = |fleet: &Fleet| -> Vec<bool> {
+        let views = fleet.replicas.iter().map(|one| one.world.engine.view().scale_out);
+        views
+            .map(|view| view.expect("the work is shared").speaks)
+            .collect()
+    };
+    let all_but_first: Vec<bool> = (0..REPLICAS).map(|replica| replica != first).collect();
+    assert_eq!(speaks(&fleet), all_but_first);
     fleet.replicas[first as usize].connected = true;
     fleet.pass(600);
+    assert_eq!(speaks(&fleet), [true; REPLICAS as usize]);
     fleet.set("d0", Nature::Well);
     fleet.pass(1_800);
     assert_eq!(fleet.heard("d0"), (1, 1, false));
+}
+
+#[test]
+fn the_shares_add_up_and_who_elects_nobody_may_always_speak() {
+    let fleet = Fleet::new();
+    let views: Vec<ScaleOutView> = fleet
+        .replicas
+        .iter()
+        .filter_map(|one| one.world.engine.view().scale_out)
+        .collect();
+    let watched: usize = views.iter().map(|view| view.watched).sum();
+    assert_eq!(watched, 2 * 9, "each of nine twice");
+    for (replica, view) in (0..).zip(&views) {
+        assert_eq!(view.watched + view.left, 9);
+        let own = names().into_iter().filter(|name| share(replica).holds(name));
+        assert_eq!((view.share, view.watched), (share(replica), own.count()));
+    }
+    for (election, factor) in [
+        (Election::None, 2),
+        (
+            Election::Leases {
+                namespace: None,
+                name: "whyd".into(),
+            },
+            1,
+        ),
+    ] {
+        let mut plan = plan_of(0);
+        let scale_out = plan.scale_out.as_mut().expect("the work is shared");
+        (scale_out.election, scale_out.share.factor) = (election, factor);
+        let view = World::new(plan).engine.view().scale_out.expect("it is shared");
+        assert!(view.speaks && !view.elects);
+    }
 }
 
 #[derive(Clone, Debug)]

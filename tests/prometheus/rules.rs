@@ -306,3 +306,30 @@ fn docs_alerts_has_a_section_for_every_rule_with_its_severity() {
         assert_eq!(pages.matches(&begin).count(), 1, "{begin}");
     }
 }
+
+/// What tests/prometheus/rules/scale_out.test.yaml shows at work is what people copy from the page.
+#[test]
+fn the_rules_of_docs_scale_out_are_the_ones_that_are_tested_and_ask_for_series_that_exist() {
+    let page = file("docs/scale-out.md");
+    let blocks = page.split("```yaml\n").skip(1);
+    let mut blocks = blocks.filter_map(|block| block.split("```").next());
+    let block = blocks.find(|block| block.starts_with("groups:")).expect("rules");
+    let shown: Value = serde_yaml::from_str(block).expect("YAML");
+    let tested: Value =
+        serde_yaml::from_str(&file("tests/prometheus/rules/scale_out.test.yaml")).expect("YAML");
+    let tested = tested["tests"][0]["promql_expr_test"]
+        .as_sequence()
+        .expect("queries");
+    let tested: BTreeSet<&str> = tested.iter().map(|one| text(one, "expr").trim()).collect();
+    let rules = shown["groups"][0]["rules"].as_sequence().expect("rules");
+    let shown: BTreeSet<&str> = rules.iter().map(|rule| text(rule, "expr").trim()).collect();
+    assert_eq!(shown, tested);
+    for selector in shown.into_iter().flat_map(selectors) {
+        let name = &*selector.metric;
+        assert!(
+            matches!(catalogue::known(name), Known::Gauge),
+            "{name} is no gauge"
+        );
+        assert_eq!(unknown_labels(&selector).next(), None, "{name}");
+    }
+}

@@ -20,14 +20,17 @@ pub struct Alertmanager {
 
 impl Alertmanager {
     pub async fn start(files: &Files, hook: &str) -> Option<Alertmanager> {
-        let program = find("prometheus-alertmanager", "WHYD_ALERTMANAGER")?;
-        let config = files.write(
-            "alertmanager.yaml",
-            &format!(
-                "route: {{receiver: hook, group_by: [incident], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}}
+        let config = format!(
+            "route: {{receiver: hook, group_by: [incident], group_wait: 1s, group_interval: 1s, repeat_interval: 1h}}
 receivers: [{{name: hook, webhook_configs: [{{url: '{hook}', send_resolved: true}}]}}]\n"
-            ),
         );
+        Alertmanager::by(files, &config).await
+    }
+
+    /// One with that configuration.
+    pub async fn by(files: &Files, config: &str) -> Option<Alertmanager> {
+        let program = find("prometheus-alertmanager", "WHYD_ALERTMANAGER")?;
+        let config = files.write("alertmanager.yaml", config);
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config.display()))

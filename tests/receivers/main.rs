@@ -9,6 +9,7 @@ mod harness;
 mod alertmanager;
 mod daemon;
 mod mail;
+mod replicas;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,10 +18,11 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use api::KubeApi;
+use harness::prometheus::Metrics;
 use harness::{Daemon, Files, eventually, run};
 use whyd::model::share::Share;
 
@@ -199,6 +200,36 @@ async fn each_is_asked(world: &World, places: &BTreeSet<(String, u32)>) {
     .await;
 }
 
+/// As its metrics and its API say it.
+async fn shares_add_up(daemons: &BTreeMap<u32, Daemon>, replicas: u32) {
+    let mut all = 0.0;
+    for (replica, daemon) in daemons {
+        let name = format!("whyd-{replica}");
+        let own = ("replica", &*name);
+        let metrics = daemon.metrics().await;
+        let of_state = |state| {
+            let series = metrics.get("whyd_scale_out_dependencies", &[own, ("state", state)]);
+            series.expect("the work is shared")
+        };
+        let (watched, left) = (of_state("watched"), of_state("left"));
+        assert_eq!(watched + left, DEPENDENCIES as f64, "{name}");
+        assert_eq!(
+            metrics.get("whyd_scale_out_replicas", &[own]),
+            Some(f64::from(replicas))
+        );
+        assert_eq!(metrics.get("whyd_scale_out_factor", &[own]), Some(2.0));
+        let status = daemon.get("/api/v1/status").await.json();
+        let said = &status["scale_out"];
+        assert_eq!(
+            (&said["replica"], &said["replicas"]),
+            (&json!(name), &json!(replicas))
+        );
+        assert_eq!(said["watched"].as_f64(), Some(watched), "{status}");
+        all += watched;
+    }
+    assert_eq!(all, 2.0 * DEPENDENCIES as f64);
+}
+
 fn holder(api: &KubeApi, replica: u32) -> Option<(String, String)> {
     let lease = api.get("Lease", "watch", &format!("whyd-{replica}"))?;
     let text = |key: &str| Some(lease["spec"][key].as_str()?.to_owned());
@@ -245,6 +276,7 @@ async fn each_is_watched_twice_and_a_fourth_replica_takes_a_quarter() {
         metrics.sum("whyd_up", &[("replica", "whyd-1")])
     );
     assert!(metrics.sum("whyd_up", &[]) > 600.0);
+    shares_add_up(&daemons, 3).await;
 
     // As a StatefulSet does it: the new one first, then the others from the last to the first.
     daemons.insert(3, setting.start(3, 4).await);
@@ -268,6 +300,7 @@ async fn each_is_watched_twice_and_a_fourth_replica_takes_a_quarter() {
         "only to the new one"
     );
     each_is_asked(&world, &after).await;
+    shares_add_up(&daemons, 4).await;
     eprintln!("{moved} of {} places moved", before.len());
 }
 
@@ -285,6 +318,18 @@ async fn one_is_killed_while_something_is_down_and_it_is_told_once() {
     };
     for replica in 0..3 {
         eventually("each holds its Lease", async || holder(&api, replica)).await;
+    }
+    for (replica, daemon) in &daemons {
+        let name = format!("whyd-{replica}");
+        let speaks = |metrics: &Metrics| metrics.get("whyd_scale_out_speaks", &[("replica", &name)]);
+        daemon
+            .metrics_show("it may speak", |metrics| {
+                (speaks(metrics) == Some(1.0)).then_some(())
+            })
+            .await;
+        let status = daemon.get("/api/v1/status").await.json();
+        let wanted = json!({"mode": "leases", "speaks": true});
+        assert_eq!(status["scale_out"]["election"], wanted);
     }
     // Two whose first holder is the same one, which will die.
     let first = share.holders("a")[0];

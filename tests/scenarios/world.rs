@@ -232,6 +232,8 @@ impl World {
                 }
                 self.arrive(Duration::from_millis(1), Input::Persisted { seq, durable: true });
             }
+            // Only where replicas elect who speaks: tests/notify.
+            Output::Untold(_) => {}
             Output::Deliver(order) => self.say(format!(
                 "{} is told: {}",
                 order.receiver.name, order.notification.title

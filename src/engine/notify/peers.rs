@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::model::alert::{AlertKey, Muted, Subject};
 use crate::model::notification::{AlertNote, Notification};
+use crate::model::page::ScaleOutView;
 use crate::model::receiver::Receiver;
 use crate::model::share::Peers;
 use crate::model::time::{Moment, Now, Wall};
@@ -23,6 +24,20 @@ const LONGEST_GATHERING: Duration = Duration::from_secs(60);
 const UNNOTICED: Duration = Duration::from_secs(30);
 
 impl Desk {
+    /// This replica's part of the work, of which it watches so many.
+    pub fn scale_out_view(&self, watched: usize) -> Option<ScaleOutView> {
+        let place = self.speakers.place.as_ref()?;
+        Some(ScaleOutView {
+            name: Arc::clone(&place.name),
+            share: place.share,
+            watched,
+            left: place.in_all.saturating_sub(watched),
+            election: place.election.clone(),
+            elects: place.elects(),
+            speaks: self.speakers.may_speak(),
+        })
+    }
+
     pub fn peers_observed(&mut self, peers: Peers, now: Now) {
         self.speakers.observe(peers, now);
         // Who may speak again looks first what others told meanwhile.

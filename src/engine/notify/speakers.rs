@@ -141,8 +141,7 @@ impl Speakers {
 
     /// Whether who tells people is elected.
     pub fn elects(&self) -> bool {
-        let elects = |place: &ScaleOut| place.election != Election::None && place.share.factor > 1;
-        self.place.as_ref().is_some_and(elects)
+        self.place.as_ref().is_some_and(ScaleOut::elects)
     }
 
     /// Whether this replica may tell receivers that would tell people twice.

@@ -36,6 +36,7 @@ fn alarmed(view: DependencyView) -> World {
     world.incidents = vec![sample_alerts::incident()];
     world.receivers = vec![sample_alerts::receiver("pager"), sample_alerts::receiver("chat")];
     world.discovery = samples::discovery();
+    world.scale_out = Some(samples::scale_out());
     world
 }
 
@@ -146,6 +147,14 @@ fn the_contract_with_users() {
             "whyd_discovery_failures_total",
         ),
         ("whyd.discovery.refused", "{target}", "whyd_discovery_refused"),
+        ("whyd.scale_out.replicas", "{replica}", "whyd_scale_out_replicas"),
+        ("whyd.scale_out.factor", "{replica}", "whyd_scale_out_factor"),
+        (
+            "whyd.scale_out.dependencies",
+            "{dependency}",
+            "whyd_scale_out_dependencies",
+        ),
+        ("whyd.scale_out.speaks", "", "whyd_scale_out_speaks"),
         ("whyd.export.failures", "{export}", "whyd_export_failures_total"),
         (
             "whyd.config.last_reload.success",
@@ -245,6 +254,10 @@ fn what_is_not_known_is_absent() {
         MetricId::ConfigReloadSuccess,
         MetricId::ConfigReloadTimestamp,
         MetricId::StateWritable,
+        MetricId::ScaleOutReplicas,
+        MetricId::ScaleOutFactor,
+        MetricId::ScaleOutDependencies,
+        MetricId::ScaleOutSpeaks,
     ] {
         assert!(!seen.contains(&absent), "{absent:?}");
     }
@@ -347,4 +360,47 @@ fn a_source_has_its_own_series() {
         of(MetricId::DiscoveryLastSuccess),
         Some(samples::SINCE.unix_secs() as f64)
     );
+}
+
+#[test]
+fn a_replica_says_what_is_its_and_whether_it_speaks() {
+    let mut world = World::of(1);
+    world.scale_out = Some(samples::scale_out());
+    let series = |world: &World| {
+        let snapshot = world.snapshot();
+        let mut seen = Vec::new();
+        for metric in METRICS
+            .iter()
+            .filter(|metric| metric.name.starts_with("whyd.scale_out."))
+        {
+            samples(metric.id, &snapshot, Owner::Process, &mut |sample| {
+                if let Value::Integer(value) = sample.value {
+                    let state = sample
+                        .extra
+                        .attributes()
+                        .as_slice()
+                        .first()
+                        .map(|(_, state)| *state);
+                    seen.push((metric.id, state, value));
+                }
+            });
+        }
+        seen
+    };
+    let (watched, left) = (Some("watched"), Some("left"));
+    let figures = [
+        (MetricId::ScaleOutReplicas, None, 3),
+        (MetricId::ScaleOutFactor, None, 2),
+        (MetricId::ScaleOutDependencies, watched, 667),
+        (MetricId::ScaleOutDependencies, left, 333),
+        (MetricId::ScaleOutSpeaks, None, 1),
+    ];
+    assert_eq!(series(&world), figures);
+    let view = world.scale_out.as_mut().expect("set above");
+    view.speaks = false;
+    assert_eq!(series(&world)[4], (MetricId::ScaleOutSpeaks, None, 0));
+    // Nobody is elected: there is nothing that it may or may not.
+    let view = world.scale_out.as_mut().expect("set above");
+    (view.elects, view.speaks) = (false, true);
+    assert_eq!(series(&world), figures[..4]);
 }

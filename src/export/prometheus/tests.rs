@@ -14,6 +14,7 @@ fn full_world() -> World {
     world.alerts = vec![alerts::alert(Rule::DependencyDownFast, "payments")];
     world.receivers = vec![alerts::receiver("pager")];
     world.discovery = samples::discovery();
+    world.scale_out = Some(samples::scale_out());
     world
 }
 

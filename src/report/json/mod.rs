@@ -9,6 +9,7 @@ mod hop;
 mod incidents;
 mod scalar;
 mod silences;
+mod status;
 mod vantage;
 
 pub use alerts::alert;
@@ -16,6 +17,7 @@ pub use dependency::{dependency, detail};
 pub use discovery::{discovery, origin};
 pub use incidents::{incident, receiver};
 pub use silences::silence;
+pub use status::status;
 pub use vantage::vantage;
 
 use serde_json::{Map, Value as Json, json};

@@ -130,6 +130,7 @@ fn one_dependency() -> World {
     world.alerts = vec![alerts::alert(Rule::DependencyDownFast, "payments")];
     world.receivers = vec![alerts::receiver("pager")];
     world.discovery = samples::discovery();
+    world.scale_out = Some(samples::scale_out());
     world
 }
 
