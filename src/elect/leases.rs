@@ -178,6 +178,9 @@ async fn renew(
         .held_since(begun)
         .or(acquired.filter(|_| is_ours && fresh));
     let acquired = kept.unwrap_or(now);
+    if kept.is_none() {
+        standings.taken(renewed);
+    }
     let transitions = spec.and_then(|spec| spec.lease_transitions).unwrap_or(0);
     let lease = Lease {
         metadata: ObjectMeta {

@@ -53,6 +53,8 @@ pub struct Standings {
     others: BTreeMap<u32, Known>,
     /// When the last renewal that succeeded was begun, and since when we hold our Lease without a break.
     own: Option<(Instant, Wall)>,
+    /// When our Lease had been renewed last when it was taken anew.
+    before: Option<Wall>,
     looked: bool,
     /// Another process that holds our Lease.
     rival: Option<Known>,
@@ -62,6 +64,11 @@ impl Standings {
     /// Our Lease was renewed by a request that began then.
     pub fn renewed(&mut self, begun: Instant, acquired: Wall) {
         self.own = Some((begun, acquired));
+    }
+
+    /// Our Lease is taken anew, which had been renewed last then.
+    pub fn taken(&mut self, renewed_last: Option<Wall>) {
+        self.before = renewed_last;
     }
 
     /// Another process holds our Lease. Says whether it has been silent for so long that it is ours to take.
@@ -125,6 +132,7 @@ impl Standings {
     pub fn peers(&self, now: Instant) -> Peers {
         let mut peers = Peers {
             standing: self.stands(now),
+            before: self.before,
             ..Peers::default()
         };
         for (replica, known) in &self.others {

@@ -26,6 +26,8 @@ pub struct Peers {
     /// The others that were known to live, each with the time until which it told people all that it had to tell: when it last
     /// proved that it lived, or since when something waited then that it had not been able to tell.
     pub gone: Vec<(u32, Wall)>,
+    /// Until when this replica had proved that it lived, before it ceased to for a while. `None` where it never did.
+    pub before: Option<Wall>,
     /// Since when each that lives has done so without a break, as its Lease says, this one among them. Clocks may differ, but all
     /// replicas read the same times.
     pub since: Vec<(u32, Wall)>,

@@ -216,3 +216,25 @@ fn who_comes_back_is_silent_until_it_has_seen_who_else_did() {
     fleet.pass(1_800);
     assert_eq!(fleet.heard("d4"), (1, 0, true));
 }
+
+/// The first that told dies, the second tells that it is over and dies as well; both come back with what they kept, and it fails
+/// again.
+#[test]
+fn what_another_told_as_over_while_we_were_away_is_told_again_when_it_still_fails() {
+    let mut fleet = Fleet::new();
+    let name = "d2";
+    let holders = share(0).holders(name);
+    fleet.set(name, Nature::Refused(2));
+    fleet.pass(151);
+    fleet.set(name, Nature::Well);
+    fleet.kill(holders[0]);
+    fleet.pass(80);
+    fleet.kill(holders[1]);
+    fleet.pass(9);
+    for replica in holders {
+        fleet.come_back(replica, true);
+    }
+    fleet.set(name, Nature::Refused(2));
+    fleet.pass(1_800);
+    assert!(fleet.heard(name).2);
+}

@@ -55,8 +55,9 @@ pub struct Replica {
     pub renewed: Option<(u64, Wall)>,
     /// Until when it had told people everything, as its Lease says.
     pub told_until: Wall,
-    /// The same before the last break.
+    /// The same before the last break, and when it had renewed its Lease then.
     pub proved: Option<Wall>,
+    pub before: Option<Wall>,
     pub told: Option<Peers>,
 }
 
@@ -76,6 +77,7 @@ impl Fleet {
             renewed: None,
             told_until: Wall::default(),
             proved: None,
+            before: None,
             told: None,
         };
         let mut fleet = Fleet {
@@ -107,6 +109,7 @@ impl Fleet {
             if !unbroken || replica.since.is_none() {
                 replica.since = Some(now);
                 replica.proved = replica.renewed.map(|_| replica.told_until);
+                replica.before = replica.renewed.map(|(_, at)| at);
             }
             if self.now.is_multiple_of(5) || !unbroken {
                 replica.renewed = Some(now);
@@ -127,6 +130,7 @@ impl Fleet {
                 if number as usize == me {
                     // It counts on its own for less time than others do.
                     peers.standing = replica.connected && renewed + 10 > self.now;
+                    peers.before = replica.before;
                 } else if lives && seen + UNSEEN.1 <= self.now {
                     peers.living.push(number);
                 } else if !lives {
@@ -183,7 +187,7 @@ impl Fleet {
     /// How often a receiver heard that a dependency is down, and that it is not, from all replicas; and whether it believes
     /// that it is.
     pub fn heard(&self, name: &str) -> (usize, usize, bool) {
-        let mut notes: Vec<(u64, usize, bool)> = Vec::new();
+        let mut notes: Vec<(u64, usize, bool, bool)> = Vec::new();
         for replica in &self.replicas {
             let mut seen = HashSet::new();
             let mut told: HashSet<(String, Wall, bool)> = HashSet::new();
@@ -197,16 +201,18 @@ impl Fleet {
                         continue;
                     }
                     let fires = note.ended.is_none();
-                    // What is listed again is no news.
-                    if told.insert((note.key.to_string(), note.since, fires)) {
-                        notes.push((heard.at.as_nanos(), notes.len(), fires));
-                    }
+                    // What is listed again is no news; but it is believed if another said otherwise meanwhile.
+                    let news = told.insert((note.key.to_string(), note.since, fires));
+                    notes.push((heard.at.as_nanos(), notes.len(), fires, news));
                 }
             }
         }
         notes.sort_unstable();
-        let fired = notes.iter().filter(|(.., fires)| *fires).count();
-        let believes = notes.last().is_some_and(|(.., fires)| *fires);
-        (fired, notes.len() - fired, believes)
+        let count = |what: bool| {
+            let news = notes.iter().filter(|(.., fires, news)| *fires == what && *news);
+            news.count()
+        };
+        let believes = notes.last().is_some_and(|(.., fires, _)| *fires);
+        (count(true), count(false), believes)
     }
 }

@@ -101,7 +101,7 @@ fn told(world: &World, receiver: &str) -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(100), ..ProptestConfig::default() })]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn who_is_told_knows_the_truth_when_it_calms_down(turns in turns()) {

@@ -202,7 +202,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(24), ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     /// Whoever comes and goes: what fails for long is told, and what was told is told as over.
     #[test]

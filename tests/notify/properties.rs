@@ -217,7 +217,7 @@ fn agree(world: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(60), ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn nothing_is_lost_and_nothing_invented(actions in actions()) {

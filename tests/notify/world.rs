@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
+
 use whyd::engine::{Engine, Input, Output};
 use whyd::model::alert::{AlertChange, AlertKey, Severity};
 use whyd::model::alert_policy::AlertPolicy;
@@ -373,12 +375,15 @@ fn now_at(now: Moment, born: Moment) -> Now {
     }
 }
 
-/// How many ways a property is tried, unless `PROPTEST_CASES` says otherwise.
-pub fn cases(unless_said: u32) -> u32 {
+/// How many ways a property is tried: always the same ones, unless `PROPTEST_CASES` says how many others.
+pub fn cases(unless_said: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
-    asked
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(unless_said)
+    let asked: Option<u32> = asked.and_then(|number| number.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(unless_said),
+        rng_seed: asked.map_or(RngSeed::Fixed(7), |_| RngSeed::Random),
+        ..ProptestConfig::default()
+    }
 }
 
 pub fn plan(dependencies: Vec<Dependency>, receivers: Vec<Receiver>) -> Plan {

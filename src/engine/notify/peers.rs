@@ -219,7 +219,8 @@ impl Desk {
         if !std::mem::take(&mut self.speakers.changed) && !is_time && !settled {
             return;
         }
-        if std::mem::take(&mut self.speakers.returned) {
+        let returned = std::mem::take(&mut self.speakers.returned);
+        if returned {
             let until = now + self.surely_told();
             self.owed.values_mut().for_each(|at| *at = until);
         }
@@ -242,7 +243,7 @@ impl Desk {
                 continue;
             }
             if speaker == Speaker::Me {
-                self.take_over(&key, world);
+                self.take_over(&key, returned, world);
             }
             self.look(&key, world);
             self.release(&key);
@@ -312,8 +313,8 @@ impl Desk {
         }
     }
 
-    /// The member is ours to tell from now on.
-    fn take_over(&mut self, key: &AlertKey, world: &World<'_>) {
+    /// The member is ours to tell from now on. `returned`: we could not speak at all until now.
+    fn take_over(&mut self, key: &AlertKey, returned: bool, world: &World<'_>) {
         self.owed.remove(key);
         let receivers = Arc::clone(&self.alerting.receivers);
         for receiver in receivers.iter().filter(|receiver| tells_people(receiver)) {
@@ -336,12 +337,16 @@ impl Desk {
             let told = |at: Wall, within: Duration| proofs.iter().any(|proof| *proof >= at + within);
             let end_was_told = ended.is_some_and(|(at, _)| told(at, word + self.alerting.group_interval));
             let assumed = told(since, word);
+            // What we told ourselves another may have told as over while we were away, and then have gone as well.
+            let away = self.speakers.peers.as_ref().and_then(|peers| peers.before);
+            let away = away.filter(|_| returned && ended.is_none());
+            let in_doubt = away.is_some_and(|at| self.another_lived_after(key, at + UNNOTICED, world));
             let Some(incident) = self.incidents.get_mut(&id) else {
                 return;
             };
             let of_it = incident.told.entry(Arc::clone(&receiver.name));
             let of_it = of_it.or_insert_with(|| super::incident::Told::new(world.now));
-            if end_was_told {
+            if end_was_told || in_doubt {
                 of_it.unlearn(key);
             } else if assumed || of_it.firing.contains(key) {
                 of_it.assume(key, receiver, world.now);
@@ -389,6 +394,18 @@ impl Desk {
             proofs.extend(gone.filter(|(gone, _)| gone == holder).map(|(_, proof)| *proof));
         }
         proofs
+    }
+
+    /// Whether another that watches it proved that it lived then or later, and was gone once.
+    fn another_lived_after(&self, key: &AlertKey, at: Wall, world: &World<'_>) -> bool {
+        let holders = self.watched(key, world).map(|watched| watched.holders);
+        let mut proofs = holders.into_iter().flatten();
+        proofs.any(|holder| {
+            self.speakers
+                .proofs
+                .get(&holder)
+                .is_some_and(|proof| *proof >= at)
+        })
     }
 
     /// How long after a member was raised here a replica that speaks for it has surely told a receiver.

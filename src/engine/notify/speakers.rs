@@ -29,9 +29,9 @@ const LEFT_AT_MOST: Duration = Duration::from_secs(3_600);
 /// long, and they are looked at three times in it), and they have seen it.
 const SETTLES: Duration = Duration::from_secs(15);
 
-/// Of two that came within this time none was there before: the one had no time to tell of anything. An alert that is raised
-/// takes longer.
-const SENIOR: Duration = Duration::from_secs(60);
+/// Of two that came within this time none was there before: the one had no time to tell of anything but for what exceeds its
+/// silence.
+const SENIOR: Duration = Duration::from_secs(20);
 
 /// A time by this process's monotonic clock, in nanoseconds; negative before it began. Ages are compared by it, since civil time
 /// may be set anew.
@@ -83,6 +83,8 @@ pub struct Speakers {
     pub(super) longest: Duration,
     /// Something here changed since it was last looked at.
     pub(super) changed: bool,
+    /// Until when each had told what it had to, of those that were there before us or were seen to be gone.
+    pub(super) proofs: BTreeMap<u32, Wall>,
     /// When this replica may speak, which can prove now that it lives and could not before.
     settles: Option<Moment>,
     /// It may speak now, and could not before.
@@ -99,6 +101,7 @@ impl Speakers {
         if elected(&self.place) != elected(&plan.scale_out) {
             self.peers = None;
             self.came.clear();
+            self.proofs.clear();
             self.settles = None;
         }
         self.place.clone_from(&plan.scale_out);
@@ -134,8 +137,18 @@ impl Speakers {
         } else if !was_there(me) {
             self.settles = Some(now.moment + SETTLES);
         }
+        for (replica, proof) in &peers.gone {
+            let latest = self.proofs.entry(*replica).or_default();
+            *latest = (*latest).max(*proof);
+        }
         self.came = came;
+        let living = peers.living.clone();
         self.peers = Some(peers);
+        // One that was there before us speaks, even if we see it break a moment later.
+        let before_us = living.into_iter().filter(|replica| self.was_before(*replica, me));
+        let before_us: Vec<u32> = before_us.collect();
+        self.proofs
+            .extend(before_us.into_iter().map(|replica| (replica, now.wall)));
         self.changed = true;
     }
 
