@@ -3,8 +3,8 @@
 //!
 //! **When we are ready.** READY=1 goes out when the configuration is in force, the exporters and the listener have started and
 //! what another run left is restored: when the engine's loop has answered a question that was put behind the plan. It does not
-//! wait for the first round, as `/-/ready` does: probes are spread over their interval, so that a start job (and with it the
-//! boot) would last for as long as the longest of them, and no dependency may make our own start fail by being slow.
+//! wait for the first round, as `/-/ready` does: first probes are spread over a minute, so that a start job (and with it the
+//! boot) would last for as long, and no dependency may make our own start fail by being slow.
 //!
 //! **The watchdog** is fed by answers of the loop, which are asked for from the exporters' thread: a timer alone cannot feed it,
 //! and neither can a loop that has stopped.
