@@ -44,7 +44,7 @@ use crate::model::order::{AttemptOrder, ConfirmationOrder, IdleOrder, IdleRoundI
 use crate::model::page::PlaceLabels;
 use crate::model::plan::{Limits, Plan};
 use crate::model::record::{Change, PersistSeq};
-use crate::model::share::Peers;
+use crate::model::share::{Peers, Share};
 use crate::model::silence::{Opening, SilenceChange};
 use crate::model::time::{Moment, Now, Wall};
 use crate::model::vantage::{ObservationId, VantageFacts, VantageOrder};
@@ -168,6 +168,8 @@ pub struct Engine {
     desk: notify::Desk,
     /// What all series carry.
     place: PlaceLabels,
+    /// Which of the replicas this is, where there are several.
+    share: Option<Share>,
 }
 
 impl Engine {
@@ -201,6 +203,7 @@ impl Engine {
             alerts: alert::Alerts::default(),
             desk: notify::Desk::default(),
             place: Arc::default(),
+            share: None,
         }
     }
 

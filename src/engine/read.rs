@@ -52,6 +52,7 @@ impl Engine {
             vantage: self.vantage.view(),
             headroom: self.headroom.view(self.limits.concurrency),
             place: Arc::clone(&self.place),
+            share: self.share,
             incidents: self.open_incidents(),
         }
     }

@@ -56,6 +56,8 @@ impl Engine {
             .as_ref()
             .map(|location| ("location", Arc::clone(location)));
         self.place = replica.into_iter().chain(location).collect();
+        let share = plan.scale_out.as_ref().map(|place| place.share);
+        self.share = share.filter(|share| share.replicas > 1);
         self.one_round = plan.one_round;
         self.planned = true;
         self.vantage.configure(&plan.vantage, plan.one_round);

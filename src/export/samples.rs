@@ -28,9 +28,10 @@ use crate::model::notification::ReceiverView;
 use crate::model::order::OperationId;
 use crate::model::page::{
     DependencyView, Detail, EngineView, FAILURE_KEYS_MAX, FailureKey, HostPage, HostView, Page, PhaseFigures,
-    WindowFigures,
+    PlaceLabels, WindowFigures,
 };
 use crate::model::phase::Phase;
+use crate::model::share::Share;
 use crate::model::silence::{SilenceChange, SilenceView};
 use crate::model::time::{Moment, Wall};
 use crate::net::reader::{ReadRequest, Reader};
@@ -198,6 +199,8 @@ pub(crate) struct World {
     pub silences: Vec<SilenceView>,
     pub receivers: Vec<ReceiverView>,
     pub discovery: DiscoveryView,
+    pub place: PlaceLabels,
+    pub share: Option<Share>,
     /// What was asked of the silences.
     pub changes: Vec<SilenceChange>,
 }
@@ -241,7 +244,8 @@ impl World {
                 scarce: None,
                 cap: Some(290),
             },
-            place: Arc::default(),
+            place: self.place.clone(),
+            share: self.share,
             incidents: self.incidents.len(),
         }
     }

@@ -13,6 +13,7 @@ use super::headroom::HeadroomView;
 use super::histogram::Histogram;
 use super::idle::IdleView;
 use super::phase::Phase;
+use super::share::Share;
 use super::time::Wall;
 use super::vantage::{Gaps, VantageView};
 
@@ -194,6 +195,8 @@ pub struct EngineView {
     pub incidents: usize,
     /// What all series carry: which replica this is, and where, as far as that was given.
     pub place: PlaceLabels,
+    /// The part of the work that is this replica's; `None` where it has no peers.
+    pub share: Option<Share>,
 }
 
 /// Names and values of labels.
