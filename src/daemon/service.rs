@@ -60,6 +60,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
             handover
                 .manager
                 .failed(None, &format!("the configuration is refused: {brief}"));
+            handover.turn_away("whyd's configuration is refused: its log says why (journalctl -u whyd)");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
