@@ -15,6 +15,7 @@ mod limits;
 mod memory;
 mod monitor;
 mod once;
+mod reading;
 mod reload;
 mod runtimes;
 mod service;

@@ -18,6 +18,7 @@ use crate::web::ReloadRequest;
 
 use super::assemble::{Daemon, Options, Running};
 use super::discovery::Discovery;
+use super::reading::{self, Reading};
 use super::reload::{Source, unchangeable};
 use super::systemd::{Changes, Handover, Informed};
 
@@ -59,6 +60,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
             handover
                 .manager
                 .failed(None, &format!("the configuration is refused: {brief}"));
+            handover.turn_away("whyd's configuration is refused: its log says why (journalctl -u whyd)");
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -85,7 +87,7 @@ pub fn run(options: ServiceOptions, handover: Handover) -> ExitCode {
         error!("the service has ended by a bug: {panicked}");
         ExitCode::FAILURE
     });
-    // The system's resolver may hold a thread for many seconds more, and nobody waits for its answer.
+    // The system's resolver may hold a thread for many seconds more, and a dead mount for ever. Nobody waits for their answers.
     runtime.shutdown_background();
     ended
 }
@@ -149,6 +151,7 @@ impl Start {
         let informed = Informed::start(manager, changes, running.reader(), &running.beside()).await;
         let service = Service {
             source: self.source,
+            reading: Reading::default(),
             running,
             discovery,
             reloads,
@@ -214,16 +217,33 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
+
+    /// Somebody wants us to end. It may be dropped at any time.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 struct Service {
     source: Source,
+    reading: Reading,
     running: Running,
     discovery: Discovery,
     reloads: mpsc::Receiver<ReloadRequest>,
     /// As bound, which a reload does not change.
     listen: Option<Listen>,
     informed: Informed,
+}
+
+/// What there is to do.
+enum Task {
+    /// Reads the configuration again, for whoever asks, or for a signal.
+    Reload(Option<ReloadRequest>),
+    /// Looks at what was found.
+    Rediscover,
 }
 
 /// Why a reload did not put the new configuration in force.
@@ -238,23 +258,23 @@ impl Service {
     async fn serve(mut self, mut signals: Signals) -> ExitCode {
         let mut pulse = tokio::time::interval(PULSE);
         loop {
-            tokio::select! {
+            let task = tokio::select! {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
-                _ = signals.hangup.recv() => {
-                    // The outcome is in the log.
-                    let _ = self.reload().await;
-                }
-                Some(request) = self.reloads.recv() => {
-                    let outcome = self.reload().await;
-                    // The client may have gone away meanwhile.
-                    let _ = request.reply.send(outcome);
-                }
-                () = self.discovery.changed() => self.rediscover().await,
+                _ = signals.hangup.recv() => Task::Reload(None),
+                Some(request) = self.reloads.recv() => Task::Reload(Some(request)),
+                () = self.discovery.changed() => Task::Rediscover,
                 _ = pulse.tick() => if self.running.has_died() {
                     error!("the engine's loop has ended: this is a bug; exiting so that the service manager restarts us");
                     return ExitCode::FAILURE;
+                } else {
+                    continue;
                 },
+            };
+            // It may wait for files that do not answer. What was begun of it is not taken back by an end.
+            tokio::select! {
+                () = self.perform(task) => {}
+                () = signals.end() => break,
             }
         }
         self.informed.stopping();
@@ -265,6 +285,19 @@ impl Service {
         }
         info!("stopped");
         ExitCode::SUCCESS
+    }
+
+    async fn perform(&mut self, task: Task) {
+        match task {
+            Task::Rediscover => self.rediscover().await,
+            // The outcome is in the log.
+            Task::Reload(None) => drop(self.reload().await),
+            Task::Reload(Some(request)) => {
+                let outcome = self.reload().await;
+                // The client may have gone away meanwhile.
+                let _ = request.reply.send(outcome);
+            }
+        }
     }
 
     /// Puts what is found now in force, where it changes anything.
@@ -281,16 +314,14 @@ impl Service {
     async fn reload(&mut self) -> Result<String, String> {
         self.informed.reloading();
         let source = self.source.clone();
-        let loaded = tokio::task::spawn_blocking(move || source.load()).await;
+        let loaded = self.reading.within(reading::LIMIT, move || source.load()).await;
         let outcome = match loaded {
             Ok(Ok(loaded)) => self.take(loaded).await.map_err(Refusal::of),
             Ok(Err(diagnostics)) => Err(Refusal {
                 brief: brief(&diagnostics),
                 whole: diagnostics.render(false),
             }),
-            Err(panicked) => Err(Refusal::of(format!(
-                "reading the configuration failed: {panicked}"
-            ))),
+            Err(unread) => Err(Refusal::of(format!("{}: {unread}", self.source.path().display()))),
         };
         self.running.process().reloaded(outcome.is_ok(), wall::now());
         match &outcome {

@@ -18,6 +18,8 @@ use tracing::warn;
 use crate::config;
 use crate::web::ReloadRequest;
 
+use super::reading::{self, Reading};
+
 /// When it is looked.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
@@ -27,6 +29,8 @@ struct Pace {
     quiet: Duration,
     /// Whoever writes without end is not waited for longer.
     patience: Duration,
+    /// What cannot be read within this time cannot be read.
+    limit: Duration,
 }
 
 /// A kubelet alone needs about a minute for a changed ConfigMap.
@@ -34,6 +38,7 @@ const PACE: Pace = Pace {
     look: Duration::from_secs(30),
     quiet: Duration::from_millis(500),
     patience: Duration::from_secs(5),
+    limit: reading::LIMIT,
 };
 
 /// What the configuration consists of: names and contents of its files, or why they cannot be read.
@@ -74,14 +79,17 @@ impl ConfigWatch {
         mut told: mpsc::Receiver<()>,
         reloads: mpsc::Sender<ReloadRequest>,
     ) {
+        let reading = Reading::default();
         loop {
             tokio::select! {
                 () = reloads.closed() => return,
                 () = change(&mut told, watcher.is_some(), self.pace) => {}
             }
             let path = self.path.clone();
-            let Ok(now) = tokio::task::spawn_blocking(move || look(&path)).await else {
-                return;
+            // Whatever keeps it from being read: that is one state, of which the service says more.
+            let now = match reading.within(self.pace.limit, move || look(&path)).await {
+                Ok(now) => now,
+                Err(_) => Seen::Unreadable("it does not answer".into()),
             };
             if now == self.seen {
                 continue;
@@ -253,6 +261,7 @@ mod tests {
         look: Duration::from_millis(10),
         quiet: Duration::from_millis(20),
         patience: Duration::from_millis(200),
+        limit: Duration::from_secs(10),
     };
 
     /// A file system that tells of nothing: a change is found all the same, once, and what does not change is not asked for.
@@ -278,6 +287,37 @@ mod tests {
         fs::remove_file(&file).expect("it was there");
         let request = requests.recv().await.expect("a request");
         request.reply.send(Err("refused".into())).expect("somebody waits");
+    }
+
+    /// A FIFO that nobody writes to is as silent as a file on a dead mount: that is a change, and so is what comes after it.
+    #[tokio::test]
+    async fn what_does_not_answer_is_asked_for_once_and_so_is_what_answers_again() {
+        let directory = Directory::new();
+        let file = directory.write("whyd.yaml", "one");
+        let mut watch = ConfigWatch::new(&file);
+        watch.pace = Pace {
+            limit: Duration::from_millis(50),
+            ..SHORT
+        };
+        let (reloads, mut requests) = mpsc::channel::<ReloadRequest>(4);
+        let (_told, tell) = mpsc::channel(1);
+        let name = std::ffi::CString::new(directory.0.join("fifo").display().to_string()).expect("no NUL");
+        // SAFETY: the name is a C string that lives until after the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0, "a FIFO");
+        fs::rename(directory.0.join("fifo"), &file).expect("in its place");
+        tokio::spawn(watch.follow(None, tell, reloads));
+        let request = requests.recv().await.expect("a request");
+        request.reply.send(Err("refused".into())).expect("somebody waits");
+        let looks = tokio::time::sleep(20 * SHORT.look);
+        tokio::select! {
+            _ = requests.recv() => panic!("it was asked for already"),
+            () = looks => {}
+        }
+        // Whoever was held by it reads this, and ends.
+        fs::write(&file, "two").expect("somebody reads");
+        fs::rename(directory.write("next", "two"), &file).expect("in its place");
+        let request = requests.recv().await.expect("a request");
+        request.reply.send(Ok("reloaded".into())).expect("somebody waits");
     }
 
     /// Whoever writes without end is followed now and then.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Telling;
 use super::format::{self, Format, MOST_TARGETS};
@@ -20,6 +20,8 @@ use crate::model::discovery::{FileSource, Target};
 const QUIET: Duration = Duration::from_millis(100);
 /// Whoever writes without end is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Files that do not answer for so long are on a mount whose server is dead.
+const ANSWERS: Duration = Duration::from_secs(30);
 /// Bytes of one file.
 const LARGEST: u64 = 64 << 20;
 /// Files that a pattern may name.
@@ -30,6 +32,11 @@ type Kept = BTreeMap<PathBuf, Vec<Target>>;
 
 /// Looks at the files until nobody listens any more.
 pub async fn run(source: FileSource, telling: Telling) {
+    run_within(source, telling, ANSWERS).await;
+}
+
+/// The same, with how long files may take to answer.
+async fn run_within(source: FileSource, telling: Telling, limit: Duration) {
     let (changed, mut changes) = mpsc::channel(1);
     let watcher = watcher(&source.files, changed);
     let mut kept = Kept::new();
@@ -37,12 +44,23 @@ pub async fn run(source: FileSource, telling: Telling) {
     loop {
         let files = Arc::clone(&source.files);
         let before = std::mem::take(&mut kept);
-        let looked = tokio::task::spawn_blocking(move || {
+        let mut looked = tokio::task::spawn_blocking(move || {
             let looked = look(&files, before);
             let found = format::identify(looked.now.values().flatten().cloned().collect());
             (looked, found)
         });
-        let Ok((looked, found)) = looked.await else {
+        let looked = match timeout(limit, &mut looked).await {
+            Ok(looked) => looked,
+            Err(_) => {
+                let why = silent(&source.files, limit);
+                if !telling.failed(why).await {
+                    return;
+                }
+                // It ends when they answer again; another one would only hang as well.
+                looked.await
+            }
+        };
+        let Ok((looked, found)) = looked else {
             // What was found stays with whoever listens.
             telling.failed("reading the files failed by a bug".into()).await;
             return;
@@ -55,6 +73,14 @@ pub async fn run(source: FileSource, telling: Telling) {
         }
         wait(&mut changes, watcher.is_some(), source.refresh).await;
     }
+}
+
+fn silent(patterns: &[PathBuf], limit: Duration) -> String {
+    let names: Vec<_> = patterns
+        .iter()
+        .map(|pattern| pattern.display().to_string())
+        .collect();
+    format!("{}: reading takes longer than {limit:?}", names.join(", "))
 }
 
 /// Until something changed, or until it is time to look anyway.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -13,12 +13,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::model::share::Peers;
-use crate::model::time::Wall;
+use crate::model::time::{Moment, Wall};
 use crate::net::kubernetes::{self, Trouble};
-use crate::net::wall;
 
 use super::Election;
-use super::standing::{DURATION, RENEW, Seen, Standings};
+use super::clock::Clock;
+use super::standing::{Claim, DURATION, RENEW, Seen, Standings};
 
 /// After a failure.
 const RETRY: Duration = Duration::from_secs(2);
@@ -28,6 +28,9 @@ const REQUEST: Duration = Duration::from_secs(4);
 const LABEL: &str = "whyd/election";
 /// The annotation of a Lease that says since when something waits that its holder is to tell people.
 const UNTOLD: &str = "whyd/untold-since";
+/// The runtime's timers stand still in a suspend, and so the clock is asked so often. It is how long a word of ours may still go
+/// out after one.
+const TICK: Duration = Duration::from_secs(1);
 /// How long giving up may take.
 const RELEASE: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,7 @@ const RELEASE: Duration = Duration::from_secs(2);
 pub async fn run(
     election: Election,
     untold: watch::Receiver<Option<Wall>>,
+    clock: Clock,
     news: mpsc::Sender<Peers>,
     mut released: oneshot::Receiver<()>,
 ) {
@@ -44,19 +48,19 @@ pub async fn run(
     let me = election.share.replica;
     let mut api: Option<Api<Lease>> = None;
     let mut own: Option<Lease> = None;
-    let mut round_at = Instant::now();
+    let mut round_at = clock.now().moment;
     loop {
-        let now = Instant::now();
+        let now = clock.now().moment;
         if round_at <= now {
-            let until = standings.until();
+            let claim = standings.claim();
             let waiting = *untold.borrow();
-            let round = round(&election, (&mut api, &mut own), waiting, &mut standings);
+            let round = round((&election, &clock), (&mut api, &mut own), waiting, &mut standings);
             // What we may count on can end while the API keeps us waiting.
-            let done = with_deadline(round, until, &news, &mut told).await;
+            let done = while_it_holds(round, (claim, &clock), &news, &mut told).await;
             round_at = now + done.as_ref().map_or(RETRY, |()| RENEW);
             trouble.tell(done.err(), &election);
         }
-        let now = Instant::now();
+        let now = clock.now();
         let peers = standings.peers_of(me, now);
         if told.as_ref() != Some(&peers) {
             if news.send(peers.clone()).await.is_err() {
@@ -64,33 +68,43 @@ pub async fn run(
             }
             told = Some(peers);
         }
-        let wake = standings.next(now).map_or(round_at, |next| next.min(round_at));
+        let wake = standings
+            .next(now.moment)
+            .map_or(round_at, |next| next.min(round_at));
         tokio::select! {
             biased;
             asked = &mut released => {
-                if asked.is_ok() && standings.held_since(Instant::now()).is_some() {
+                if asked.is_ok() && standings.held_since(clock.now()).is_some() {
                     let waiting = *untold.borrow();
-                    let _ = tokio::time::timeout(RELEASE, give_up(api.as_ref(), own, waiting)).await;
+                    let giving = give_up(api.as_ref(), own, waiting, &clock);
+                    let _ = tokio::time::timeout(RELEASE, giving).await;
                 }
                 return;
             }
-            () = tokio::time::sleep_until(wake.into()) => {}
+            () = tick(&clock, wake) => {}
         }
     }
 }
 
+/// Until then, or for less.
+async fn tick(clock: &Clock, until: Moment) {
+    tokio::time::sleep(until.since(clock.now().moment).min(TICK)).await;
+}
+
 /// One round. When it takes so long that we do not stand any more, that is told at once.
-async fn with_deadline(
+async fn while_it_holds(
     round: impl Future<Output = Result<(), String>>,
-    until: Option<Instant>,
+    (claim, clock): (Option<Claim>, &Clock),
     news: &mpsc::Sender<Peers>,
     told: &mut Option<Peers>,
 ) -> Result<(), String> {
     tokio::pin!(round);
-    let Some(until) = until else { return round.await };
-    tokio::select! {
-        done = &mut round => return done,
-        () = tokio::time::sleep_until(until.into()) => {}
+    let Some(claim) = claim else { return round.await };
+    while claim.holds(clock.now()) {
+        tokio::select! {
+            done = &mut round => return done,
+            () = tick(clock, claim.ends()) => {}
+        }
     }
     if let Some(peers) = told
         && peers.standing
@@ -104,7 +118,7 @@ async fn with_deadline(
 
 /// Renews our Lease and looks at the others.
 async fn round(
-    election: &Election,
+    (election, clock): (&Election, &Clock),
     (api, own): (&mut Option<Api<Lease>>, &mut Option<Lease>),
     untold: Option<Wall>,
     standings: &mut Standings,
@@ -123,7 +137,8 @@ async fn round(
             api.insert(Api::namespaced(client, &namespace)).clone()
         }
     };
-    renew(election, &leases, own, untold, standings).await?;
+    renew((election, clock), &leases, own, untold, standings).await?;
+    let begun = clock.now();
     let selector = ListParams::default().labels(&format!("{LABEL}={}", election.name));
     let list = answered(leases.list(&selector)).await?;
     let mut others = BTreeMap::new();
@@ -136,20 +151,20 @@ async fn round(
             others.insert(ordinal, seen(&lease));
         }
     }
-    standings.look(others, (Instant::now(), wall::now()));
+    standings.look(others, begun, clock.now());
     Ok(())
 }
 
 /// Renews or takes our Lease; `own` is how it was read last.
 async fn renew(
-    election: &Election,
+    (election, clock): (&Election, &Clock),
     api: &Api<Lease>,
     own: &mut Option<Lease>,
     untold: Option<Wall>,
     standings: &mut Standings,
 ) -> Result<(), String> {
     let name = format!("{}-{}", election.name, election.share.replica);
-    let begun = Instant::now();
+    let begun = clock.now();
     let before = match own.take() {
         Some(lease) => Some(lease),
         None => answered(api.get_opt(&name)).await?,
@@ -163,13 +178,13 @@ async fn renew(
         // Another process of our ordinal, perhaps the one before us: it is waited for as everybody else does.
         let rival = seen(lease);
         let lasts = rival.lasts;
-        if !standings.rival(rival, (begun, wall::now())) {
+        if !standings.rival(rival, begun) {
             return Err(format!(
                 "the Lease {name} is held by another process, for up to {lasts:?} more"
             ));
         }
     }
-    let now = wall::now();
+    let now = clock.now().wall;
     // Unbroken where it was ours all the time, also for the process that we were before a restart.
     let renewed = spec.and_then(|spec| spec.renew_time.as_ref()).map(time);
     let fresh = renewed.is_some_and(|renewed| now < renewed + DURATION);
@@ -213,14 +228,14 @@ async fn renew(
 }
 
 /// As client-go does it: held by nobody, for a second.
-async fn give_up(api: Option<&Api<Lease>>, own: Option<Lease>, untold: Option<Wall>) {
+async fn give_up(api: Option<&Api<Lease>>, own: Option<Lease>, untold: Option<Wall>, clock: &Clock) {
     let (Some(api), Some(mut lease)) = (api, own) else {
         return;
     };
     if let Some(spec) = &mut lease.spec {
         spec.holder_identity = Some(String::new());
         spec.lease_duration_seconds = Some(1);
-        spec.renew_time = Some(stamp(wall::now()));
+        spec.renew_time = Some(stamp(clock.now().wall));
     }
     lease.metadata.annotations = untold_by(untold);
     let name = lease.metadata.name.clone().unwrap_or_default();
@@ -294,5 +309,50 @@ impl Said {
             _ => {}
         }
         self.0 = trouble;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use tokio::sync::watch;
+
+    use crate::model::time::Now;
+
+    /// The machine is suspended while a request is under way: the runtime's timers know nothing of it.
+    #[tokio::test]
+    async fn who_was_suspended_says_so_within_a_tick() {
+        let begun = Now {
+            moment: Moment::from_secs(100),
+            wall: Wall::from_unix_secs(1_000),
+        };
+        let (time, seen) = watch::channel(begun);
+        let (looked, mut looks) = watch::channel(());
+        let clock = Clock::driven(move || {
+            looked.send_replace(());
+            *seen.borrow()
+        });
+        let mut standings = Standings::default();
+        standings.renewed(begun, begun.wall);
+        standings.look([].into(), begun, begun);
+        let (news, mut told) = mpsc::channel(4);
+        let mut last = Some(standings.peers_of(0, begun));
+        let claim = standings.claim();
+        let waiting = tokio::spawn(async move {
+            let never = std::future::pending();
+            while_it_holds(never, (claim, &clock), &news, &mut last).await
+        });
+        looks.changed().await.expect("it looks at the clock");
+        let hour = Duration::from_secs(3_600);
+        time.send_replace(Now {
+            moment: begun.moment + hour,
+            wall: begun.wall + hour,
+        });
+        // What was begun to be waited for is ten seconds.
+        let peers = tokio::time::timeout(Duration::from_secs(8), told.recv()).await;
+        let peers = peers.expect("within a tick").expect("it is told");
+        assert!(!peers.standing);
+        waiting.abort();
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! The rules are those of client-go's leader election (k8s.io/client-go/tools/leaderelection), with a Lease for each replica
 //! in place of one for all: whether another lives is told by its Lease being changed, by our own clock, and never by the
-//! times that stand in it.
+//! times that stand in it. Unlike there, that clock counts suspends.
 
+#[cfg(feature = "kubernetes")]
+mod clock;
 #[cfg(feature = "kubernetes")]
 mod leases;
 #[cfg(feature = "kubernetes")]
@@ -63,7 +65,13 @@ pub fn take_part(
 ) -> TakingPart {
     let (release, released) = oneshot::channel();
     #[cfg(feature = "kubernetes")]
-    let task = tokio::spawn(leases::run(election, untold, news, released));
+    let task = tokio::spawn(leases::run(
+        election,
+        untold,
+        clock::Clock::system(),
+        news,
+        released,
+    ));
     // The configuration refuses an election that this build cannot hold.
     #[cfg(not(feature = "kubernetes"))]
     let task = tokio::spawn(async move { drop((election, untold, news, released)) });

@@ -40,10 +40,18 @@ impl Engine {
         let mut missed = 0;
         slot.due = due;
         if !one_round {
-            let (next, late) = schedule::after(due, interval, now.moment);
-            missed = late;
-            // The newest due moment is the one that is kept; those missed before it are skipped, never made up.
-            slot.due = due + interval.saturating_mul(u32::try_from(late).unwrap_or(u32::MAX));
+            let regular = slot.regular.take();
+            let next = match regular.filter(|regular| *regular > now.moment) {
+                Some(regular) => regular,
+                None => {
+                    let (next, late) = schedule::after(regular.unwrap_or(due), interval, now.moment);
+                    // The newest due moment is the one that is kept; those missed before it are skipped, never made up.
+                    let newest = interval.saturating_mul(u32::try_from(late).unwrap_or(u32::MAX));
+                    slot.due = regular.unwrap_or(due) + newest;
+                    missed = late + u64::from(regular.is_some());
+                    next
+                }
+            };
             self.alarms.set(next, Alarm::Due { index, generation });
         }
         let still_running = slot.operation.is_some();

@@ -130,14 +130,18 @@ impl Engine {
 
     fn schedule(&mut self, index: DependencyIndex, now: Now) {
         let one_round = self.one_round;
-        let Some(slot) = self.tables.slot(index) else {
+        let Some(slot) = self.tables.slot_mut(index) else {
             return;
         };
-        let due = if one_round {
-            now.moment
+        let (name, interval) = (&*slot.dependency.name, slot.dependency.interval);
+        let (due, regular) = if one_round {
+            (now.moment, None)
+        } else if slot.begun {
+            (schedule::first_due(name, interval, now), None)
         } else {
-            schedule::first_due(&slot.dependency.name, slot.dependency.interval, now)
+            schedule::begin(name, interval, now)
         };
+        slot.regular = regular;
         self.alarms.set(
             due,
             Alarm::Due {

@@ -57,7 +57,23 @@ impl Alarms {
     }
 }
 
-/// The first moment at which a dependency of that name is due: the same place within the interval of civil time at every
+/// Every dependency is due within this time of the start, however rarely it is afterwards: until then nothing is known of it.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// When a dependency of that name is due for the first time, and, where that is earlier than its schedule says, from when on the
+/// schedule holds.
+pub fn begin(name: &str, interval: Duration, now: Now) -> (Moment, Option<Moment>) {
+    let regular = first_due(name, interval, now);
+    // Spread like everything else: ten thousand that are due once a day would otherwise begin at once.
+    let soon = first_due(name, SOON.min(interval), now);
+    if regular <= soon {
+        (regular, None)
+    } else {
+        (soon, Some(regular))
+    }
+}
+
+/// The first moment at which a dependency of that name is due by its schedule: the same place within the interval of civil time at every
 /// start, so that a restart, or many at once, neither herds the probes nor shifts them.
 pub fn first_due(name: &str, interval: Duration, now: Now) -> Moment {
     let interval = nanos(interval).max(1);
@@ -124,6 +140,27 @@ mod tests {
         for i in 0..10_000 {
             let due = first_due(&format!("dependency-{i}"), interval, at(0, 1_795_478_400));
             tenths[(due.as_nanos() / 1_000_000_000) as usize] += 1;
+        }
+        assert!(tenths.iter().all(|n| (850..1_150).contains(n)), "{tenths:?}");
+    }
+
+    #[test]
+    fn the_first_round_is_soon_and_spread_and_the_schedule_holds_from_then_on() {
+        let now = at(500, 1_795_478_400);
+        for interval in [10, 30, 60] {
+            let interval = Duration::from_secs(interval);
+            let regular = first_due("payments", interval, now);
+            assert_eq!(begin("payments", interval, now), (regular, None));
+        }
+        let day = Duration::from_secs(86_400);
+        let mut tenths = [0_u32; 10];
+        for i in 0..10_000 {
+            let name = format!("dependency-{i}");
+            let (first, regular) = begin(&name, day, now);
+            let wait = first.since(now.moment);
+            assert!(wait < SOON, "{wait:?}");
+            tenths[(wait.as_secs() / 6) as usize] += 1;
+            assert_eq!(regular.unwrap_or(first), first_due(&name, day, now));
         }
         assert!(tenths.iter().all(|n| (850..1_150).contains(n)), "{tenths:?}");
     }

@@ -22,6 +22,8 @@ pub struct Slot {
     pub since: Wall,
     pub host: u32,
     pub due: Moment,
+    /// When its schedule begins, before its first round where that is earlier.
+    pub regular: Option<Moment>,
     /// Tells alarms of this schedule from those set before a reload.
     pub generation: u32,
     pub begun: bool,
@@ -61,6 +63,7 @@ impl Slot {
             since: now,
             host,
             due: Moment::ZERO,
+            regular: None,
             generation,
             begun: false,
             waiting_since: None,

@@ -41,7 +41,7 @@ pub async fn healthy(State(web): State<Web>) -> Response {
     }
 }
 
-/// 200 once the configuration is in force and every dependency was begun. The exporters were started before the listener.
+/// 200 once the configuration is in force and every dependency was begun, which takes a minute at most where no cap holds it back. The exporters were started before the listener.
 pub async fn ready(State(web): State<Web>) -> Response {
     let not_yet = |why| problem(StatusCode::SERVICE_UNAVAILABLE, why);
     if web.process.snapshot().reload.is_none() {

@@ -1,5 +1,6 @@
 //! `/api/v1/silences`: whom nobody is told about, and the two things that a person may change while the daemon runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::export::random;
-use crate::model::silence::{Silence, SilenceChange, SilenceView};
+use crate::model::page::EngineView;
+use crate::model::silence::{Matcher, Silence, SilenceChange, SilenceView};
 use crate::net::reader::Stopped;
 use crate::net::wall;
 use crate::report::json as report;
@@ -90,6 +92,7 @@ async fn make(web: &Web, silence: Silence) -> Result<Response, Stopped> {
             ));
         }
     }
+    warnings.extend(on_this_replica(&web.reader.engine().await?, &silence.matchers));
     let id = Arc::clone(&silence.id);
     tracing::info!(
         silence = &*id,
@@ -110,6 +113,30 @@ async fn make(web: &Web, silence: Silence) -> Result<Response, Stopped> {
         "warnings": warnings,
     });
     Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
+}
+
+/// Where several replicas share the work: that none of the others knows of it, and which they are where names tell.
+fn on_this_replica(engine: &EngineView, matchers: &[Matcher]) -> Option<String> {
+    let share = engine.scale_out.as_ref()?.share;
+    if share.replicas == 1 {
+        return None;
+    }
+    let called = engine.place.iter().find(|(label, _)| *label == "replica");
+    let called = called.map_or_else(String::new, |(_, name)| format!("{name}, "));
+    let named = matchers
+        .iter()
+        .filter(|one| &*one.label == "dependency" && !one.negated && !one.pattern.contains('*'))
+        .map(|one| {
+            let holders = share.holders(&one.pattern).into_iter().collect::<BTreeSet<u32>>();
+            let holders: Vec<String> = holders.iter().map(u32::to_string).collect();
+            format!(" ({}: number {})", one.pattern, holders.join(" and "))
+        });
+    let named: String = named.collect();
+    Some(format!(
+        "this silence is on this replica only ({called}number {} of {} from 0), and the others tell as before: put it on every \
+         replica that watches what it names{named}, or silence in Alertmanager. A maintenance window of the configuration holds on all",
+        share.replica, share.replicas,
+    ))
 }
 
 /// Ends a silence.

@@ -1,5 +1,7 @@
 //! The rules about the monitor that rest on its own work: operations that are late, and notifications that nobody takes.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +115,37 @@ fn a_machine_that_sleeps_once_is_not_late() {
     fleet.run(hours(1));
     assert_eq!(changes(&fleet, Rule::MonitorLate), ["pending", "cleared"]);
     assert!(fleet.fired().is_empty(), "{:?}", fleet.fired());
+}
+
+/// What is asked once a day is asked within a minute of the start too, which no cap and no alert may feel; from then on the work
+/// is spread over the day.
+#[test]
+fn thousands_that_are_rarely_due_begin_within_a_minute() {
+    const COUNT: usize = 10_000;
+    let begun = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&begun);
+    let answers = move |_: usize, _: u64, _: u8, at: Duration| {
+        seen.borrow_mut().push(at);
+        OK
+    };
+    let mut fleet = Fleet::new(many(COUNT, hours(24)), Box::new(answers));
+    fleet.limits.concurrency = 256;
+    fleet.apply_plan();
+    fleet.run(secs(30));
+    assert!(!fleet.engine.view().first_round_begun);
+    fleet.run(secs(30));
+    let view = fleet.engine.view();
+    assert!(view.first_round_begun, "{:?}", begun.borrow().len());
+    fleet.run(hours(25));
+    assert_eq!(fleet.fired().len(), 0, "{:?}", fleet.fired());
+    assert_eq!(changes(&fleet, Rule::MonitorLate), Vec::<&str>::new());
+    let begun = begun.borrow();
+    let within = |from: Duration, to: Duration| begun.iter().filter(|at| (from..to).contains(*at)).count();
+    assert!((COUNT - 10..COUNT + 30).contains(&within(secs(0), secs(60))));
+    for hour in 1..25 {
+        let count = within(hours(hour), hours(hour + 1));
+        assert!((340..500).contains(&count), "{count} in hour {hour}");
+    }
 }
 
 fn receiver(name: &str) -> Receiver {

@@ -855,6 +855,27 @@ fn roles_follow_from_the_configuration() {
     );
     assert_eq!(leases.pod()["spec"]["automountServiceAccountToken"], true);
 
+    // The configuration may put them into another namespace, in which we are still who we are.
+    for (election, namespace) in [
+        ("{leases: {namespace: other}}", "other"),
+        ("{leases: {name: x}}", "watch"),
+        ("{leases: }", "watch"),
+        ("leases", "watch"),
+    ] {
+        let leases = helm.render(&format!(
+            "{{replicas: 2, config: {{dependencies: [], scale_out: {{factor: 2, election: {election}}}}}}}"
+        ));
+        for kind in ["Role", "RoleBinding"] {
+            assert_eq!(
+                leases.one(kind)["metadata"]["namespace"],
+                namespace,
+                "{kind} of {election}"
+            );
+        }
+        let subject = &leases.one("RoleBinding")["subjects"][0];
+        assert_eq!(subject["namespace"], "watch", "{subject}");
+    }
+
     let by_hand = helm.render("{replicas: 2, rbac: {create: false}, serviceAccount: {create: false, name: theirs, automount: false}}");
     assert!(by_hand.of("Role").is_empty() && by_hand.of("ServiceAccount").is_empty());
     assert_eq!(by_hand.pod()["spec"]["serviceAccountName"], "theirs");

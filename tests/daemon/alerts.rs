@@ -138,6 +138,35 @@ async fn the_command_line_says_what_is_raised_and_why_or_why_not() {
     assert_eq!(text(&unknown), "error: there is no dependency of that name\n");
 }
 
+/// Behind a Service whoever asks does not know which replica answers.
+#[tokio::test]
+async fn a_silence_says_that_it_is_on_one_replica_only() {
+    let files = Files::new();
+    let config = files.config(
+        "scale_out: {replicas: 3, replica: 2, factor: 3, election: none}\n\
+         dependencies: [{name: bad, url: 'http://127.0.0.1:1/'}]\n",
+    );
+    let daemon = Daemon::start(&config).await;
+    let add = [
+        "silence",
+        "add",
+        "dependency=bad",
+        "--for",
+        "2h",
+        "--reason",
+        "renewal",
+    ];
+    let made = asked(&daemon, &add).await;
+    let shown = text(&made);
+    assert_eq!(made.status.code(), Some(0), "{shown}");
+    assert!(
+        shown.contains("warning: this silence is on this replica only"),
+        "{shown}"
+    );
+    assert!(shown.contains("number 2 of 3 from 0"), "{shown}");
+    assert!(shown.contains("(bad: number 0 and 1 and 2)"), "{shown}");
+}
+
 #[tokio::test]
 async fn a_silence_is_made_listed_and_ended_on_the_command_line() {
     let files = Files::new();

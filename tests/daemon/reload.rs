@@ -1,8 +1,14 @@
 //! SIGHUP and POST /-/reload: what is unchanged is kept, and a bad file changes nothing.
 
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
+
 use whyd::lab::http::{Behaviour, HttpServer};
 
-use crate::harness::{Daemon, Files};
+use crate::harness::{Daemon, Files, run};
 
 fn entry(name: &str, server: &HttpServer) -> String {
     format!(
@@ -114,4 +120,66 @@ async fn check_refused(daemon: &Daemon, words: &[&str]) {
     assert_eq!(metrics.get("whyd_config_last_reload_success", &[]), Some(0.0));
     let now = metrics.outcome("kept", "ok");
     daemon.operations("kept", now + 2.0).await;
+}
+
+/// Puts a FIFO that nobody writes to in the file's place, at one stroke: whoever opens it is held, as by a dead mount.
+fn make_dead(files: &Files, path: &Path) {
+    let fifo = files.path("fifo");
+    let name = CString::new(fifo.as_os_str().as_bytes()).expect("no NUL");
+    // SAFETY: the name is a C string that lives until after the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0, "a FIFO");
+    fs::rename(fifo, path).expect("in its place");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_file_that_does_not_answer() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("loopback");
+    let files = Files::new();
+    let path = files.config(&format!("dependencies:\n{}", entry("kept", &server)));
+    for watch in [false, true] {
+        files.config(&format!("dependencies:\n{}", entry("kept", &server)));
+        let mut command = run(&path);
+        command.args(watch.then_some("--watch-config"));
+        let mut daemon = Daemon::of(command).await;
+        daemon.operations("kept", 1.0).await;
+        make_dead(&files, &path);
+        // The reload under way is seen by another that has to wait for it.
+        daemon.process.signal(libc::SIGHUP);
+        let waits = tokio::time::timeout(Duration::from_secs(2), daemon.post("/-/reload"));
+        assert!(waits.await.is_err(), "reading does not end");
+        daemon.process.signal(libc::SIGTERM);
+        let status = daemon.process.exit_within(Duration::from_secs(10)).await;
+        let text = daemon.process.written().text();
+        assert_eq!(status.code(), Some(0), "{text}");
+        assert!(text.contains("stopping") && text.ends_with("stopped"), "{text}");
+    }
+}
+
+/// It takes the whole of the limit: half a minute.
+#[tokio::test]
+async fn a_file_that_does_not_answer_is_refused_and_the_next_one_is_read() {
+    let server = HttpServer::plain(Behaviour::ok()).await.expect("loopback");
+    let files = Files::new();
+    let good = format!("dependencies:\n{}", entry("kept", &server));
+    let path = files.config(&good);
+    let mut daemon = Daemon::start(&path).await;
+    daemon.operations("kept", 1.0).await;
+    make_dead(&files, &path);
+    let refused = daemon.hangup().await;
+    assert!(refused.contains("old configuration stays in force"), "{refused}");
+    daemon
+        .process
+        .line("whyd.yaml: reading it takes longer than 30s")
+        .await;
+    let metrics = daemon.metrics().await;
+    assert_eq!(metrics.get("whyd_config_last_reload_success", &[]), Some(0.0));
+    daemon
+        .operations("kept", metrics.outcome("kept", "ok") + 2.0)
+        .await;
+    files.config(&good);
+    let outcome = daemon.hangup().await;
+    assert!(outcome.contains("reloaded"), "{outcome}");
+    let metrics = daemon.metrics().await;
+    assert_eq!(metrics.get("whyd_config_last_reload_success", &[]), Some(1.0));
+    daemon.stop().await;
 }

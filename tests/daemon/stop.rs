@@ -1,11 +1,16 @@
 //! How the daemon ends, and when it does not begin.
 
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use whyd::lab::http::{Behaviour, HttpServer};
 
-use crate::harness::{Daemon, Files, LIMIT, Process, run};
+use crate::harness::{Daemon, Files, LIMIT, Process, client, run, send};
 
 /// What INTERFACES promises for a stop.
 const STOPS: Duration = Duration::from_secs(10);
@@ -109,8 +114,60 @@ dependencies:
             "line {line} is not in:\n{text}"
         );
     }
+    check_nowhere(&files).await;
+}
+
+async fn check_nowhere(files: &Files) {
     let mut process = Process::start(run(&files.path("nowhere.yaml")));
     let status = process.exit_within(LIMIT).await;
     assert_eq!(status.code(), Some(78));
     assert!(process.written().text().contains("nowhere.yaml"));
+}
+
+/// As systemd hands one over: descriptor 3, which stays open for whoever asks.
+fn handed(socket: &TcpListener, config: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let whyd = env!("CARGO_BIN_EXE_whyd");
+    let script = format!("export LISTEN_PID=$$ LISTEN_FDS=1; exec '{whyd}' run --config \"$0\"");
+    command.env_clear().args(["-c", &script]).arg(config);
+    let socket = socket.as_raw_fd();
+    // SAFETY: both calls are async-signal-safe, and the descriptor is open as long as the test runs.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::dup2(socket, 3) != 3 || libc::fcntl(3, libc::F_SETFD, 0) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    command
+}
+
+/// What is left unanswered starts it again, until systemd gives up the service and the socket.
+#[tokio::test]
+async fn a_bad_configuration_answers_those_for_whom_it_was_started() {
+    let files = Files::new();
+    let path = files.config("dependencies: [{name: a, url: 'nowhere'}]\n");
+    let socket = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = socket.local_addr().expect("an address");
+    // Somebody who never says what he wants does not keep the others from an answer.
+    let _silent = TcpStream::connect(address).expect("it listens");
+    let client = client().build().expect("a client");
+    let asked = tokio::spawn(send(client.get(format!("http://{address}/-/healthy"))));
+    let began = Instant::now();
+    let mut process = Process::start(handed(&socket, &path));
+    let status = process.exit_within(LIMIT).await;
+    let text = process.written().text();
+    assert_eq!(status.code(), Some(78), "{text}");
+    // systemd takes five starts in ten seconds.
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    let answer = asked.await.expect("no panic");
+    assert_eq!(answer.status, 503);
+    assert!(
+        answer.text.contains("configuration is refused"),
+        "{}",
+        answer.text
+    );
+    socket.set_nonblocking(true).expect("a socket");
+    assert!(socket.accept().is_err(), "nobody is left to start it again");
 }

@@ -536,9 +536,36 @@ impl Story {
             }
         });
         assert_eq!(self.get("http://127.0.0.1:9500/-/healthy").status, 200);
+        self.refused_behind_a_socket();
         self.systemctl(&["disable", "--now", "whyd.socket"]);
         self.systemctl(&["restart", "whyd"]);
         assert_eq!(self.get("http://127.0.0.1:9477/-/healthy").status, 200);
+    }
+
+    /// Requests come in while the configuration is refused: each starts whyd, which answers and ends, and neither the service
+    /// nor the socket is given up.
+    fn refused_behind_a_socket(&self) {
+        let good = self.machine.ok(&["cat", CONFIG]);
+        self.machine
+            .write(CONFIG, "dependencies: [{name: a, url: 'nowhere'}]\n");
+        self.systemctl(&["stop", "whyd"]);
+        let began = Instant::now();
+        let mut answers = 0;
+        while began.elapsed() < Duration::from_secs(15) {
+            let answer = self.get("http://127.0.0.1:9500/-/healthy");
+            assert_eq!(answer.status, 503, "{}", answer.text);
+            answers += 1;
+            pause(Duration::from_millis(100));
+        }
+        assert!(answers > 20, "{answers}");
+        assert_eq!(self.machine.property("whyd.socket", "ActiveState"), "active");
+        self.machine.write(CONFIG, &good);
+        until("the next request is served by the mended one", || {
+            let answer = self.get("http://127.0.0.1:9500/-/healthy");
+            (answer.status == 200).then_some(())
+        });
+        assert_eq!(self.machine.property("whyd", "ActiveState"), "active");
+        assert_eq!(self.machine.property("whyd.socket", "Result"), "success");
     }
 
     fn upgraded_removed_purged(&self) {

@@ -162,6 +162,18 @@ labels:
 {{- if and (include "whyd.isScaledOut" .) (eq $election "leases") }}true{{ end }}
 {{- end }}
 
+{{/* Where the Leases are: the release's namespace, unless the configuration names another. */}}
+{{- define "whyd.leaseNamespace" -}}
+{{- $namespace := "" }}
+{{- if include "whyd.isConfigInline" . }}
+{{- $election := (default dict .Values.config.scale_out).election }}
+{{- if kindIs "map" $election }}
+{{- $namespace = (default dict $election.leases).namespace }}
+{{- end }}
+{{- end }}
+{{- default (include "whyd.namespace" .) $namespace }}
+{{- end }}
+
 {{/* "true" where whyd asks the API server for anything. */}}
 {{- define "whyd.asksKubernetes" -}}
 {{- $found := include "whyd.kubernetesSources" . | fromJson }}

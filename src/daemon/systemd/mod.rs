@@ -3,8 +3,8 @@
 //!
 //! **When we are ready.** READY=1 goes out when the configuration is in force, the exporters and the listener have started and
 //! what another run left is restored: when the engine's loop has answered a question that was put behind the plan. It does not
-//! wait for the first round, as `/-/ready` does: probes are spread over their interval, so that a start job (and with it the
-//! boot) would last for as long as the longest of them, and no dependency may make our own start fail by being slow.
+//! wait for the first round, as `/-/ready` does: first probes are spread over a minute, so that a start job (and with it the
+//! boot) would last for as long, and no dependency may make our own start fail by being slow.
 //!
 //! **The watchdog** is fed by answers of the loop, which are asked for from the exporters' thread: a timer alone cannot feed it,
 //! and neither can a loop that has stopped.
@@ -12,6 +12,7 @@
 #[cfg_attr(not(target_os = "linux"), path = "absent.rs")]
 mod notify;
 mod status;
+mod turn_away;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -35,6 +36,14 @@ pub struct Handover {
     pub manager: Manager,
     /// Sockets that listen already (sd_listen_fds(3)): they are served instead of the configured address.
     pub sockets: Vec<TcpListener>,
+}
+
+impl Handover {
+    /// There is no daemon to serve what it was started for, and starting it again helps nobody. Returns at once where there are
+    /// no sockets; otherwise it blocks for seconds, so that starts do not follow each other too quickly.
+    pub fn turn_away(&self, why: &str) {
+        turn_away::turn_away(&self.sockets, turn_away::TURNS_AWAY, why);
+    }
 }
 
 /// How many questions the loop is asked in the time after which the watchdog bites. Two would do (sd_watchdog_enabled(3)); one

@@ -87,3 +87,27 @@ fn patterns_name_files_of_one_directory() {
     assert!(is("t/*.json", "t/a.json") && is("t/a*b.yml", "t/ab.yml") && is("t/a.yml", "t/a.yml"));
     assert!(!is("t/*.json", "u/a.json") && !is("t/*.json", "t/.a.json") && !is("t/ab*ba.yml", "t/aba.yml"));
 }
+
+/// A FIFO stands for a mount whose server is dead: whoever opens it is held until somebody writes.
+#[tokio::test]
+async fn a_file_that_does_not_answer_is_said_to_fail_and_read_when_it_does() {
+    let directory = Directory::new("silent");
+    let path = directory.0.join("a.json");
+    let name = std::ffi::CString::new(path.display().to_string()).expect("no NUL");
+    // SAFETY: the name is a C string that lives until after the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0, "a FIFO");
+    let file = FileSource {
+        files: [path.clone()].into(),
+        refresh: LONG,
+    };
+    let limit = Duration::from_millis(50);
+    let mut heard = Heard::of(|telling| run_within(file, telling, limit));
+    heard
+        .until(|heard| heard.failed.contains("a.json: reading takes longer than 50ms"))
+        .await;
+    std::fs::write(&path, r#"[{"targets":["a:1"]}]"#).expect("somebody reads");
+    heard
+        .until(|heard| heard.found == ["a:1"] && heard.failed.is_empty())
+        .await;
+    std::fs::remove_file(&path).expect("nobody is held by it any more");
+}

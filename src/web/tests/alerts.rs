@@ -8,6 +8,7 @@ use crate::export::samples::World;
 use crate::model::alert::{Rule, Severity};
 use crate::model::plan::ListenAuth;
 use crate::model::secret::{Secret, SecretRef};
+use crate::model::share::Share;
 use crate::net::reader::Reader;
 use crate::report::samples::alerts as samples;
 
@@ -97,6 +98,35 @@ async fn incidents_receivers_and_silences_are_listed() {
     let silences = site.json("/api/v1/silences").await;
     assert_eq!(silences["silences"][1]["configured"], true);
     assert_eq!(silences["schema_version"], 1);
+}
+
+/// It lives in this one's memory: whoever asks a Service does not know whom he has asked.
+#[tokio::test]
+async fn a_silence_of_one_of_several_replicas_says_so() {
+    let mut world = world();
+    let mut scale_out = crate::export::samples::scale_out();
+    scale_out.share = Share {
+        replica: 1,
+        replicas: 3,
+        factor: 2,
+    };
+    world.scale_out = Some(scale_out);
+    world.place = [("replica", "whyd-1".into())].into();
+    let site = site(&listen(), web(world)).await;
+    let (status, made) = answer(post(&site, &silence())).await;
+    assert_eq!(status, 201, "{made}");
+    let warnings = made["warnings"].as_array().expect("a list");
+    let [Value::String(said)] = &warnings[..] else {
+        panic!("{made}");
+    };
+    for words in [
+        "on this replica only (whyd-1, number 1 of 3 from 0)",
+        "put it on every replica that watches what it names (d1: number ",
+        "silence in Alertmanager",
+        "maintenance window",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }
 
 async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
