@@ -24,7 +24,7 @@ pub enum Said {
     Recovered,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gathering {
     /// In the order of the configuration.
     sources: Vec<Held>,
@@ -32,7 +32,7 @@ pub struct Gathering {
     changed: Option<(Instant, Instant)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     source: Source,
     found: Arc<[Target]>,
@@ -195,7 +195,7 @@ impl Gathering {
     }
 
     /// A plan is to be made.
-    pub fn changed(&mut self, now: Instant) {
+    fn changed(&mut self, now: Instant) {
         let first = self.changed.map_or(now, |(first, _)| first);
         self.changed = Some((first, now));
     }

@@ -54,6 +54,22 @@ pub struct Discovery {
     written: Kept,
 }
 
+/// Another configuration, and what comes of it.
+pub struct Prepared {
+    base: Plan,
+    gathering: Gathering,
+    /// Sources to be looked at anew.
+    anew: Vec<Source>,
+    finder: Finder,
+    planned: Planned,
+}
+
+impl Prepared {
+    pub fn plan(&self) -> Plan {
+        self.planned.plan.clone()
+    }
+}
+
 impl Discovery {
     /// Begins to look. Must be called within a tokio runtime.
     pub fn start(loaded: Loaded, directory: Option<PathBuf>) -> Self {
@@ -71,7 +87,7 @@ impl Discovery {
             watching: HashMap::new(),
             updates,
             tell,
-            finder: None,
+            finder: Some(loaded.finder),
             base: loaded.plan,
             origins: Arc::default(),
             in_force: None,
@@ -80,20 +96,26 @@ impl Discovery {
             directory,
             written,
         };
-        discovery.look(loaded.finder);
+        let (gathering, anew) = discovery.gathered_for(&discovery.base.discovery);
+        discovery.gathering = gathering;
+        discovery.look(anew);
         discovery
     }
 
-    /// Looks at the sources of the base, and anew only at those that are others than before.
-    fn look(&mut self, finder: Finder) {
-        self.finder = Some(finder);
-        let sources = Arc::clone(&self.base.discovery);
-        let written = &self.written;
+    /// What was found, for these sources, and those that must be looked at anew. Nothing is another than before.
+    fn gathered_for(&self, sources: &[Source]) -> (Gathering, Vec<Source>) {
         let kept = |source: &Source| {
-            let (identity, targets) = written.get(&*source.name)?;
+            let (identity, targets) = self.written.get(&*source.name)?;
             (*identity == source.kind.identity()).then(|| Arc::clone(targets))
         };
-        let anew = self.gathering.configure(&sources, kept);
+        let mut gathering = self.gathering.clone();
+        let anew = gathering.configure(sources, kept);
+        (gathering, anew)
+    }
+
+    /// Looks at the sources of the base, and anew only at these.
+    fn look(&mut self, anew: Vec<Source>) {
+        let sources = Arc::clone(&self.base.discovery);
         self.watching
             .retain(|name, _| sources.iter().any(|source| source.name == *name));
         for source in anew {
@@ -157,33 +179,54 @@ impl Discovery {
         }
     }
 
-    /// The configuration that is looked by.
-    pub fn configuration(&self) -> Option<Loaded> {
-        Some(Loaded {
-            plan: self.base.clone(),
-            finder: self.finder.clone()?,
-            warnings: Vec::new(),
-        })
-    }
-
-    /// The last plan could not be put in force. Of `before`, what was in force goes on, with what is found from now on.
-    pub async fn take_back(&mut self, before: Option<Loaded>) {
-        if let Some(before) = before {
-            self.reconfigure(before).await;
-            // What was found while the other one was tried is put in force by a plan of its own.
-            self.gathering.changed(Instant::now());
-        }
+    /// The last plan could not be put in force: what is found next is put in force whatever it says.
+    pub fn not_in_force(&mut self) {
         self.in_force = None;
     }
 
-    /// Another configuration: its plan, with what is found.
-    pub async fn reconfigure(&mut self, loaded: Loaded) -> Plan {
-        self.base = loaded.plan;
-        self.look(loaded.finder);
-        match self.make().await {
-            Some(plan) => plan,
-            None => self.base.clone(),
+    /// Another configuration with what is found. Until it is adopted nothing is another than before, since it may be refused.
+    ///
+    /// # Errors
+    /// A bug.
+    pub async fn prepare(&self, loaded: Loaded) -> Result<Prepared, String> {
+        let Loaded {
+            plan: base,
+            mut finder,
+            ..
+        } = loaded;
+        let (mut gathering, anew) = self.gathered_for(&base.discovery);
+        let found = gathering.found();
+        let made = tokio::task::spawn_blocking(move || {
+            let planned = finder.plan(&base, &found);
+            (base, finder, planned)
+        });
+        let (base, finder, planned) = made
+            .await
+            .map_err(|panicked| format!("making a plan of what was found failed by a bug: {panicked}"))?;
+        Ok(Prepared {
+            base,
+            gathering,
+            anew,
+            finder,
+            planned,
+        })
+    }
+
+    /// That configuration is in force.
+    pub async fn adopt(&mut self, prepared: Prepared) {
+        self.base = prepared.base;
+        self.finder = Some(prepared.finder);
+        self.gathering = prepared.gathering;
+        self.look(prepared.anew);
+        if let (Some(directory), Some(kept)) = (self.directory.clone(), self.to_keep()) {
+            let written = tokio::task::spawn_blocking(move || keep(&directory, &kept).map(|()| kept)).await;
+            match written {
+                Ok(Ok(kept)) => self.written = kept,
+                Ok(Err(why)) => warn!("what discovery found cannot be kept: {why}"),
+                Err(panicked) => error!("keeping what was found failed by a bug: {panicked}"),
+            }
         }
+        self.put(prepared.planned);
     }
 
     /// The plan of what is found now, if it is another than the one in force.
