@@ -29,10 +29,10 @@ const MOST_FILES: usize = 1_000;
 type Kept = BTreeMap<PathBuf, Vec<Target>>;
 
 /// Looks at the files until nobody listens any more.
-pub async fn run(source: FileSource, telling: Telling) {
+pub async fn run(source: FileSource, before: Arc<[Target]>, telling: Telling) {
     let (changed, mut changes) = mpsc::channel(1);
     let watcher = watcher(&source.files, changed);
-    let mut kept = Kept::new();
+    let mut kept = by_file(&before);
     let mut ever = false;
     loop {
         let files = Arc::clone(&source.files);
@@ -49,12 +49,23 @@ pub async fn run(source: FileSource, telling: Telling) {
         };
         kept = looked.now;
         // As long as nothing could be read, nothing was found: not even that there is nothing.
-        ever |= looked.wrong.is_empty() || !kept.is_empty();
+        ever |= looked.wrong.is_empty() || looked.read > 0;
         if !telling.looked(ever.then_some(found), &looked.wrong).await {
             return;
         }
         wait(&mut changes, watcher.is_some(), source.refresh).await;
     }
+}
+
+/// What was found before, by the file that each place names.
+fn by_file(before: &[Target]) -> Kept {
+    let mut kept = Kept::new();
+    for target in before {
+        if let Some((file, _)) = target.place.rsplit_once(": [") {
+            kept.entry(file.into()).or_default().push(target.clone());
+        }
+    }
+    kept
 }
 
 /// Until something changed, or until it is time to look anyway.
@@ -110,6 +121,8 @@ fn directory_of(file: &Path) -> &Path {
 #[derive(Debug, PartialEq, Eq)]
 struct Looked {
     now: Kept,
+    /// How many files could be read.
+    read: usize,
     /// What could not be read, each with its file and place.
     wrong: Vec<String>,
 }
@@ -117,7 +130,7 @@ struct Looked {
 fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
     let mut now = Kept::new();
     let mut wrong = Vec::new();
-    let mut count = 0;
+    let (mut count, mut readable) = (0, 0);
     for pattern in patterns {
         let files = match matching(pattern) {
             Ok(files) => files,
@@ -135,6 +148,7 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
             }
             match read(&file) {
                 Ok(targets) => {
+                    readable += 1;
                     count += targets.len();
                     now.insert(file, targets);
                 }
@@ -159,7 +173,11 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
             room -= targets.len();
         }
     }
-    Looked { now, wrong }
+    Looked {
+        now,
+        read: readable,
+        wrong,
+    }
 }
 
 /// The targets of one file.

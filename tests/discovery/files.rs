@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use whyd::lab::http::{Behaviour, HttpServer};
 
-use crate::harness::{Daemon, Files};
+use crate::harness::{Daemon, Files, eventually, run};
 use crate::{source, watched};
 
 #[tokio::test]
@@ -106,5 +106,57 @@ async fn thousands_of_targets_are_a_plan_at_once() {
     // Two seconds are asked of a build that is optimised, on a machine that does nothing else.
     assert!(took < Duration::from_secs(10), "{took:?}");
     source(&daemon, "s", |one| one["watched"] == 5_000).await;
+    daemon.stop().await;
+}
+
+/// A broken file says nothing of what it held, whether whyd has just begun to look or looks since long.
+#[tokio::test]
+async fn a_file_that_is_broken_at_a_restart_or_a_reload_keeps_what_it_said() {
+    let files = Files::new();
+    files.write("a.json", r#"[{"targets":["127.0.0.1:1"]}]"#);
+    files.write("b.json", r#"[{"targets":["127.0.0.1:2","127.0.0.1:3"]}]"#);
+    let config = |refresh: &str| {
+        files.config(&format!(
+            "discovery:\n- name: s\n  file_sd: {{files: ['*.json'], refresh: {refresh}}}\n  linger: 0s\n  \
+             dependency: {{interval: 1h}}\n"
+        ))
+    };
+    let path = config("1h");
+    let state = files.path("state");
+    let start = async || {
+        let mut command = run(&path);
+        command.arg("--state-dir").arg(&state);
+        Daemon::of(command).await
+    };
+    let kept = || std::fs::read_to_string(state.join("discovery.json")).unwrap_or_default();
+    let daemon = start().await;
+    watched(&daemon, &["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]).await;
+    eventually("it is kept", async || {
+        kept().contains("127.0.0.1:3").then_some(())
+    })
+    .await;
+    daemon.stop().await;
+
+    files.write("b.json", r#"[{"targets":["127.0.0.1:2""#);
+    files.write("a.json", r#"[{"targets":["127.0.0.1:4"]}]"#);
+    let mut daemon = start().await;
+    source(&daemon, "s", |one| one["state"] == "failing").await;
+    watched(&daemon, &["127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"]).await;
+    eventually("it is kept", async || {
+        kept().contains("127.0.0.1:4").then_some(())
+    })
+    .await;
+    assert!(kept().contains("127.0.0.1:3"), "{}", kept());
+
+    config("2h");
+    daemon.hangup().await;
+    files.write("a.json", r#"[{"targets":["127.0.0.1:5"]}]"#);
+    watched(&daemon, &["127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:5"]).await;
+    assert!(kept().contains("127.0.0.1:3"), "{}", kept());
+
+    // Only its file says that it is gone.
+    files.write("b.json", r#"[{"targets":["127.0.0.1:2"]}]"#);
+    watched(&daemon, &["127.0.0.1:2", "127.0.0.1:5"]).await;
+    source(&daemon, "s", |one| one["state"] == "ok").await;
     daemon.stop().await;
 }

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::config::{Finder, Loaded, Planned};
 use crate::discover::{Watching, watch};
 use crate::export::process::ProcessFigures;
-use crate::model::discovery::{DiscoveryView, Origin, Remark, Source, SourceView, Update};
+use crate::model::discovery::{DiscoveryView, Origin, Remark, Source, SourceView, Target, Update};
 use crate::model::plan::Plan;
 use crate::net::wall;
 use crate::store::found::{self as kept, Kept};
@@ -54,12 +54,14 @@ pub struct Discovery {
     written: Kept,
 }
 
+/// Sources to be looked at anew, with what they found before.
+type Anew = Vec<(Source, Arc<[Target]>)>;
+
 /// Another configuration, and what comes of it.
 pub struct Prepared {
     base: Plan,
     gathering: Gathering,
-    /// Sources to be looked at anew.
-    anew: Vec<Source>,
+    anew: Anew,
     finder: Finder,
     planned: Planned,
 }
@@ -103,7 +105,7 @@ impl Discovery {
     }
 
     /// What was found, for these sources, and those that must be looked at anew. Nothing is another than before.
-    fn gathered_for(&self, sources: &[Source]) -> (Gathering, Vec<Source>) {
+    fn gathered_for(&self, sources: &[Source]) -> (Gathering, Anew) {
         let kept = |source: &Source| {
             let (identity, targets) = self.written.get(&*source.name)?;
             (*identity == source.kind.identity()).then(|| Arc::clone(targets))
@@ -114,15 +116,15 @@ impl Discovery {
     }
 
     /// Looks at the sources of the base, and anew only at these.
-    fn look(&mut self, anew: Vec<Source>) {
+    fn look(&mut self, anew: Anew) {
         let sources = Arc::clone(&self.base.discovery);
         self.watching
             .retain(|name, _| sources.iter().any(|source| source.name == *name));
-        for source in anew {
+        for (source, before) in anew {
             // The old one ends before the new one begins, and what it may still say is taken for the new one's: it is what was
             // found a moment ago.
             self.watching.remove(&source.name);
-            let watching = watch(&source, self.tell.clone());
+            let watching = watch(&source, before, self.tell.clone());
             self.watching.insert(source.name, watching);
         }
     }

@@ -75,7 +75,7 @@ async fn files_are_read_again_without_being_told() {
         files: [directory.0.join("a.yml")].into(),
         refresh: Duration::from_millis(50),
     };
-    let mut heard = Heard::of(|telling| run(file, telling));
+    let mut heard = Heard::of(|telling| run(file, Arc::from([]), telling));
     heard.until(|heard| heard.found == ["a"]).await;
     directory.write("a.yml", "- targets: [b]\n");
     heard.until(|heard| heard.found == ["b"]).await;
