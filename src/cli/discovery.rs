@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Finder, Found, FoundHere};
-use crate::discover::{files_matching, identify, read_file};
+use crate::discover::{file_is_absent, files_matching, identify, read_file};
 use crate::model::discovery::{FileSource, Source, SourceKind, Target};
 use crate::model::plan::Plan;
 
@@ -71,7 +71,7 @@ fn read(source: &Source, files: &FileSource, remarks: &mut Vec<String>) -> Arc<[
             Vec::new()
         });
         // That a file is missing which the configuration names has been said.
-        for file in matching.iter().filter(|file| file.exists()) {
+        for file in matching.iter().filter(|file| !file_is_absent(file)) {
             match read_file(file) {
                 Ok(read) => targets.extend(read),
                 Err(why) => remarks.push(format!("warning: discovery {}: {why}", source.name)),

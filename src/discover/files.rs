@@ -2,7 +2,7 @@
 //! systems tell of nothing.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,7 +152,7 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
                     count += targets.len();
                     now.insert(file, targets);
                 }
-                Err(why) if !file.exists() => wrong.push(why),
+                Err(why) if is_absent(&file) => wrong.push(why),
                 Err(why) => {
                     wrong.push(why);
                     if let Some(targets) = before.remove(&file) {
@@ -188,7 +188,10 @@ pub fn read(file: &Path) -> Result<Vec<Target>, String> {
     let name = file.display().to_string();
     let failed = |error: std::io::Error| format!("{name}: {error}");
     let mut text = Vec::new();
-    let opened = std::fs::File::open(file).map_err(failed)?;
+    let opened = std::fs::File::open(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if file.is_symlink() => format!("{name}: the link leads nowhere"),
+        _ => failed(error),
+    })?;
     opened.take(LARGEST + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > LARGEST {
         return Err(format!("{name}: larger than {LARGEST} bytes"));
@@ -215,7 +218,7 @@ pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if matches(pattern, &path) && path.is_file() {
+        if matches(pattern, &path) && may_be_file(&path) {
             found.push(path);
         }
     }
@@ -224,6 +227,22 @@ pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a name of a directory is one to be read. What cannot be looked at may be a file, and reading it says what is wrong.
+fn may_be_file(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(what) => what.is_file(),
+        Err(_) => !is_absent(path),
+    }
+}
+
+/// Whether there decidedly is no such file: its directory is there, and has no such name. A link that leads nowhere is a name,
+/// since the links of a file system that is not mounted all do.
+pub fn is_absent(file: &Path) -> bool {
+    let nothing = |error: std::io::Error| error.kind() == ErrorKind::NotFound;
+    std::fs::symlink_metadata(file).is_err_and(nothing)
+        && std::fs::metadata(directory_of(file)).is_ok_and(|directory| directory.is_dir())
 }
 
 fn matches(pattern: &Path, file: &Path) -> bool {

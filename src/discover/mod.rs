@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::model::discovery::{News, Source, SourceKind, Target, Update};
 
-pub use files::{matching as files_matching, read as read_file};
+pub use files::{is_absent as file_is_absent, matching as files_matching, read as read_file};
 pub use format::identify;
 
 /// A source that is being looked at. Dropping it ends that.
