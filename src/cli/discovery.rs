@@ -6,6 +6,10 @@ use crate::config::{Finder, Found, FoundHere};
 use crate::discover::{file_is_absent, files_matching, identify, read_file};
 use crate::model::discovery::{FileSource, Source, SourceKind, Target};
 use crate::model::plan::Plan;
+use crate::net::sanitize::foreign_text;
+
+/// Characters of a line.
+const LONGEST: usize = 4_000;
 
 /// What was seen. Nothing is asked over the network.
 #[derive(Debug, Default)]
@@ -46,6 +50,10 @@ pub fn look(plan: &Plan, mut finder: Finder) -> Seen {
         };
         seen.remarks
             .push(format!("warning: {about}: {target}{verb}{}", remark.why));
+    }
+    // They quote what others wrote.
+    for remark in &mut seen.remarks {
+        *remark = foreign_text(remark.as_bytes(), LONGEST).into();
     }
     for source in plan.discovery.iter() {
         let watched = planned

@@ -160,3 +160,40 @@ async fn a_file_that_is_broken_at_a_restart_or_a_reload_keeps_what_it_said() {
     source(&daemon, "s", |one| one["state"] == "ok").await;
     daemon.stop().await;
 }
+
+/// Whoever writes a target file writes no line of whyd's log.
+#[tokio::test]
+async fn what_stands_in_a_file_makes_no_line_of_the_log() {
+    let files = Files::new();
+    let forged = "x\\n2026-01-01T00:00:00Z  INFO stopped";
+    let path =
+        files.config("discovery:\n- {name: s, file_sd: {files: ['*.json']}, dependency: {interval: 1h}}\n");
+    files.write("a.json", r#"[{"targets":["127.0.0.1:1"]}]"#);
+    let daemon = Daemon::start(&path).await;
+    watched(&daemon, &["127.0.0.1:1"]).await;
+    for (i, text) in [
+        format!(r#"[{{"targets":["127.0.0.1:2"],"labels":{{"{forged}":"y"}}}}]"#),
+        format!(r#"[{{"targets":["127.0.0.1:2"],"{forged}":"y"}}]"#),
+        format!(r#"[{{"targets":["127.0.0.1:2"],"labels":{{"__whyd_name__":"{forged}"}}}}]"#),
+        format!(r#"[{{"targets":["127.0.0.1:2"],"labels":{{"__scheme__":"{forged}"}}}}]"#),
+    ]
+    .iter()
+    .enumerate()
+    {
+        files.write(&format!("b{i}.json"), text);
+        // What is beside it says that this has been read.
+        let beside = format!("127.0.0.1:{}", 10 + i);
+        files.write(&format!("c{i}.json"), &format!(r#"[{{"targets":["{beside}"]}}]"#));
+        eventually("it is watched", async || {
+            let answer = daemon.get(&format!("/api/v1/dependencies/{beside}")).await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+    let written = daemon.stop().await.text();
+    let lines: Vec<&str> = written
+        .lines()
+        .filter(|line| line.starts_with("2026-01-01"))
+        .collect();
+    assert!(lines.is_empty(), "{lines:?}");
+}

@@ -16,8 +16,9 @@ use tracing::{error, info, warn};
 use crate::config::{Finder, Loaded, Planned};
 use crate::discover::{Watching, watch};
 use crate::export::process::ProcessFigures;
-use crate::model::discovery::{DiscoveryView, Origin, Remark, Source, SourceView, Target, Update};
+use crate::model::discovery::{DiscoveryView, News, Origin, Remark, Source, SourceView, Target, Update};
 use crate::model::plan::Plan;
+use crate::net::sanitize::foreign_text;
 use crate::net::wall;
 use crate::store::found::{self as kept, Kept};
 
@@ -31,6 +32,8 @@ const FIRST_NEWS: Duration = Duration::from_secs(5);
 const NAMES: usize = 5;
 /// Lines about what cannot be watched, for one plan; the rest is counted.
 const LINES: usize = 20;
+/// Characters of one of these lines, which quote what others wrote.
+const LONGEST: usize = 4_000;
 
 /// All sources and what they found.
 pub struct Discovery {
@@ -172,7 +175,10 @@ impl Discovery {
         }
     }
 
-    fn take(&mut self, update: Update) {
+    fn take(&mut self, mut update: Update) {
+        if let News::Failed(why) | News::Partly(_, why) = &mut update.news {
+            *why = foreign_text(why.as_bytes(), LONGEST);
+        }
         let source = Arc::clone(&update.source);
         match self.gathering.take(update, (Instant::now(), wall::now())) {
             Said::Nothing => {}
@@ -405,7 +411,12 @@ fn say_remarks<'r>(remarks: impl Iterator<Item = &'r Remark>) {
             format!("{}: ", about.join(" "))
         };
         let verb = if remark.refused { "not watched: " } else { "" };
-        warn!("discovery {}: {about}{verb}{}", remark.source, remark.why);
+        let said = format!("{about}{verb}{}", remark.why);
+        warn!(
+            "discovery {}: {}",
+            remark.source,
+            foreign_text(said.as_bytes(), LONGEST)
+        );
     }
     if count > LINES {
         warn!("discovery: and {} more; /api/v1/discovery has all", count - LINES);
