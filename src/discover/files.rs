@@ -1,8 +1,9 @@
 //! Files with targets: read when the system tells that they changed, and now and then without a reason, since network file
 //! systems tell of nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Telling;
 use super::format::{self, Format, MOST_TARGETS};
 use crate::model::discovery::{FileSource, Target};
+use crate::net::ways;
 
 /// Whoever writes has finished when nothing happened for so long.
 const QUIET: Duration = Duration::from_millis(100);
@@ -31,29 +33,31 @@ type Kept = BTreeMap<PathBuf, Vec<Target>>;
 /// Looks at the files until nobody listens any more.
 pub async fn run(source: FileSource, before: Arc<[Target]>, telling: Telling) {
     let (changed, mut changes) = mpsc::channel(1);
-    let watcher = watcher(&source.files, changed);
+    let mut watch = Watch::new(changed);
     let mut kept = by_file(&before);
     let mut ever = false;
     loop {
         let files = Arc::clone(&source.files);
         let before = std::mem::take(&mut kept);
         let looked = tokio::task::spawn_blocking(move || {
+            watch.renew(&files);
             let looked = look(&files, before);
             let found = format::identify(looked.now.values().flatten().cloned().collect());
-            (looked, found)
+            (watch, looked, found)
         });
-        let Ok((looked, found)) = looked.await else {
+        let Ok((same, looked, found)) = looked.await else {
             // What was found stays with whoever listens.
             telling.failed("reading the files failed by a bug".into()).await;
             return;
         };
+        watch = same;
         kept = looked.now;
         // As long as nothing could be read, nothing was found: not even that there is nothing.
         ever |= looked.wrong.is_empty() || looked.read > 0;
         if !telling.looked(ever.then_some(found), &looked.wrong).await {
             return;
         }
-        wait(&mut changes, watcher.is_some(), source.refresh).await;
+        wait(&mut changes, watch.watcher.is_some(), source.refresh).await;
     }
 }
 
@@ -88,8 +92,61 @@ async fn wait(changes: &mut mpsc::Receiver<()>, watched: bool, refresh: Duration
     }
 }
 
-/// Watches the directories, since a file that is replaced is another file. `None` where the system cannot tell.
-fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+/// Has the system tell of changes.
+struct Watch {
+    changed: mpsc::Sender<()>,
+    /// Each with what it was when it was watched.
+    directories: BTreeMap<PathBuf, Option<(u64, u64)>>,
+    /// `None` where the system cannot tell.
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Watch {
+    fn new(changed: mpsc::Sender<()>) -> Watch {
+        Watch {
+            changed,
+            directories: BTreeMap::new(),
+            watcher: None,
+        }
+    }
+
+    /// Watches where the files are now: a directory that was replaced is another one. It belongs before a look, so that no
+    /// change falls between.
+    fn renew(&mut self, patterns: &[PathBuf]) {
+        let now: BTreeMap<_, _> = watched(patterns)
+            .into_iter()
+            .map(|directory| {
+                let what = std::fs::metadata(&directory);
+                let what = what.map(|what| (what.dev(), what.ino())).ok();
+                (directory, what)
+            })
+            .collect();
+        if now == self.directories && self.watcher.is_some() {
+            return;
+        }
+        self.watcher = watcher(now.keys(), self.changed.clone());
+        self.directories = now;
+    }
+}
+
+/// The directories, since a file that is replaced is another file.
+fn watched(patterns: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    for pattern in patterns {
+        all.extend(ways::directories(directory_of(pattern)));
+        let files = matching(pattern).unwrap_or_default();
+        for file in files.iter().filter(|file| file.is_symlink()) {
+            all.extend(ways::directories(file));
+        }
+    }
+    all
+}
+
+/// `None` where the system cannot tell.
+fn watcher<'d>(
+    directories: impl Iterator<Item = &'d PathBuf>,
+    changed: mpsc::Sender<()>,
+) -> Option<RecommendedWatcher> {
     let told = move |event: notify::Result<notify::Event>| {
         // Our own reading is told of too.
         let ours = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(kind)
@@ -100,9 +157,6 @@ fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWa
         }
     };
     let mut watcher = notify::recommended_watcher(told).ok()?;
-    let mut directories: Vec<&Path> = files.iter().map(|file| directory_of(file)).collect();
-    directories.sort_unstable();
-    directories.dedup();
     let mut watched = false;
     for directory in directories {
         watched |= watcher.watch(directory, RecursiveMode::NonRecursive).is_ok();

@@ -197,3 +197,31 @@ async fn what_stands_in_a_file_makes_no_line_of_the_log() {
         .collect();
     assert!(lines.is_empty(), "{lines:?}");
 }
+
+/// git-sync makes a directory for each revision and puts a link in place of the last one's.
+#[tokio::test]
+async fn a_link_that_is_replaced_on_the_way_to_the_files_is_seen() {
+    let files = Files::new();
+    let revision = |name: &str, target: &str| {
+        std::fs::create_dir_all(files.path(name).join("t")).expect("can be made");
+        files.write(
+            &format!("{name}/t/a.json"),
+            &format!(r#"[{{"targets":["{target}"]}}]"#),
+        );
+        std::os::unix::fs::symlink(name, files.path("next")).expect("can be made");
+        std::fs::rename(files.path("next"), files.path("current")).expect("is replaced");
+    };
+    revision("rev1", "127.0.0.1:1");
+    let path = files.config(
+        "discovery:\n- name: s\n  file_sd: {files: ['current/t/*.json'], refresh: 1h}\n  linger: 0s\n  \
+         dependency: {interval: 1h}\n",
+    );
+    let daemon = Daemon::start(&path).await;
+    watched(&daemon, &["127.0.0.1:1"]).await;
+    revision("rev2", "127.0.0.1:2");
+    watched(&daemon, &["127.0.0.1:2"]).await;
+    // And a file in the new directory, which is another than the one that was there at the start.
+    files.write("rev2/t/b.json", r#"[{"targets":["127.0.0.1:3"]}]"#);
+    watched(&daemon, &["127.0.0.1:2", "127.0.0.1:3"]).await;
+    daemon.stop().await;
+}
