@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use crate::config::{Finder, Found, FoundHere};
-use crate::discover::{files_matching, identify, read_file};
+use crate::discover::{file_is_absent, files_matching, identify, read_file};
 use crate::model::discovery::{FileSource, Source, SourceKind, Target};
 use crate::model::plan::Plan;
+use crate::net::sanitize::foreign_text;
+
+/// Characters of a line.
+const LONGEST: usize = 4_000;
 
 /// What was seen. Nothing is asked over the network.
 #[derive(Debug, Default)]
@@ -47,6 +51,10 @@ pub fn look(plan: &Plan, mut finder: Finder) -> Seen {
         seen.remarks
             .push(format!("warning: {about}: {target}{verb}{}", remark.why));
     }
+    // They quote what others wrote.
+    for remark in &mut seen.remarks {
+        *remark = foreign_text(remark.as_bytes(), LONGEST).into();
+    }
     for source in plan.discovery.iter() {
         let watched = planned
             .origins
@@ -71,7 +79,7 @@ fn read(source: &Source, files: &FileSource, remarks: &mut Vec<String>) -> Arc<[
             Vec::new()
         });
         // That a file is missing which the configuration names has been said.
-        for file in matching.iter().filter(|file| file.exists()) {
+        for file in matching.iter().filter(|file| !file_is_absent(file)) {
             match read_file(file) {
                 Ok(read) => targets.extend(read),
                 Err(why) => remarks.push(format!("warning: discovery {}: {why}", source.name)),

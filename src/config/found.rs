@@ -225,8 +225,11 @@ impl Finder {
                 source: Arc::clone(&entry.source),
                 target: "".into(),
                 place: "".into(),
-                why: format!("the label `{name}` has another meaning or no fit name: here it is `{renamed}`")
-                    .into(),
+                why: format!(
+                    "the label `{}` has another meaning or no fit name: here it is `{renamed}`",
+                    name.escape_debug()
+                )
+                .into(),
                 refused: false,
             }
         }));

@@ -307,7 +307,7 @@ impl Service {
         };
         if let Err(error) = self.running.replan(plan).await {
             error!("what was found cannot be put in force: {error}");
-            self.discovery.take_back(None).await;
+            self.discovery.not_in_force();
         }
     }
 
@@ -338,17 +338,19 @@ impl Service {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let before = self.discovery.configuration();
-        let plan = self.discovery.reconfigure(loaded).await;
+        let prepared = self.discovery.prepare(loaded).await?;
+        let plan = prepared.plan();
         let mut said = format!("{} dependencies", plan.dependencies.len());
         if let Some(unchanged) = unchangeable(self.listen.as_ref(), plan.listen.as_ref()) {
             warn!("{unchanged}");
             said = format!("{said}; {unchanged}");
         }
-        if let Err(error) = self.running.replan(plan).await {
-            self.discovery.take_back(before).await;
-            return Err(error.to_string());
-        }
+        // Discovery begins to look by it only when it is in force: nothing that was found is lost by one that is refused.
+        self.running
+            .replan(plan)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.discovery.adopt(prepared).await;
         Ok(said)
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
 use crate::config;
+use crate::net::ways;
 use crate::web::ReloadRequest;
 
 use super::reading::{self, Reading};
@@ -147,7 +148,7 @@ fn watcher(path: &Path, told: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
         }
     };
     let watching = notify::recommended_watcher(tell).and_then(|mut watcher| {
-        for directory in directories(path) {
+        for directory in ways::directories(path) {
             watcher.watch(&directory, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)
@@ -166,23 +167,6 @@ fn watcher(path: &Path, told: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
 /// Reading is told as well, and it is we who read.
 fn may_change(kind: &EventKind) -> bool {
     !matches!(kind, EventKind::Access(kind) if *kind != AccessKind::Close(AccessMode::Write))
-}
-
-/// Where names can come, go and be replaced: the directory with the files, and the one where a file lies that is a link.
-fn directories(path: &Path) -> Vec<PathBuf> {
-    if path.is_dir() {
-        return vec![path.to_owned()];
-    }
-    let parent = |path: &Path| match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut directories = vec![parent(path)];
-    if let Ok(real) = path.canonicalize() {
-        directories.push(parent(&real));
-    }
-    directories.dedup();
-    directories
 }
 
 #[cfg(test)]
@@ -250,11 +234,6 @@ mod tests {
             AccessMode::Write
         ))));
         assert!(may_change(&EventKind::Any));
-    }
-
-    #[test]
-    fn a_file_without_a_directory_lies_in_this_one() {
-        assert_eq!(directories(Path::new("absent.yaml")), [Path::new(".")]);
     }
 
     const SHORT: Pace = Pace {

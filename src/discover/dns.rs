@@ -25,9 +25,11 @@ const DNS: u16 = 53;
 /// MAXNS of resolv.conf(5).
 const MOST_SERVERS: usize = 3;
 
-/// Asks again and again until nobody listens any more. A name that nobody answers for keeps what was last answered.
-pub async fn run(source: DnsSource, telling: Telling) {
-    let mut kept: BTreeMap<Arc<str>, Vec<Target>> = BTreeMap::new();
+/// Asks again and again until nobody listens any more. A name that nobody answers for keeps what was last answered, which is
+/// in `before` at first.
+pub async fn run(source: DnsSource, before: Arc<[Target]>, telling: Telling) {
+    let mut kept = by_name(&source.names, &before);
+    let mut ever = false;
     loop {
         let begun = Instant::now();
         let mut wrong = Vec::new();
@@ -35,24 +37,37 @@ pub async fn run(source: DnsSource, telling: Telling) {
             Ok(resolver) => {
                 for name in source.names.iter() {
                     match ask(&resolver, name).await {
-                        Ok(targets) => drop(kept.insert(Arc::clone(name), targets)),
+                        Ok(targets) => {
+                            ever = true;
+                            kept.insert(Arc::clone(name), targets);
+                        }
                         Err(why) => wrong.push(format!("{name}: {why}")),
                     }
                 }
             }
             Err(why) => wrong.push(why),
         }
-        // Until a name was answered for, what is there is not known to be all.
-        let known = source.names.iter().all(|name| kept.contains_key(name));
         let mut all: Vec<Target> = kept.values().flatten().cloned().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         all.truncate(MOST_TARGETS);
-        let found = (known || !all.is_empty()).then(|| all.into());
+        // As long as nobody answered for any name, nothing was found: not even that there is nothing.
+        let found = ever.then(|| all.into());
         if !telling.looked(found, &wrong).await {
             return;
         }
         tokio::time::sleep_until(begun + source.refresh).await;
     }
+}
+
+/// What was found before of these names.
+fn by_name(names: &[Arc<str>], before: &[Target]) -> BTreeMap<Arc<str>, Vec<Target>> {
+    let of = |name: &Arc<str>| {
+        let own = before
+            .iter()
+            .filter(|target| target.id.split_once(' ').is_some_and(|(own, _)| *own == **name));
+        (Arc::clone(name), own.cloned().collect())
+    };
+    names.iter().map(of).collect()
 }
 
 async fn resolver(servers: &[SocketAddr]) -> Result<TokioResolver, String> {

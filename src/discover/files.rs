@@ -1,8 +1,9 @@
 //! Files with targets: read when the system tells that they changed, and now and then without a reason, since network file
 //! systems tell of nothing.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Telling;
 use super::format::{self, Format, MOST_TARGETS};
 use crate::model::discovery::{FileSource, Target};
+use crate::net::ways;
 
 /// Whoever writes has finished when nothing happened for so long.
 const QUIET: Duration = Duration::from_millis(100);
@@ -31,23 +33,24 @@ const MOST_FILES: usize = 1_000;
 type Kept = BTreeMap<PathBuf, Vec<Target>>;
 
 /// Looks at the files until nobody listens any more.
-pub async fn run(source: FileSource, telling: Telling) {
-    run_within(source, telling, ANSWERS).await;
+pub async fn run(source: FileSource, before: Arc<[Target]>, telling: Telling) {
+    run_within(source, before, telling, ANSWERS).await;
 }
 
 /// The same, with how long files may take to answer.
-async fn run_within(source: FileSource, telling: Telling, limit: Duration) {
+async fn run_within(source: FileSource, before: Arc<[Target]>, telling: Telling, limit: Duration) {
     let (changed, mut changes) = mpsc::channel(1);
-    let watcher = watcher(&source.files, changed);
-    let mut kept = Kept::new();
+    let mut watch = Watch::new(changed);
+    let mut kept = by_file(&before);
     let mut ever = false;
     loop {
         let files = Arc::clone(&source.files);
         let before = std::mem::take(&mut kept);
         let mut looked = tokio::task::spawn_blocking(move || {
+            watch.renew(&files);
             let looked = look(&files, before);
             let found = format::identify(looked.now.values().flatten().cloned().collect());
-            (looked, found)
+            (watch, looked, found)
         });
         let looked = match timeout(limit, &mut looked).await {
             Ok(looked) => looked,
@@ -60,18 +63,19 @@ async fn run_within(source: FileSource, telling: Telling, limit: Duration) {
                 looked.await
             }
         };
-        let Ok((looked, found)) = looked else {
+        let Ok((same, looked, found)) = looked else {
             // What was found stays with whoever listens.
             telling.failed("reading the files failed by a bug".into()).await;
             return;
         };
+        watch = same;
         kept = looked.now;
         // As long as nothing could be read, nothing was found: not even that there is nothing.
-        ever |= looked.wrong.is_empty() || !kept.is_empty();
+        ever |= looked.wrong.is_empty() || looked.read > 0;
         if !telling.looked(ever.then_some(found), &looked.wrong).await {
             return;
         }
-        wait(&mut changes, watcher.is_some(), source.refresh).await;
+        wait(&mut changes, watch.watcher.is_some(), source.refresh).await;
     }
 }
 
@@ -81,6 +85,17 @@ fn silent(patterns: &[PathBuf], limit: Duration) -> String {
         .map(|pattern| pattern.display().to_string())
         .collect();
     format!("{}: reading takes longer than {limit:?}", names.join(", "))
+}
+
+/// What was found before, by the file that each place names.
+fn by_file(before: &[Target]) -> Kept {
+    let mut kept = Kept::new();
+    for target in before {
+        if let Some((file, _)) = target.place.rsplit_once(": [") {
+            kept.entry(file.into()).or_default().push(target.clone());
+        }
+    }
+    kept
 }
 
 /// Until something changed, or until it is time to look anyway.
@@ -103,8 +118,61 @@ async fn wait(changes: &mut mpsc::Receiver<()>, watched: bool, refresh: Duration
     }
 }
 
-/// Watches the directories, since a file that is replaced is another file. `None` where the system cannot tell.
-fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+/// Has the system tell of changes.
+struct Watch {
+    changed: mpsc::Sender<()>,
+    /// Each with what it was when it was watched.
+    directories: BTreeMap<PathBuf, Option<(u64, u64)>>,
+    /// `None` where the system cannot tell.
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Watch {
+    fn new(changed: mpsc::Sender<()>) -> Watch {
+        Watch {
+            changed,
+            directories: BTreeMap::new(),
+            watcher: None,
+        }
+    }
+
+    /// Watches where the files are now: a directory that was replaced is another one. It belongs before a look, so that no
+    /// change falls between.
+    fn renew(&mut self, patterns: &[PathBuf]) {
+        let now: BTreeMap<_, _> = watched(patterns)
+            .into_iter()
+            .map(|directory| {
+                let what = std::fs::metadata(&directory);
+                let what = what.map(|what| (what.dev(), what.ino())).ok();
+                (directory, what)
+            })
+            .collect();
+        if now == self.directories && self.watcher.is_some() {
+            return;
+        }
+        self.watcher = watcher(now.keys(), self.changed.clone());
+        self.directories = now;
+    }
+}
+
+/// The directories, since a file that is replaced is another file.
+fn watched(patterns: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    for pattern in patterns {
+        all.extend(ways::directories(directory_of(pattern)));
+        let files = matching(pattern).unwrap_or_default();
+        for file in files.iter().filter(|file| file.is_symlink()) {
+            all.extend(ways::directories(file));
+        }
+    }
+    all
+}
+
+/// `None` where the system cannot tell.
+fn watcher<'d>(
+    directories: impl Iterator<Item = &'d PathBuf>,
+    changed: mpsc::Sender<()>,
+) -> Option<RecommendedWatcher> {
     let told = move |event: notify::Result<notify::Event>| {
         // Our own reading is told of too.
         let ours = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(kind)
@@ -115,9 +183,6 @@ fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWa
         }
     };
     let mut watcher = notify::recommended_watcher(told).ok()?;
-    let mut directories: Vec<&Path> = files.iter().map(|file| directory_of(file)).collect();
-    directories.sort_unstable();
-    directories.dedup();
     let mut watched = false;
     for directory in directories {
         watched |= watcher.watch(directory, RecursiveMode::NonRecursive).is_ok();
@@ -136,6 +201,8 @@ fn directory_of(file: &Path) -> &Path {
 #[derive(Debug, PartialEq, Eq)]
 struct Looked {
     now: Kept,
+    /// How many files could be read.
+    read: usize,
     /// What could not be read, each with its file and place.
     wrong: Vec<String>,
 }
@@ -143,7 +210,7 @@ struct Looked {
 fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
     let mut now = Kept::new();
     let mut wrong = Vec::new();
-    let mut count = 0;
+    let (mut count, mut readable) = (0, 0);
     for pattern in patterns {
         let files = match matching(pattern) {
             Ok(files) => files,
@@ -161,10 +228,11 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
             }
             match read(&file) {
                 Ok(targets) => {
+                    readable += 1;
                     count += targets.len();
                     now.insert(file, targets);
                 }
-                Err(why) if !file.exists() => wrong.push(why),
+                Err(why) if is_absent(&file) => wrong.push(why),
                 Err(why) => {
                     wrong.push(why);
                     if let Some(targets) = before.remove(&file) {
@@ -185,7 +253,11 @@ fn look(patterns: &[PathBuf], mut before: Kept) -> Looked {
             room -= targets.len();
         }
     }
-    Looked { now, wrong }
+    Looked {
+        now,
+        read: readable,
+        wrong,
+    }
 }
 
 /// The targets of one file.
@@ -196,7 +268,10 @@ pub fn read(file: &Path) -> Result<Vec<Target>, String> {
     let name = file.display().to_string();
     let failed = |error: std::io::Error| format!("{name}: {error}");
     let mut text = Vec::new();
-    let opened = std::fs::File::open(file).map_err(failed)?;
+    let opened = std::fs::File::open(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if file.is_symlink() => format!("{name}: the link leads nowhere"),
+        _ => failed(error),
+    })?;
     opened.take(LARGEST + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > LARGEST {
         return Err(format!("{name}: larger than {LARGEST} bytes"));
@@ -223,7 +298,7 @@ pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if matches(pattern, &path) && path.is_file() {
+        if matches(pattern, &path) && may_be_file(&path) {
             found.push(path);
         }
     }
@@ -232,6 +307,22 @@ pub fn matching(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a name of a directory is one to be read. What cannot be looked at may be a file, and reading it says what is wrong.
+fn may_be_file(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(what) => what.is_file(),
+        Err(_) => !is_absent(path),
+    }
+}
+
+/// Whether there decidedly is no such file: its directory is there, and has no such name. A link that leads nowhere is a name,
+/// since the links of a file system that is not mounted all do.
+pub fn is_absent(file: &Path) -> bool {
+    let nothing = |error: std::io::Error| error.kind() == ErrorKind::NotFound;
+    std::fs::symlink_metadata(file).is_err_and(nothing)
+        && std::fs::metadata(directory_of(file)).is_ok_and(|directory| directory.is_dir())
 }
 
 fn matches(pattern: &Path, file: &Path) -> bool {

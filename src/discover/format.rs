@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::model::discovery::Target;
+use crate::net::sanitize::foreign_text;
 
 /// How many targets one source may have. What is beyond is a mistake of whoever writes the list.
 pub const MOST_TARGETS: usize = 50_000;
@@ -52,6 +53,10 @@ pub fn read(text: &[u8], format: Format, name: &str) -> Result<Vec<Target>, Stri
     let mut targets = Vec::new();
     let groups = groups.unwrap_or_default().into_iter().enumerate();
     for (g, group) in groups.filter_map(|(g, group)| Some((g, group?))) {
+        // A value may be a text of several lines, and is one where templates see it; nobody means a name to be.
+        if group.labels.keys().any(|name| name.chars().any(char::is_control)) {
+            return Err(format!("{name}: [{g}].labels: a name has a control character"));
+        }
         let labels = group.labels.into_iter();
         let labels: BTreeMap<Arc<str>, Arc<str>> =
             labels.map(|(name, value)| (name.into(), value.into())).collect();
@@ -158,7 +163,7 @@ impl<'de> Deserialize<'de> for Group {
                         _ => {
                             return Err(de::Error::custom(format_args!(
                                 "unknown key `{}`, expected `targets` and `labels`",
-                                key.chars().take(40).collect::<String>()
+                                foreign_text(key.as_bytes(), 40)
                             )));
                         }
                     }
@@ -268,6 +273,16 @@ mod tests {
                 "[{\"targets\": [\"\"]}]",
                 Format::Json,
                 "f: [0].targets[0]: this is no address",
+            ),
+            (
+                r#"[{"targets": ["a"]}, {"labels": {"a\nb": "c"}}]"#,
+                Format::Json,
+                "f: [1].labels: a name has a control character",
+            ),
+            (
+                r#"[{"a\nb\u001b": []}]"#,
+                Format::Json,
+                "f:1:14: unknown key `a b`, expected `targets` and `labels`",
             ),
             ("", Format::Json, "f:1:0: EOF while parsing a value"),
         ] {

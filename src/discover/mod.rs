@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::model::discovery::{News, Source, SourceKind, Target, Update};
 
-pub use files::{matching as files_matching, read as read_file};
+pub use files::{is_absent as file_is_absent, matching as files_matching, read as read_file};
 pub use format::identify;
 
 /// A source that is being looked at. Dropping it ends that.
@@ -30,21 +30,24 @@ impl Drop for Watching {
     }
 }
 
-/// Looks at a source from now on, and tells at once and then whenever something has changed. Must be called within a tokio
+/// Looks at a source from now on, and tells at once and then whenever something has changed. Of `before`, which it found when
+/// it was looked at last, it goes on telling what stands in a part that cannot be looked at. Must be called within a tokio
 /// runtime.
-pub fn watch(source: &Source, updates: mpsc::Sender<Update>) -> Watching {
+pub fn watch(source: &Source, before: Arc<[Target]>, updates: mpsc::Sender<Update>) -> Watching {
     let telling = Telling {
         source: Arc::clone(&source.name),
         updates,
     };
     let task = match &source.kind {
-        SourceKind::Files(files) => tokio::spawn(files::run(files.clone(), telling)),
+        SourceKind::Files(files) => tokio::spawn(files::run(files.clone(), before, telling)),
+        // It is one part: where it cannot be looked at, nothing is told of it.
         SourceKind::Http(http) => tokio::spawn(http::run(http.clone(), telling)),
-        SourceKind::DnsSrv(dns) => tokio::spawn(dns::run(dns.clone(), telling)),
+        SourceKind::DnsSrv(dns) => tokio::spawn(dns::run(dns.clone(), before, telling)),
         #[cfg(feature = "kubernetes")]
         SourceKind::Kubernetes(kubernetes) => tokio::spawn(kubernetes::run(
             telling.source,
             kubernetes.clone(),
+            before,
             telling.updates,
         )),
         #[cfg(not(feature = "kubernetes"))]

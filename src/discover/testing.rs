@@ -40,7 +40,7 @@ pub fn listen(kind: SourceKind) -> Heard {
         linger: Duration::ZERO,
     };
     let (send, updates) = mpsc::channel(16);
-    let watching = watch(&source, send);
+    let watching = watch(&source, Arc::from([]), send);
     Heard::with(updates, Ends::Watching { _watching: watching })
 }
 

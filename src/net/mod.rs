@@ -1,5 +1,6 @@
 //! Shared by the edges: the crypto provider, trust stores, our own HTTP client, secrets, the sanitising of foreign text,
-//! and the handle by which readers get pages of the read model. It decides nothing.
+//! the ways to
+//! files, and the handle by which readers get pages of the read model. It decides nothing.
 
 pub mod client_tls;
 pub mod crypto;
@@ -13,3 +14,4 @@ pub mod secret;
 pub mod stamp;
 pub mod trust;
 pub mod wall;
+pub mod ways;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use whyd::lab::http::{Behaviour, HttpServer};
 
-use crate::harness::{Daemon, Files};
+use crate::harness::{Daemon, Files, eventually, run};
 use crate::{source, watched};
 
 /// Since when its counters run, and how many operations it had.
@@ -106,4 +106,57 @@ async fn a_configuration_that_cannot_be_put_in_force_is_not_what_later_findings_
     files.write("more.json", &group("b"));
     watched(&daemon, &["a", "b"]).await;
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_configuration_takes_nothing_from_what_was_found() {
+    let files = Files::new();
+    files.write("t.json", r#"[{"targets":["127.0.0.1:1"]}]"#);
+    let sources = |name: &str, more: &str| {
+        format!(
+            "discovery:\n- name: {name}\n  file_sd: {{files: ['*.json']}}\n  linger: 0s\n  dependency: {{interval: 1h}}\n{more}"
+        )
+    };
+    let path = files.config(&sources("s", ""));
+    let state = files.path("state");
+    let mut command = run(&path);
+    command.arg("--state-dir").arg(&state);
+    let mut daemon = Daemon::of(command).await;
+    watched(&daemon, &["127.0.0.1:1"]).await;
+    let kept = async |is_so: &dyn Fn(&Value) -> bool| {
+        eventually("what is kept", async || {
+            let text = std::fs::read_to_string(state.join("discovery.json")).ok()?;
+            let kept: Value = serde_json::from_str(&text).ok()?;
+            is_so(&kept["sources"]).then_some(())
+        })
+        .await;
+    };
+    kept(&|sources| sources["s"]["targets"][0]["id"] == "127.0.0.1:1").await;
+    // From here on nothing would find it anew.
+    files.write("t.json", "[");
+    source(&daemon, "s", |one| one["state"] == "failing").await;
+
+    // Of the same name and another, and of another name: neither can be put in force.
+    let otlp = "otlp: {endpoint: 'https://127.0.0.1:1', tls: {ca: none.pem}}\n";
+    for name in ["other", "s"] {
+        files.config(&sources(
+            name,
+            &format!("  url: 'tcp://{{{{ target }}}}'\n{otlp}"),
+        ));
+        let outcome = daemon.hangup().await;
+        assert!(outcome.contains("refused"), "{outcome}");
+        let text = std::fs::read_to_string(state.join("discovery.json")).expect("is there");
+        let now: Value = serde_json::from_str(&text).expect("is JSON");
+        assert_eq!(now["sources"]["s"]["targets"][0]["id"], "127.0.0.1:1", "{now}");
+        let view = source(&daemon, "s", |_| true).await;
+        assert_eq!(
+            (&view["state"], &view["watched"]),
+            (&"failing".into(), &1.into()),
+            "{view}"
+        );
+    }
+    files.write("more.json", r#"[{"targets":["127.0.0.1:2"]}]"#);
+    watched(&daemon, &["127.0.0.1:1", "127.0.0.1:2"]).await;
+    let written = daemon.stop().await.text();
+    assert!(!written.contains("removed 1"), "{written}");
 }

@@ -110,7 +110,7 @@ impl Seen {
         Seen {
             updates,
             told: Vec::new(),
-            _watching: watch(&source, tell),
+            _watching: watch(&source, Arc::from([]), tell),
             _files: files,
         }
     }

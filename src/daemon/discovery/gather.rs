@@ -24,7 +24,7 @@ pub enum Said {
     Recovered,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gathering {
     /// In the order of the configuration.
     sources: Vec<Held>,
@@ -32,7 +32,7 @@ pub struct Gathering {
     changed: Option<(Instant, Instant)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     source: Source,
     found: Arc<[Target]>,
@@ -107,12 +107,12 @@ impl Held {
 
 impl Gathering {
     /// Other sources; what was found stays with those that keep their name. `kept` is what another run left of a source.
-    /// Returns those that must be looked at anew.
+    /// Returns those that must be looked at anew, with what they found before.
     pub fn configure(
         &mut self,
         sources: &[Source],
         mut kept: impl FnMut(&Source) -> Option<Arc<[Target]>>,
-    ) -> Vec<Source> {
+    ) -> Vec<(Source, Arc<[Target]>)> {
         let mut before = std::mem::take(&mut self.sources);
         let mut anew = Vec::new();
         for source in sources {
@@ -123,7 +123,7 @@ impl Gathering {
                     ..held
                 },
                 Some(held) => {
-                    anew.push(source.clone());
+                    anew.push((source.clone(), Arc::clone(&held.found)));
                     Held {
                         source: source.clone(),
                         heard: false,
@@ -133,8 +133,9 @@ impl Gathering {
                     }
                 }
                 None => {
-                    anew.push(source.clone());
-                    Held::new(source, kept(source).unwrap_or_default())
+                    let before = kept(source).unwrap_or_default();
+                    anew.push((source.clone(), Arc::clone(&before)));
+                    Held::new(source, before)
                 }
             };
             self.sources.push(held);
@@ -195,7 +196,7 @@ impl Gathering {
     }
 
     /// A plan is to be made.
-    pub fn changed(&mut self, now: Instant) {
+    fn changed(&mut self, now: Instant) {
         let first = self.changed.map_or(now, |(first, _)| first);
         self.changed = Some((first, now));
     }
@@ -442,7 +443,8 @@ mod tests {
         play.take(0, found("t", &["b"]));
         let sources = [source("t", "b.json"), source("s", "c.json")];
         let anew = play.gathering.configure(&sources, |_| None);
-        assert_eq!(anew.iter().map(|one| &*one.name).collect::<Vec<_>>(), ["s"]);
+        assert_eq!(anew.iter().map(|(one, _)| &*one.name).collect::<Vec<_>>(), ["s"]);
+        assert_eq!(anew[0].1.iter().map(|one| &*one.id).collect::<Vec<_>>(), ["a"]);
         assert_eq!(play.next(), Some((500, "a".into())));
         // Its new self finds something else: the old lingers.
         play.take(2_000, found("s", &["c"]));

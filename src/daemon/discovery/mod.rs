@@ -16,8 +16,9 @@ use tracing::{error, info, warn};
 use crate::config::{Finder, Loaded, Planned};
 use crate::discover::{Watching, watch};
 use crate::export::process::ProcessFigures;
-use crate::model::discovery::{DiscoveryView, Origin, Remark, Source, SourceView, Update};
+use crate::model::discovery::{DiscoveryView, News, Origin, Remark, Source, SourceView, Target, Update};
 use crate::model::plan::Plan;
+use crate::net::sanitize::foreign_text;
 use crate::net::wall;
 use crate::store::found::{self as kept, Kept};
 
@@ -31,6 +32,8 @@ const FIRST_NEWS: Duration = Duration::from_secs(5);
 const NAMES: usize = 5;
 /// Lines about what cannot be watched, for one plan; the rest is counted.
 const LINES: usize = 20;
+/// Characters of one of these lines, which quote what others wrote.
+const LONGEST: usize = 4_000;
 
 /// All sources and what they found.
 pub struct Discovery {
@@ -54,6 +57,24 @@ pub struct Discovery {
     written: Kept,
 }
 
+/// Sources to be looked at anew, with what they found before.
+type Anew = Vec<(Source, Arc<[Target]>)>;
+
+/// Another configuration, and what comes of it.
+pub struct Prepared {
+    base: Plan,
+    gathering: Gathering,
+    anew: Anew,
+    finder: Finder,
+    planned: Planned,
+}
+
+impl Prepared {
+    pub fn plan(&self) -> Plan {
+        self.planned.plan.clone()
+    }
+}
+
 impl Discovery {
     /// Begins to look. Must be called within a tokio runtime.
     pub fn start(loaded: Loaded, directory: Option<PathBuf>) -> Self {
@@ -71,7 +92,7 @@ impl Discovery {
             watching: HashMap::new(),
             updates,
             tell,
-            finder: None,
+            finder: Some(loaded.finder),
             base: loaded.plan,
             origins: Arc::default(),
             in_force: None,
@@ -80,27 +101,33 @@ impl Discovery {
             directory,
             written,
         };
-        discovery.look(loaded.finder);
+        let (gathering, anew) = discovery.gathered_for(&discovery.base.discovery);
+        discovery.gathering = gathering;
+        discovery.look(anew);
         discovery
     }
 
-    /// Looks at the sources of the base, and anew only at those that are others than before.
-    fn look(&mut self, finder: Finder) {
-        self.finder = Some(finder);
-        let sources = Arc::clone(&self.base.discovery);
-        let written = &self.written;
+    /// What was found, for these sources, and those that must be looked at anew. Nothing is another than before.
+    fn gathered_for(&self, sources: &[Source]) -> (Gathering, Anew) {
         let kept = |source: &Source| {
-            let (identity, targets) = written.get(&*source.name)?;
+            let (identity, targets) = self.written.get(&*source.name)?;
             (*identity == source.kind.identity()).then(|| Arc::clone(targets))
         };
-        let anew = self.gathering.configure(&sources, kept);
+        let mut gathering = self.gathering.clone();
+        let anew = gathering.configure(sources, kept);
+        (gathering, anew)
+    }
+
+    /// Looks at the sources of the base, and anew only at these.
+    fn look(&mut self, anew: Anew) {
+        let sources = Arc::clone(&self.base.discovery);
         self.watching
             .retain(|name, _| sources.iter().any(|source| source.name == *name));
-        for source in anew {
+        for (source, before) in anew {
             // The old one ends before the new one begins, and what it may still say is taken for the new one's: it is what was
             // found a moment ago.
             self.watching.remove(&source.name);
-            let watching = watch(&source, self.tell.clone());
+            let watching = watch(&source, before, self.tell.clone());
             self.watching.insert(source.name, watching);
         }
     }
@@ -148,7 +175,10 @@ impl Discovery {
         }
     }
 
-    fn take(&mut self, update: Update) {
+    fn take(&mut self, mut update: Update) {
+        if let News::Failed(why) | News::Partly(_, why) = &mut update.news {
+            *why = foreign_text(why.as_bytes(), LONGEST);
+        }
         let source = Arc::clone(&update.source);
         match self.gathering.take(update, (Instant::now(), wall::now())) {
             Said::Nothing => {}
@@ -157,33 +187,54 @@ impl Discovery {
         }
     }
 
-    /// The configuration that is looked by.
-    pub fn configuration(&self) -> Option<Loaded> {
-        Some(Loaded {
-            plan: self.base.clone(),
-            finder: self.finder.clone()?,
-            warnings: Vec::new(),
-        })
-    }
-
-    /// The last plan could not be put in force. Of `before`, what was in force goes on, with what is found from now on.
-    pub async fn take_back(&mut self, before: Option<Loaded>) {
-        if let Some(before) = before {
-            self.reconfigure(before).await;
-            // What was found while the other one was tried is put in force by a plan of its own.
-            self.gathering.changed(Instant::now());
-        }
+    /// The last plan could not be put in force: what is found next is put in force whatever it says.
+    pub fn not_in_force(&mut self) {
         self.in_force = None;
     }
 
-    /// Another configuration: its plan, with what is found.
-    pub async fn reconfigure(&mut self, loaded: Loaded) -> Plan {
-        self.base = loaded.plan;
-        self.look(loaded.finder);
-        match self.make().await {
-            Some(plan) => plan,
-            None => self.base.clone(),
+    /// Another configuration with what is found. Until it is adopted nothing is another than before, since it may be refused.
+    ///
+    /// # Errors
+    /// A bug.
+    pub async fn prepare(&self, loaded: Loaded) -> Result<Prepared, String> {
+        let Loaded {
+            plan: base,
+            mut finder,
+            ..
+        } = loaded;
+        let (mut gathering, anew) = self.gathered_for(&base.discovery);
+        let found = gathering.found();
+        let made = tokio::task::spawn_blocking(move || {
+            let planned = finder.plan(&base, &found);
+            (base, finder, planned)
+        });
+        let (base, finder, planned) = made
+            .await
+            .map_err(|panicked| format!("making a plan of what was found failed by a bug: {panicked}"))?;
+        Ok(Prepared {
+            base,
+            gathering,
+            anew,
+            finder,
+            planned,
+        })
+    }
+
+    /// That configuration is in force.
+    pub async fn adopt(&mut self, prepared: Prepared) {
+        self.base = prepared.base;
+        self.finder = Some(prepared.finder);
+        self.gathering = prepared.gathering;
+        self.look(prepared.anew);
+        if let (Some(directory), Some(kept)) = (self.directory.clone(), self.to_keep()) {
+            let written = tokio::task::spawn_blocking(move || keep(&directory, &kept).map(|()| kept)).await;
+            match written {
+                Ok(Ok(kept)) => self.written = kept,
+                Ok(Err(why)) => warn!("what discovery found cannot be kept: {why}"),
+                Err(panicked) => error!("keeping what was found failed by a bug: {panicked}"),
+            }
         }
+        self.put(prepared.planned);
     }
 
     /// The plan of what is found now, if it is another than the one in force.
@@ -360,7 +411,12 @@ fn say_remarks<'r>(remarks: impl Iterator<Item = &'r Remark>) {
             format!("{}: ", about.join(" "))
         };
         let verb = if remark.refused { "not watched: " } else { "" };
-        warn!("discovery {}: {about}{verb}{}", remark.source, remark.why);
+        let said = format!("{about}{verb}{}", remark.why);
+        warn!(
+            "discovery {}: {}",
+            remark.source,
+            foreign_text(said.as_bytes(), LONGEST)
+        );
     }
     if count > LINES {
         warn!("discovery: and {} more; /api/v1/discovery has all", count - LINES);

@@ -80,7 +80,7 @@ async fn each_record_is_a_target_and_changes_are_told() {
         refresh: Duration::from_millis(30),
         servers: [nameserver(Arc::clone(&zone)).await].into(),
     };
-    let mut heard = Heard::of(|telling| run(source, telling));
+    let mut heard = Heard::of(|telling| run(source, Arc::from([]), telling));
     let all = [
         "one.example.com:443",
         "two.example.com:8443",
@@ -118,6 +118,39 @@ async fn each_record_is_a_target_and_changes_are_told() {
     heard
         .until(|heard| heard.found.is_empty() && heard.failed.is_empty())
         .await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_answered_for_at_first_keeps_what_was_found_of_it_before() {
+    let zone = Zone::default();
+    let set = |name: &str, answer| {
+        zone.lock()
+            .expect("no test panics with it")
+            .insert(name.to_owned(), answer);
+    };
+    set("_a._tcp.example.com", Ok(vec![srv(0, 443, "new.example.com.")]));
+    set("_b._tcp.example.com", Err(ResponseCode::ServFail));
+    let before = [
+        target("_a._tcp.example.com", &srv(0, 443, "old.example.com.")),
+        target("_b._tcp.example.com", &srv(0, 389, "three.example.com.")),
+        // It is not asked for any more.
+        target("_c._tcp.example.com", &srv(0, 25, "mail.example.com.")),
+    ];
+    let source = DnsSource {
+        names: ["_a._tcp.example.com".into(), "_b._tcp.example.com".into()].into(),
+        refresh: Duration::from_millis(30),
+        servers: [nameserver(Arc::clone(&zone)).await].into(),
+    };
+    let before = before.into_iter().flatten().collect();
+    let mut heard = Heard::of(|telling| run(source, before, telling));
+    let all = ["new.example.com:443", "three.example.com:389"];
+    heard
+        .until(|heard| !heard.failed.is_empty() && !heard.found.is_empty())
+        .await;
+    assert_eq!(heard.found, all);
+    set("_b._tcp.example.com", Ok(vec![]));
+    heard.until(|heard| heard.failed.is_empty()).await;
+    assert_eq!(heard.found, all[..1]);
 }
 
 #[test]

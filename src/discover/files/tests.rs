@@ -67,6 +67,63 @@ async fn changes_are_told_and_a_broken_file_keeps_what_it_said() {
     heard.until(|heard| heard.found == ["a:2", "d:1"]).await;
 }
 
+/// Links are how a test that may run as root makes a file that cannot be looked at.
+#[test]
+fn only_a_file_that_is_decidedly_not_there_takes_its_targets_along() {
+    let directory = Directory::new("absent");
+    let (loops, nowhere, gone) = ("loops.json", "nowhere.json", "gone.json");
+    for name in [loops, nowhere, gone] {
+        directory.write(name, &format!(r#"[{{"targets":["{name}"]}}]"#));
+    }
+    std::fs::create_dir(directory.0.join("sub")).expect("can be made");
+    std::fs::write(directory.0.join("sub/named.yml"), "- targets: [named]\n").expect("can be written");
+    let link = |to: &str, name: &str| {
+        std::fs::remove_file(directory.0.join(name)).expect("is there");
+        std::os::unix::fs::symlink(to, directory.0.join(name)).expect("can be made");
+    };
+    let found = |looked: &Looked| -> Vec<String> {
+        let all = looked.now.values().flatten();
+        all.map(|target| target.address.to_string()).collect()
+    };
+    for patterns in [
+        &["*.json", "sub/named.yml"][..],
+        &[gone, loops, nowhere, "sub/named.yml"],
+    ] {
+        let patterns: Vec<PathBuf> = patterns.iter().map(|name| directory.0.join(name)).collect();
+        let before = look(&patterns, Kept::new());
+        assert_eq!(found(&before), [gone, loops, nowhere, "named"]);
+        assert_eq!(before.wrong, [""; 0]);
+
+        link(loops, loops);
+        link("not-mounted", nowhere);
+        std::fs::remove_file(directory.0.join(gone)).expect("is there");
+        std::fs::rename(directory.0.join("sub"), directory.0.join("elsewhere")).expect("is moved");
+        let now = look(&patterns, before.now);
+        assert_eq!(found(&now), [loops, nowhere, "named"], "{:?}", now.wrong);
+        for part in [
+            "loops.json: ",
+            "nowhere.json: the link leads nowhere",
+            "named.yml: ",
+        ] {
+            assert!(
+                now.wrong.iter().any(|why| why.contains(part)),
+                "{part}: {:?}",
+                now.wrong
+            );
+        }
+        let said = now.wrong.iter().any(|why| why.contains(gone));
+        assert_eq!(said, patterns.len() > 2, "one that is named is missed");
+
+        std::fs::rename(directory.0.join("elsewhere"), directory.0.join("sub")).expect("is moved");
+        std::fs::remove_file(directory.0.join(nowhere)).expect("is there");
+        std::fs::remove_file(directory.0.join(loops)).expect("is there");
+        assert_eq!(found(&look(&patterns, now.now)), ["named"]);
+        for name in [loops, nowhere, gone] {
+            directory.write(name, &format!(r#"[{{"targets":["{name}"]}}]"#));
+        }
+    }
+}
+
 #[tokio::test]
 async fn files_are_read_again_without_being_told() {
     let directory = Directory::new("refresh");
@@ -75,7 +132,7 @@ async fn files_are_read_again_without_being_told() {
         files: [directory.0.join("a.yml")].into(),
         refresh: Duration::from_millis(50),
     };
-    let mut heard = Heard::of(|telling| run(file, telling));
+    let mut heard = Heard::of(|telling| run(file, Arc::from([]), telling));
     heard.until(|heard| heard.found == ["a"]).await;
     directory.write("a.yml", "- targets: [b]\n");
     heard.until(|heard| heard.found == ["b"]).await;
@@ -101,7 +158,7 @@ async fn a_file_that_does_not_answer_is_said_to_fail_and_read_when_it_does() {
         refresh: LONG,
     };
     let limit = Duration::from_millis(50);
-    let mut heard = Heard::of(|telling| run_within(file, telling, limit));
+    let mut heard = Heard::of(|telling| run_within(file, Arc::from([]), telling, limit));
     heard
         .until(|heard| heard.failed.contains("a.json: reading takes longer than 50ms"))
         .await;

@@ -35,7 +35,7 @@ use self::object::{GATEWAY, HTTP_ROUTE, INGRESS, Kind, Lenient, SERVICE, Seen};
 use self::probes::ProbeSpec;
 use self::services::ServiceSpec;
 use self::store::{Kept, Store};
-use crate::model::discovery::{KubernetesRole, KubernetesSource, Update};
+use crate::model::discovery::{KubernetesRole, KubernetesSource, Target, Update};
 
 pub use self::announce::ANNOTATIONS;
 pub use self::object::Kind as ResourceKind;
@@ -48,13 +48,18 @@ const AT_MOST: Duration = Duration::from_millis(500);
 /// News of followers that may wait.
 const QUEUE: usize = 256;
 
-/// Looks for ever, or until nobody listens any more.
-pub async fn run(name: Arc<str>, source: Box<KubernetesSource>, updates: mpsc::Sender<Update>) {
+/// Looks for ever, or until nobody listens any more. What cannot be looked at keeps what was found of it before.
+pub async fn run(
+    name: Arc<str>,
+    source: Box<KubernetesSource>,
+    before: Arc<[Target]>,
+    updates: mpsc::Sender<Update>,
+) {
     let (tell, told) = mpsc::channel(QUEUE);
     let context = Arc::new(Context::new(Arc::clone(&source.prefix)));
     let mut source = Watched {
         access: Arc::new(Access::new(source.kubeconfig.clone())),
-        store: Store::new(Arc::clone(&context)),
+        store: Store::new(Arc::clone(&context), before),
         followers: JoinSet::new(),
         scopes: 0,
         ingresses_for_probes: false,

@@ -20,6 +20,13 @@ pub struct Kind {
     pub kind: &'static str,
 }
 
+impl Kind {
+    /// The ids of its targets begin so.
+    pub fn start_of_ids(&self) -> String {
+        format!("{}/", self.kind.to_ascii_lowercase())
+    }
+}
+
 pub const SERVICE: Kind = Kind {
     group: "",
     version: "v1",

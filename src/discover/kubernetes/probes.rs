@@ -393,8 +393,11 @@ fn fixed_targets(
             }
         };
         let mut labels = shared.clone();
-        for (name, value) in &fixed.labels {
-            labels.insert(context.shared(name), context.shared(value));
+        // What the API says of the Probe is not for its author to say, and what templates are told neither.
+        for (name, value) in fixed.labels.iter().filter(|(name, _)| !name.starts_with("__")) {
+            labels
+                .entry(context.shared(name))
+                .or_insert_with(|| context.shared(value));
         }
         found
             .targets

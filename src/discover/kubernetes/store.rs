@@ -10,7 +10,7 @@ use super::announce::{Context, Found};
 use super::follow::{Scope, Told, What};
 use super::http_routes::{self, Gateway, GatewaySpec, Route};
 use super::ingresses::IngressSpec;
-use super::object::{Key, Lenient, Seen};
+use super::object::{GATEWAY, HTTP_ROUTE, INGRESS, Key, Kind, Lenient, PROBE, Seen};
 use super::probes::{self, Probe};
 use super::rights;
 use crate::model::discovery::{News, Refused, Target};
@@ -63,6 +63,8 @@ impl Followed {
 #[derive(Debug)]
 pub struct Store {
     context: Arc<Context>,
+    /// What was found before there was this store: it stands for what has not been listed yet. Sorted by `id`.
+    before: Arc<[Target]>,
     followed: Vec<Followed>,
     /// When the first of them had something to say.
     since: Option<Instant>,
@@ -73,9 +75,10 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(context: Arc<Context>) -> Store {
+    pub fn new(context: Arc<Context>, before: Arc<[Target]>) -> Store {
         Store {
             context,
+            before,
             followed: Vec::new(),
             since: None,
             found: None,
@@ -169,7 +172,36 @@ impl Store {
             }
             self.failed = failed;
         }
+        if self.found.is_some() && self.followed.iter().all(|followed| followed.objects.is_some()) {
+            self.before = Arc::from([]);
+        }
         news
+    }
+
+    /// What was found before of all objects whose id begins so.
+    fn left(&self, start: &str) -> &[Target] {
+        let from = self.before.partition_point(|target| *target.id < *start);
+        let rest = &self.before[from..];
+        let count = rest.iter().take_while(|target| target.id.starts_with(start));
+        &rest[..count.count()]
+    }
+
+    /// What was made of an object; what was found of it before where a kind that it is put together with may still be listed
+    /// and not all could be made without.
+    fn or_before(&self, made: Found, (kind, key): (Kind, &Key), beside: Kind) -> Found {
+        let waits = |followed: &Followed| {
+            followed.optional && followed.scope.kind == beside && !followed.is_settled()
+        };
+        if made.refused.is_empty() || !self.followed.iter().any(waits) {
+            return made;
+        }
+        match self.left(&format!("{}{key}:", kind.start_of_ids())) {
+            [] => made,
+            before => Found {
+                targets: before.to_vec(),
+                refused: Vec::new(),
+            },
+        }
     }
 
     /// What troubles the source, each thing once.
@@ -195,25 +227,38 @@ impl Store {
         let seen = |key: &Key| gateways.get(key).copied();
         let hidden = self.why_no_ingresses();
         let (mut targets, mut refused) = (Vec::new(), Vec::new());
-        for (_, kept) in self.followed.iter().flat_map(Followed::kept) {
+        for (key, kept) in self.followed.iter().flat_map(Followed::kept) {
             let made = match kept {
                 Kept::Found(found) => {
                     targets.extend(found.targets.iter().cloned());
                     refused.extend(found.refused.iter().cloned());
                     continue;
                 }
-                Kept::Route(route) => http_routes::found(&self.context, route, seen),
+                Kept::Route(route) => {
+                    let made = http_routes::found(&self.context, route, seen);
+                    self.or_before(made, (HTTP_ROUTE, key), GATEWAY)
+                }
                 Kept::Probe(probe) => {
                     let ingresses = match &hidden {
                         None => Ok(self.ingresses()),
                         Some(why) => Err(why.as_str()),
                     };
-                    probes::found(&self.context, probe, ingresses)
+                    let made = probes::found(&self.context, probe, ingresses);
+                    self.or_before(made, (PROBE, key), INGRESS)
                 }
                 Kept::Gateway(_) | Kept::Ingress(_) => continue,
             };
             targets.extend(made.targets);
             refused.extend(made.refused);
+        }
+        let unlisted = self
+            .followed
+            .iter()
+            .filter(|followed| !followed.optional && followed.objects.is_none());
+        for Scope { kind, namespace, .. } in unlisted.map(|followed| &followed.scope) {
+            let all = kind.start_of_ids();
+            let start = namespace.as_ref().map(|namespace| format!("{all}{namespace}/"));
+            targets.extend_from_slice(self.left(&start.unwrap_or(all)));
         }
         targets.sort_by(|a, b| a.id.cmp(&b.id));
         // One namespace may be seen by two followers, where it is named twice.
@@ -246,12 +291,135 @@ impl Store {
     /// Why the Ingresses that Probes speak of cannot be seen.
     fn why_no_ingresses(&self) -> Option<String> {
         let mut for_probes = self.followed.iter().filter(|followed| {
-            followed.optional && followed.scope.kind == super::object::INGRESS && followed.objects.is_none()
+            followed.optional && followed.scope.kind == INGRESS && followed.objects.is_none()
         });
         let blind = for_probes.next()?;
         Some(match &blind.trouble {
             Some(trouble) => rights::told(&blind.scope.kind, blind.scope.namespace.as_deref(), trouble),
             None => "the API has not listed any yet".to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discover::kubernetes::object::SERVICE;
+    use serde_json::json;
+
+    fn target(id: &str) -> Target {
+        Target {
+            address: id.into(),
+            id: id.into(),
+            labels: BTreeMap::new(),
+            settings: None,
+            place: "".into(),
+        }
+    }
+
+    fn service(namespace: &str, name: &str) -> (Key, Kept) {
+        let key = Key {
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        let targets = vec![target(&format!("service/{key}:80"))];
+        let found = Found {
+            targets,
+            refused: Vec::new(),
+        };
+        (key, Kept::Found(Box::new(found)))
+    }
+
+    fn store(before: &[&str], scopes: &[(Kind, Option<&str>, bool)]) -> Store {
+        let before = before.iter().map(|id| target(id)).collect();
+        let mut store = Store::new(Arc::new(Context::new("whyd.io".into())), before);
+        for (index, (kind, namespace, optional)) in scopes.iter().enumerate() {
+            let scope = Scope {
+                index,
+                kind: *kind,
+                namespace: namespace.map(Into::into),
+                selector: None,
+            };
+            store.expect(scope, *optional);
+        }
+        store
+    }
+
+    fn listed(scope: usize, objects: Vec<(Key, Kept)>) -> Told {
+        let what = What::Listed(objects);
+        Told { scope, what }
+    }
+
+    fn failed(scope: usize) -> Told {
+        let what = What::Failed(Trouble::Unreachable("503".into()));
+        Told { scope, what }
+    }
+
+    fn ids(news: &[News]) -> Vec<&str> {
+        let targets = news.iter().find_map(|news| match news {
+            News::Found(targets) | News::Partly(targets, _) => Some(targets),
+            _ => None,
+        });
+        targets
+            .into_iter()
+            .flat_map(|all| all.iter())
+            .map(|one| &*one.id)
+            .collect()
+    }
+
+    #[test]
+    fn a_namespace_that_does_not_answer_at_first_keeps_what_was_found_in_it_before() {
+        let before = [
+            "service/other/x:80",
+            "service/shop/cart:80",
+            "service/shop2/y:80",
+            "service/till/pay:80",
+        ];
+        let scopes = [(SERVICE, Some("shop"), false), (SERVICE, Some("till"), false)];
+        let mut store = store(&before, &scopes);
+        store.take(listed(0, vec![service("shop", "basket")]));
+        store.take(failed(1));
+        let later = Instant::now() + PATIENCE * 2;
+        let news = store.news(later);
+        assert!(matches!(news[0], News::Partly(..)), "{news:?}");
+        assert_eq!(ids(&news), ["service/shop/basket:80", "service/till/pay:80"]);
+        // What is not there when it answers is gone.
+        store.take(listed(1, vec![]));
+        let news = store.news(later);
+        assert!(matches!(news[0], News::Found(_)), "{news:?}");
+        assert_eq!(ids(&news), ["service/shop/basket:80"]);
+    }
+
+    #[test]
+    fn a_right_that_is_missing_at_first_takes_nothing_of_its_kind() {
+        let scopes = [(SERVICE, None, false), (INGRESS, None, false)];
+        let mut store = store(&["ingress/shop/web:a/", "service/shop/cart:80"], &scopes);
+        store.take(listed(0, vec![]));
+        let what = What::Failed(Trouble::Forbidden("no".into()));
+        store.take(Told { scope: 1, what });
+        assert_eq!(ids(&store.news(Instant::now())), ["ingress/shop/web:a/"]);
+    }
+
+    #[test]
+    fn a_route_keeps_what_was_found_of_it_while_its_gateways_do_not_answer() {
+        let route = |name: &str| {
+            let route: Route = serde_json::from_value(json!({
+                "metadata": {"namespace": "shop", "name": name, "annotations": {"whyd.io/probe": "true"}},
+                "spec": {"parentRefs": [{"name": "public"}], "hostnames": [format!("{name}.example.com")]},
+            }))
+            .expect("a route");
+            (route.key(), Kept::Route(Box::new(route)))
+        };
+        let scopes = [(HTTP_ROUTE, None, false), (GATEWAY, None, true)];
+        let mut store = store(&["httproute/shop/web:web.example.com/"], &scopes);
+        store.take(listed(0, vec![route("web"), route("new")]));
+        store.take(failed(1));
+        let news = store.news(Instant::now() + PATIENCE * 2);
+        assert_eq!(ids(&news), ["httproute/shop/web:web.example.com/"]);
+        let refused = news.iter().find_map(|news| match news {
+            News::Refused(refused) => Some(refused.iter().map(|one| &*one.place).collect::<Vec<_>>()),
+            _ => None,
+        });
+        assert_eq!(refused, Some(vec!["httproute shop/new"]));
     }
 }

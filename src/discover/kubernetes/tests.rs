@@ -514,7 +514,9 @@ fn modules_mean_what_they_commonly_mean() {
 fn a_probe_gives_its_labels_interval_and_timeout() {
     let spec = json!({
         "jobName": "sites", "interval": "1m30s", "scrapeTimeout": "500ms",
-        "targets": {"staticConfig": {"static": ["a", "b", "a"], "labels": {"team": "checkout"}}},
+        "targets": {"staticConfig": {"static": ["a", "b", "a"], "labels": {
+            "team": "checkout", "namespace": "other", "__meta_kubernetes_namespace": "other", "__scheme__": "file",
+        }}},
     });
     let found = probe(json!({}), spec.clone());
     assert_eq!(addresses(&found), ["a http://a", "b http://b"]);
@@ -524,6 +526,10 @@ fn a_probe_gives_its_labels_interval_and_timeout() {
         ("probe/shop/sites:b", "probe shop/sites")
     );
     assert_eq!(&*target.labels["team"], "checkout");
+    // It cannot say that it is of another namespace.
+    assert_eq!(&*target.labels["namespace"], "shop");
+    assert_eq!(&*target.labels["__meta_kubernetes_namespace"], "shop");
+    assert!(!target.labels.contains_key("__scheme__"), "{:?}", target.labels);
     assert_eq!(&*target.labels["__meta_kubernetes_probe_job_name"], "sites");
     let settings: Value = serde_yaml::from_str(target.settings.as_deref().expect("settings")).expect("YAML");
     assert_eq!(
