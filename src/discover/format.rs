@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::bounds::{MOST_LABELS, Weight, of_labels};
 use crate::model::discovery::Target;
 
 /// How many targets one source may have. What is beyond is a mistake of whoever writes the list.
@@ -50,11 +51,16 @@ pub fn read(text: &[u8], format: Format, name: &str) -> Result<Vec<Target>, Stri
         })?,
     };
     let mut targets = Vec::new();
+    let mut weight = Weight::default();
     let groups = groups.unwrap_or_default().into_iter().enumerate();
     for (g, group) in groups.filter_map(|(g, group)| Some((g, group?))) {
+        if group.labels.len() > MOST_LABELS {
+            return Err(format!("{name}: [{g}].labels: more than {MOST_LABELS} labels"));
+        }
         let labels = group.labels.into_iter();
         let labels: BTreeMap<Arc<str>, Arc<str>> =
             labels.map(|(name, value)| (name.into(), value.into())).collect();
+        let each = of_labels(&labels);
         for (t, address) in group.targets.into_iter().enumerate() {
             let place = format!("{name}: [{g}].targets[{t}]");
             let address = address.trim();
@@ -65,6 +71,9 @@ pub fn read(text: &[u8], format: Format, name: &str) -> Result<Vec<Target>, Stri
             if targets.len() == MOST_TARGETS {
                 return Err(format!("{name}: there are more than {MOST_TARGETS} targets"));
             }
+            weight
+                .add_bytes(address.len() + each)
+                .map_err(|why| format!("{place}: {why}"))?;
             targets.push(Target {
                 address: address.into(),
                 id: "".into(),
@@ -274,6 +283,29 @@ mod tests {
             let told = read(text.as_bytes(), format, "f").expect_err(text);
             assert!(told.starts_with(wrong), "{text}: {told}");
         }
+    }
+
+    #[test]
+    fn labels_are_not_multiplied_without_bound() {
+        let list = |targets: usize, labels: usize, longest: usize| {
+            let targets: Vec<String> = (0..targets).map(|i| format!("a{i}:1")).collect();
+            let label = |i: usize| (format!("__l{i}"), "x".repeat(longest));
+            let labels: BTreeMap<String, String> = (0..labels).map(label).collect();
+            let text = serde_json::json!([{"targets": targets, "labels": labels}]).to_string();
+            read(text.as_bytes(), Format::Json, "f").map(|targets| targets.len())
+        };
+        assert_eq!(
+            list(4_000, 20_000, 1),
+            Err("f: [0].labels: more than 512 labels".into())
+        );
+        let told = list(4_000, 512, 100).expect_err("is too much");
+        assert!(
+            told.starts_with("f: [0].targets[")
+                && told.ends_with("]: its targets, each with all its labels, hold more than 64 MiB"),
+            "{told}"
+        );
+        assert_eq!(list(50_000, 10, 20), Ok(50_000));
+        assert_eq!(list(1, 512, 10_000), Ok(1));
     }
 
     #[test]

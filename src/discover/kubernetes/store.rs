@@ -1,11 +1,13 @@
 //! What the followers have seen, put together: the targets there are now, what is refused, and what troubles the source.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::format::MOST_TARGETS;
 use super::announce::{Context, Found};
 use super::follow::{Scope, Told, What};
 use super::http_routes::{self, Gateway, GatewaySpec, Route};
@@ -195,25 +197,37 @@ impl Store {
         let seen = |key: &Key| gateways.get(key).copied();
         let hidden = self.why_no_ingresses();
         let (mut targets, mut refused) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for (_, kept) in self.followed.iter().flat_map(Followed::kept) {
             let made = match kept {
-                Kept::Found(found) => {
-                    targets.extend(found.targets.iter().cloned());
-                    refused.extend(found.refused.iter().cloned());
-                    continue;
-                }
-                Kept::Route(route) => http_routes::found(&self.context, route, seen),
+                Kept::Found(found) => Cow::Borrowed(&**found),
+                Kept::Route(route) => Cow::Owned(http_routes::found(&self.context, route, seen)),
                 Kept::Probe(probe) => {
                     let ingresses = match &hidden {
                         None => Ok(self.ingresses()),
                         Some(why) => Err(why.as_str()),
                     };
-                    probes::found(&self.context, probe, ingresses)
+                    Cow::Owned(probes::found(&self.context, probe, ingresses))
                 }
                 Kept::Gateway(_) | Kept::Ingress(_) => continue,
             };
-            targets.extend(made.targets);
-            refused.extend(made.refused);
+            all.push(made);
+        }
+        // Who has many takes nobody else's place.
+        all.sort_by_key(|made| made.targets.len());
+        for made in all {
+            let (own, mut beside) = match made {
+                Cow::Borrowed(found) => (found.targets.clone(), found.refused.clone()),
+                Cow::Owned(found) => (found.targets, found.refused),
+            };
+            refused.append(&mut beside);
+            match own.first() {
+                Some(first) if targets.len() + own.len() > MOST_TARGETS => refused.push(Refused {
+                    place: Arc::clone(&first.place),
+                    why: format!("the source has more than {MOST_TARGETS} targets; those of others are fewer, and go first").into(),
+                }),
+                _ => targets.extend(own),
+            }
         }
         targets.sort_by(|a, b| a.id.cmp(&b.id));
         // One namespace may be seen by two followers, where it is named twice.
