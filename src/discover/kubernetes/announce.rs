@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::super::bounds::{MOST_LABELS, Weight};
 use super::object::{Key, Seen};
-use crate::model::discovery::{Refused, Target};
+use crate::model::discovery::{Refused, Target, why_unread};
 
 /// The annotation by which the usual configuration of Prometheus finds what is to be probed.
 const PROMETHEUS: &str = "prometheus.io/probe";
@@ -265,12 +265,15 @@ pub fn is_path(text: &str) -> bool {
 /// Keys of a dependency: those given as such, with the interval and others where they do not say them.
 ///
 /// # Errors
-/// They are not YAML of that form.
+/// They are not YAML of that form, or hold too much.
 pub fn settings(
     interval: Option<&str>,
     given: Option<&str>,
     more: &[(&str, Value)],
 ) -> Result<Option<Arc<str>>, Box<str>> {
+    if let Some(why) = given.and_then(why_unread) {
+        return Err(why.into());
+    }
     if interval.is_none() && more.is_empty() {
         // What it is worth is judged where it is used.
         return Ok(given.map(Into::into));
@@ -288,9 +291,11 @@ pub fn settings(
             keys.insert(key.into(), value);
         }
     }
-    serde_yaml::to_string(&keys)
-        .map(|text| Some(text.into()))
-        .map_err(|error| error.to_string().into())
+    let text = serde_yaml::to_string(&keys).map_err(|error| error.to_string())?;
+    match why_unread(&text) {
+        Some(why) => Err(why.into()),
+        None => Ok(Some(text.into())),
+    }
 }
 
 /// The labels that every target of an object has, named as Prometheus's kubernetes_sd does: `kind` is `service`, `ingress`

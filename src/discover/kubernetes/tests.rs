@@ -293,6 +293,36 @@ fn settings_are_handed_on_and_the_interval_is_one_of_them() {
     );
 }
 
+#[test]
+fn settings_that_would_grow_are_refused_before_they_are_read() {
+    // 250 KB that would be gigabytes, and the same within the length that settings may have.
+    let bomb = |long: usize, many: usize| {
+        let (long, many) = ("x".repeat(long), vec!["*a"; many].join(","));
+        format!("expect: {{a: [&a {long},{many}]}}")
+    };
+    let (long, aliases) = (
+        "the settings are longer than 16384 bytes",
+        "the settings repeat a part of themselves (`*a`): write it out",
+    );
+    for (settings, interval, why) in [
+        (bomb(125_000, 40_000), "10s".to_owned(), long),
+        (bomb(8_000, 2_000), "10s".to_owned(), aliases),
+        (bomb(8_000, 2_000), String::new(), aliases),
+        // What is written anew is no longer either.
+        ("expect: {status: 204}".to_owned(), "1".repeat(20_000), long),
+        ("x: y # ".to_owned() + &"z".repeat(20_000), String::new(), long),
+    ] {
+        let annotations =
+            json!({"whyd.io/settings": settings, "whyd.io/interval": interval, "whyd.io/probe": "true"});
+        let found = service(annotations.clone(), ports(json!([{"port": 80}])));
+        assert_eq!(reasons(&found), format!("service shop/cart: {why}"));
+        let mut spec = fixed("http_2xx", "a");
+        spec["interval"] = json!("30s");
+        let found = probe(annotations, spec);
+        assert_eq!(reasons(&found), format!("probe shop/sites: {why}"));
+    }
+}
+
 fn ingress(annotations: Value, spec: Value) -> Seen<IngressSpec> {
     object(json!({"metadata": metadata("web", annotations), "spec": spec}))
 }

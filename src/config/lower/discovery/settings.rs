@@ -9,6 +9,7 @@ use super::super::super::decode::{decode, list};
 use super::super::super::raw::RawDependency;
 use super::super::super::report::{Finding, Part, Place, Report};
 use super::super::super::suggest;
+use crate::model::discovery::why_unread;
 
 /// What may be said with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,6 @@ pub const ALLOWED: &[(&str, Allowed)] = &[
 
 /// Whoever may write an annotation must not make us a load on others.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-/// Nobody needs as much.
-const LONGEST: usize = 16 * 1024;
 
 /// What a target says, laid upon what holds for all that its source finds. What is wrong is noted, at `place`.
 pub fn lay(base: &Value, text: &str, place: &Place, report: &mut Report) -> RawDependency {
@@ -102,8 +101,8 @@ pub fn fit(raw: &mut RawDependency, given: &Mapping) {
 }
 
 fn read(text: &str, place: &Place, report: &mut Report) -> Option<Mapping> {
-    if text.len() > LONGEST {
-        report.error(place, format!("the settings are longer than {LONGEST} bytes"));
+    if let Some(why) = why_unread(text) {
+        report.error(place, why);
         return None;
     }
     match serde_yaml::from_str::<Value>(text) {
