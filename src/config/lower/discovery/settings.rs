@@ -49,6 +49,8 @@ pub const ALLOWED: &[(&str, Allowed)] = &[
 
 /// Whoever may write an annotation must not make us a load on others.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// What a target may need: each makes more to search for whoever looks for causes.
+const MOST_NEEDED: usize = 32;
 
 /// What a target says, laid upon what holds for all that its source finds. What is wrong is noted, at `place`.
 pub fn lay(base: &Value, text: &str, place: &Place, report: &mut Report) -> RawDependency {
@@ -67,6 +69,14 @@ pub fn lay(base: &Value, text: &str, place: &Place, report: &mut Report) -> RawD
     {
         let finding = Finding::error(&place.key("interval"), "a target may not ask for this often");
         report.add(finding.expected("at least 1s"));
+    }
+    let needed = raw
+        .depends_on
+        .as_ref()
+        .filter(|_| given.contains_key("depends_on"));
+    if needed.is_some_and(|needed| needed.0.len() > MOST_NEEDED) {
+        let finding = Finding::error(&place.key("depends_on"), "a target may not need this many");
+        report.add(finding.expected(format!("at most {MOST_NEEDED}")));
     }
     raw
 }
