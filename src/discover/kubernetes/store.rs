@@ -115,6 +115,7 @@ impl Store {
                 };
             }
             What::Failed(trouble) => followed.trouble = Some(trouble),
+            What::Works => followed.trouble = None,
         }
     }
 
