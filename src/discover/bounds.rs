@@ -11,7 +11,7 @@ pub const MOST_LABELS: usize = 512;
 /// What all targets of a list or an object may hold in all, in bytes.
 const MOST: usize = 64 << 20;
 /// What a label takes besides its letters: two pointers and their share of the tree.
-const PER_LABEL: usize = 64;
+pub const PER_LABEL: usize = 64;
 
 /// What the targets that were made so far hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
