@@ -248,10 +248,10 @@ where
     }
 
     async fn fail(&mut self, trouble: Trouble) {
-        // Who can list and not watch fails until a watch works, and not only until the next list.
-        if self.listed.take().is_some() {
-            self.blind = Some(trouble.clone());
-        }
+        // Whom a watch is refused behind a list fails until a watch works, and not only until the next list. Who is away for
+        // both is well with both.
+        let refused = self.listed.take().is_some() && !matches!(trouble, Trouble::Unreachable(_));
+        self.blind = refused.then(|| trouble.clone());
         self.say(What::Failed(trouble)).await;
         sleep(self.pause.next()).await;
     }
