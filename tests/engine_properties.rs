@@ -416,6 +416,7 @@ fn dependency(i: u8, variant: u8) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: variant != 1 && i % 4 < 2,
         alerts: Arc::default(),
     }
 }

@@ -1,5 +1,7 @@
 //! A plan of what the configuration names and of what was found.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -282,31 +284,41 @@ impl Finder {
     /// The configuration's own dependencies need each other in no circle. What is found could close one, and then does not
     /// need what would.
     fn cut_circles(&self, taken: &mut [Taken<'_>], remarks: &mut Vec<Remark>) {
-        let mut needs: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
-        for (dependency, _) in self.file.iter().filter(|(one, _)| !one.depends_on.is_empty()) {
-            needs.insert(Arc::clone(&dependency.name), dependency.depends_on.to_vec());
+        let own = self.file.iter().map(|(one, _)| (&one.name, &one.depends_on));
+        let found = taken
+            .iter()
+            .map(|one| (&one.made.dependency.name, &one.depends_on));
+        let all: Vec<_> = own.chain(found).collect();
+        let places: HashMap<&Arc<str>, usize> = all.iter().map(|(name, _)| *name).zip(0..).collect();
+        let place = |name| places.get(name).copied();
+        let needs = all.iter().map(|(_, needs)| needs.iter().map(place).collect());
+        let passed_over = circles::to_pass_over(&needs.collect(), self.file.len());
+        if passed_over.is_empty() {
+            return;
         }
-        for one in taken.iter_mut().filter(|one| !one.depends_on.is_empty()) {
-            let own = &one.made.dependency.name;
-            let mut kept = Vec::new();
-            for needed in one.depends_on.iter() {
-                if leads_to(&needs, needed, own) {
-                    remarks.push(Remark {
-                        refused: false,
-                        ..refusal(
-                            one.entry,
-                            one.target,
-                            format!("`{needed}` needs it too: that it needs `{needed}` is passed over"),
-                        )
-                    });
+        for (one, place) in taken.iter_mut().zip(self.file.len()..) {
+            let (mut kept, mut passed) = (Vec::new(), Vec::new());
+            for (i, needed) in one.depends_on.iter().enumerate() {
+                let to = if passed_over.contains(&(place, i)) {
+                    &mut passed
                 } else {
-                    kept.push(Arc::clone(needed));
-                }
+                    &mut kept
+                };
+                to.push(Arc::clone(needed));
             }
-            needs.insert(Arc::clone(own), kept.clone());
-            if kept.len() < one.depends_on.len() {
-                one.depends_on = kept.into();
-            }
+            let why = match passed.as_slice() {
+                [] => continue,
+                [needed] => format!("`{needed}` needs it too: that it needs `{needed}` is passed over"),
+                [first, more @ ..] => format!(
+                    "`{first}` and {} more need it too: that it needs them is passed over",
+                    more.len()
+                ),
+            };
+            remarks.push(Remark {
+                refused: false,
+                ..refusal(one.entry, one.target, why)
+            });
+            one.depends_on = kept.into();
         }
     }
 
@@ -347,21 +359,6 @@ fn refusal(entry: &Entry, target: &Target, why: String) -> Remark {
         why: why.into(),
         refused: true,
     }
-}
-
-/// Whether `from` is `to`, or needs it by way of others.
-fn leads_to(needs: &HashMap<Arc<str>, Vec<Arc<str>>>, from: &Arc<str>, to: &Arc<str>) -> bool {
-    let mut seen: BTreeSet<&Arc<str>> = BTreeSet::new();
-    let mut open = vec![from];
-    while let Some(next) = open.pop() {
-        if next == to {
-            return true;
-        }
-        if seen.insert(next) {
-            open.extend(needs.get(next).into_iter().flatten());
-        }
-    }
-    false
 }
 
 #[cfg(test)]

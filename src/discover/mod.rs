@@ -1,6 +1,7 @@
 //! Where dependencies come from besides the file: an edge that looks and tells what it found. What becomes of that is
 //! decided by `config`; `daemon` carries it there.
 
+mod bounds;
 mod dns;
 mod files;
 mod format;

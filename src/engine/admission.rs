@@ -14,6 +14,7 @@ use crate::model::time::{Moment, Now};
 
 use super::alert::ourselves;
 use super::breaker::Admission;
+use super::host::Host;
 use super::operation::{Operation, Stage};
 use super::schedule::{self, Alarm};
 use super::table::Tables;
@@ -86,20 +87,19 @@ impl Engine {
     }
 
     fn start_or_wait(&mut self, index: DependencyIndex, now: Now, out: &mut Vec<Output>) {
-        let (per_host, global_full) = (
-            self.limits.concurrency_per_host,
-            self.in_flight >= self.headroom.cap(self.limits.concurrency),
-        );
+        let cap = self.headroom.cap(self.limits.concurrency);
+        let per_host = self.limits.concurrency_per_host;
         let Some((slot, host)) = self.tables.pair_mut(index) else {
             return;
         };
-        if host.in_flight >= per_host {
+        let found = slot.dependency.found;
+        if host.places.room(per_host, found) == 0 {
             slot.waiting_since = Some(now.moment);
-            host.waiting.push_back(index);
+            host.waiting.of(found).push_back(index);
             self.waiting_count += 1;
-        } else if global_full {
+        } else if self.places.room(cap, found) == 0 {
             slot.waiting_since = Some(now.moment);
-            self.waiting.push_back(index);
+            self.waiting.of(found).push_back(index);
             self.waiting_count += 1;
         } else {
             self.start(index, now, out);
@@ -140,8 +140,8 @@ impl Engine {
             self.conclude(index, Some(circuit_open()), now, out);
             return;
         }
-        self.in_flight += 1;
-        host.in_flight += 1;
+        self.places.take(slot.dependency.found);
+        host.places.take(slot.dependency.found);
         host.budget.deposit();
         self.order_attempt(index, 1, now, out);
     }
@@ -189,11 +189,12 @@ impl Engine {
         })));
     }
 
-    /// An operation has ended: its places are free for those that wait, its own host's first.
-    pub(super) fn release(&mut self, host_index: u32, now: Now, out: &mut Vec<Output>) {
-        self.in_flight -= 1;
+    /// An operation has ended: its places are free for those that wait, its own host's first. It is known by its host, and
+    /// by whether its dependency was found.
+    pub(super) fn release(&mut self, (host_index, found): (u32, bool), now: Now, out: &mut Vec<Output>) {
+        self.places.free(found);
         if let Some(host) = self.tables.hosts.get_mut(host_index) {
-            host.in_flight -= 1;
+            host.places.free(found);
         }
         self.start_waiting(host_index, now, out);
     }
@@ -201,49 +202,58 @@ impl Engine {
     /// Starts what waits and now finds a place. Those whose host has room again wait with all others, behind those that
     /// came before them: a host whose queue never empties would otherwise keep every place that it frees.
     pub(super) fn start_waiting(&mut self, host_index: u32, now: Now, out: &mut Vec<Output>) {
+        let per_host = self.limits.concurrency_per_host;
         if let Some(host) = self.tables.hosts.get_mut(host_index) {
-            let room = self.limits.concurrency_per_host.saturating_sub(host.in_flight) as usize;
-            let freed = host.waiting.len().min(room);
-            self.waiting.extend(host.waiting.drain(..freed));
+            for found in [false, true] {
+                let room = host.places.room(per_host, found) as usize;
+                let queue = host.waiting.of(found);
+                let freed = queue.len().min(room);
+                self.waiting.of(found).extend(queue.drain(..freed));
+            }
         }
-        while self.in_flight < self.headroom.cap(self.limits.concurrency) {
-            let Some(index) = self.waiting.pop_front() else {
+        loop {
+            let cap = self.headroom.cap(self.limits.concurrency);
+            let places = &self.places;
+            let Some((index, found)) = self.waiting.pop(|found| places.room(cap, found)) else {
                 break;
             };
             let Some((slot, host)) = self.tables.pair_mut(index) else {
                 continue;
             };
-            if host.in_flight < self.limits.concurrency_per_host {
-                let (place, before) = (slot.host, host.in_flight);
+            if host.places.room(per_host, found) > 0 {
+                let (place, before) = (slot.host, host.places.in_flight);
                 self.waiting_count -= 1;
                 self.start(index, now, out);
                 self.pass_on_unused_place(place, before);
             } else {
-                self.wait_for_host(index);
+                self.wait_for_host(index, found);
             }
         }
     }
 
     /// What the breaker refuses takes no place: the next one that waits for the host may have it.
     fn pass_on_unused_place(&mut self, host_index: u32, in_flight_before: u32) {
+        let per_host = self.limits.concurrency_per_host;
         let host = self.tables.hosts.get_mut(host_index);
-        if let Some(host) = host.filter(|host| host.in_flight == in_flight_before) {
-            self.waiting.extend(host.waiting.pop_front());
+        if let Some(Host { places, waiting, .. }) =
+            host.filter(|host| host.places.in_flight == in_flight_before)
+            && let Some((index, found)) = waiting.pop(|found| places.room(per_host, found))
+        {
+            self.waiting.of(found).push_back(index);
         }
     }
 
     /// Its host has filled up while it waited for a place among all: it goes on waiting there, behind those only that
     /// have waited longer.
-    fn wait_for_host(&mut self, index: DependencyIndex) {
+    fn wait_for_host(&mut self, index: DependencyIndex, found: bool) {
         let Tables { slots, hosts, .. } = &mut self.tables;
         let since = |index: DependencyIndex| slots.get(index.0).and_then(|slot| slot.waiting_since);
         if let Some(slot) = slots.get(index.0)
             && let Some(host) = hosts.get_mut(slot.host)
         {
-            let place = host
-                .waiting
-                .partition_point(|other| since(*other) <= since(index));
-            host.waiting.insert(place, index);
+            let waiting = host.waiting.of(found);
+            let place = waiting.partition_point(|other| since(*other) <= since(index));
+            waiting.insert(place, index);
         }
     }
 
@@ -280,3 +290,6 @@ fn circuit_open() -> Failure {
         chain: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

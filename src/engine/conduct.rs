@@ -311,13 +311,14 @@ impl Engine {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some(host) = self.tables.slot(index).map(|slot| slot.host) else {
+        let place = |slot: &Slot| (slot.host, slot.dependency.found);
+        let Some(place) = self.tables.slot(index).map(place) else {
             return;
         };
         // What was looked into for a while may have fallen silent because we had.
         let excuse = failure.as_ref().and_then(|failure| self.excused(index, failure));
         self.conclude(index, excuse.or(failure), now, out);
-        self.release(host, now, out);
+        self.release(place, now, out);
     }
 
     /// The operation under way ends with a verdict: counted, kept, told.

@@ -70,7 +70,7 @@ impl Headroom {
 
 impl Engine {
     pub(super) fn resources_changed(&mut self, resources: Resources, now: Now, out: &mut Vec<Output>) {
-        self.headroom.take(resources, self.in_flight, now.moment);
+        self.headroom.take(resources, self.places.in_flight, now.moment);
         self.tell_headroom(now, out);
         self.use_new_room(now, out);
         // Those that wait for a place among all wait on no host.

@@ -1,16 +1,16 @@
 //! One host: what its dependencies share. Windows, the retry budget, the concurrency cap, the rate of second looks.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::attempt::{StaleConnection, StaleKind};
-use crate::model::dependency::{DependencyIndex, HostKey};
+use crate::model::dependency::HostKey;
 use crate::model::event::SuppressReason;
 use crate::model::page::HostView;
 use crate::model::time::{Moment, Wall};
 
 use super::alert::{HostTerms, Marks};
 use super::clock::Shown;
+use super::places::{Places, Queue};
 use super::retry::RetryBudget;
 use super::window::Windows;
 
@@ -23,9 +23,9 @@ pub struct Host {
     pub windows: Windows,
     pub budget: RetryBudget,
     pub suppressed: [u64; 2],
-    pub in_flight: u32,
+    pub places: Places,
     /// Dependencies that are due and wait for a place on this host.
-    pub waiting: VecDeque<DependencyIndex>,
+    pub waiting: Queue,
     idle_timeout: Option<(StaleKind, Duration)>,
     looks: Looks,
     /// What it has shown of the time.
@@ -45,8 +45,8 @@ impl Host {
             windows: Windows::default(),
             budget: RetryBudget::new(attempts),
             suppressed: [0; 2],
-            in_flight: 0,
-            waiting: VecDeque::new(),
+            places: Places::default(),
+            waiting: Queue::default(),
             idle_timeout: None,
             looks: Looks::default(),
             shown: Shown::default(),
@@ -83,7 +83,7 @@ impl Host {
             windows: self.windows.figures(now),
             suppressed: self.suppressed,
             retry_budget: self.budget.available(),
-            in_flight: self.in_flight,
+            in_flight: self.places.in_flight,
             cap,
             idle_timeout: self.idle_timeout,
             idle: None,

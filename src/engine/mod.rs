@@ -18,6 +18,7 @@ mod names;
 mod notify;
 mod operation;
 mod persist;
+mod places;
 mod random;
 mod read;
 mod replan;
@@ -29,7 +30,6 @@ mod tally;
 mod vantage;
 mod window;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::model::attempt::{Attempt, Confirmation};
@@ -53,6 +53,7 @@ pub use idle::{AT_ONCE as IDLE_HOSTS, CONNECTIONS as IDLE_CONNECTIONS};
 
 use clock::Clock;
 use headroom::Headroom;
+use places::{Places, Queue};
 use random::Random;
 use schedule::{Alarm, Alarms};
 use table::Tables;
@@ -148,9 +149,9 @@ pub struct Engine {
     one_round: bool,
     stopping: bool,
     /// Dependencies that are due and wait for a place under the global cap.
-    waiting: VecDeque<DependencyIndex>,
+    waiting: Queue,
     waiting_count: u32,
-    in_flight: u32,
+    places: Places,
     next_operation: u64,
     generation: u32,
     /// Dependencies that were not started yet since they came into the plan.
@@ -185,9 +186,9 @@ impl Engine {
             limits: Limits::default(),
             one_round: false,
             stopping: false,
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             waiting_count: 0,
-            in_flight: 0,
+            places: Places::default(),
             next_operation: 1,
             generation: 0,
             not_begun: 0,
@@ -278,7 +279,7 @@ impl Engine {
 
     fn report_when_drained(&mut self, now: Now, out: &mut Vec<Output>) {
         let rounds_done = self.one_round && self.planned && self.not_begun == 0;
-        let done = self.in_flight == 0 && (self.stopping || rounds_done);
+        let done = self.places.in_flight == 0 && (self.stopping || rounds_done);
         if !self.drained && done && (!self.stopping || self.desk_is_settled(now)) {
             self.drained = true;
             out.push(Output::Observed(Event::Drained));

@@ -43,7 +43,7 @@ impl Engine {
             since: self.since,
             dependencies: self.tables.slots.len(),
             hosts: self.tables.hosts.len(),
-            in_flight: self.in_flight,
+            in_flight: self.places.in_flight,
             cap: self.headroom.cap(self.limits.concurrency),
             waiting: self.waiting_count,
             skipped: self.skipped,

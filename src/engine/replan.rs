@@ -103,6 +103,7 @@ impl Engine {
                 }
             }
         }
+        self.count_own();
         out.push(Output::Observed(Event::PlanApplied {
             added,
             changed,
@@ -115,6 +116,25 @@ impl Engine {
         self.replan_idle(plan, now, out);
         self.replan_alerts(plan, now);
         self.replan_desk(plan, now, out);
+    }
+
+    /// How many dependencies of the configuration itself share each cap.
+    fn count_own(&mut self) {
+        for (_, host) in self.tables.hosts.iter_mut() {
+            host.places.own = 0;
+        }
+        self.places.own = 0;
+        let own = self
+            .tables
+            .slots
+            .iter()
+            .filter(|(_, slot)| !slot.dependency.found);
+        for (_, slot) in own {
+            self.places.own += 1;
+            if let Some(host) = self.tables.hosts.get_mut(slot.host) {
+                host.places.own += 1;
+            }
+        }
     }
 
     fn add(&mut self, dependency: &Arc<Dependency>, now: Now) {
@@ -185,7 +205,7 @@ impl Engine {
         if waited {
             // It stands in its host's queue or in the global one; leaving the table takes it out of the former.
             self.waiting_count -= 1;
-            self.waiting.retain(|waiting| *waiting != index);
+            self.waiting.leave(index);
         }
         if let Some(slot) = self.tables.remove(index) {
             if !slot.begun {
@@ -204,9 +224,9 @@ impl Engine {
         let Some(operation) = slot.operation.take() else {
             return;
         };
-        let host = slot.host;
+        let place = (slot.host, slot.dependency.found);
         out.push(Output::Cancel(operation.id));
-        self.release(host, now, out);
+        self.release(place, now, out);
     }
 
     fn forget_suggestion(&mut self, index: DependencyIndex) {

@@ -155,7 +155,7 @@ impl Tables {
             return;
         };
         host.members -= 1;
-        host.waiting.retain(|waiting| *waiting != index);
+        host.waiting.leave(index);
         if host.members == 0
             && let Some(host) = self.hosts.remove(place)
         {

@@ -69,6 +69,7 @@ pub(crate) fn dependency(name: &str) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: Arc::default(),
     }
 }

@@ -46,6 +46,8 @@ pub struct Dependency {
     /// The variable of the environment by which other programs here would go through a proxy to this target, where the
     /// configuration says nothing about one: it is not used, and may be why those programs get further.
     pub unused_proxy: Option<Arc<str>>,
+    /// It was found by discovery, and is not named in the configuration itself.
+    pub found: bool,
 }
 
 /// A host in the sense of the retry statistics: the configured name, the port, and the proxy by which it is reached.

@@ -1,6 +1,6 @@
 //! Where dependencies come from besides the file, and what was found there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,6 +128,30 @@ pub struct Target {
     pub place: Arc<str>,
 }
 
+/// Bytes of the settings of a target. Nobody needs as many.
+pub const LONGEST_SETTINGS: usize = 16 * 1024;
+
+/// Why settings are not even read: they are too long, or repeat themselves by the aliases of YAML, by which a short text
+/// becomes one that no memory holds. It must be asked before anything reads them.
+pub fn why_unread(settings: &str) -> Option<String> {
+    if settings.len() > LONGEST_SETTINGS {
+        return Some(format!("the settings are longer than {LONGEST_SETTINGS} bytes"));
+    }
+    // An alias is `*` and the name of an anchor, which is `&` and the name: a text that has both somewhere is no loss, and
+    // none that has an alias escapes.
+    let named = |sign: char| {
+        settings.split(sign).skip(1).map(|rest| {
+            let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+            rest.split(|c| !is_of_name(c)).next().unwrap_or_default()
+        })
+    };
+    let anchors: BTreeSet<&str> = named('&').filter(|name| !name.is_empty()).collect();
+    let alias = named('*').find(|name| anchors.contains(name))?;
+    Some(format!(
+        "the settings repeat a part of themselves (`*{alias}`): write it out"
+    ))
+}
+
 /// What a source has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
@@ -216,4 +240,34 @@ pub struct DiscoveryView {
     pub origins: Arc<HashMap<Arc<str>, Origin>>,
     /// Sorted.
     pub remarks: Arc<[Remark]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_grow_are_not_read() {
+        for (settings, why) in [
+            ("expect: {status: 204}", None),
+            ("expect: {body_contains: 'a & b * c'}", None),
+            ("expect: {body_contains: '&amp; *b'}", None),
+            (
+                "a: &a [x]\nb: *a",
+                Some("the settings repeat a part of themselves (`*a`): write it out"),
+            ),
+            (
+                "{a: &a-1 x,b: [*a-1,*a-1]}",
+                Some("the settings repeat a part of themselves (`*a-1`): write it out"),
+            ),
+        ] {
+            assert_eq!(why_unread(settings).as_deref(), why, "{settings}");
+        }
+        let long = "x".repeat(LONGEST_SETTINGS);
+        assert_eq!(why_unread(&long), None);
+        assert_eq!(
+            why_unread(&format!("{long}x")).as_deref(),
+            Some("the settings are longer than 16384 bytes")
+        );
+    }
 }

@@ -70,6 +70,7 @@ pub fn dependency(scheme: Scheme, host: &str, path: &str) -> Arc<Dependency> {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: Arc::default(),
     })
 }

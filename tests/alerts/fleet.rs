@@ -407,6 +407,7 @@ pub fn dependency(name: &str, interval: Duration) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: Arc::new(AlertPolicy::default()),
     }
 }

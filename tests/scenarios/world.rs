@@ -569,6 +569,7 @@ fn dependency(name: &str, options: &BTreeMap<String, String>) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: policy(options),
     }
 }

@@ -46,6 +46,7 @@ fn dependency(name: &str) -> Arc<Dependency> {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: Arc::default(),
     })
 }

@@ -259,8 +259,47 @@ fn nobody_closes_a_circle() {
         (vec!["y".into(), "gone".into()], vec![], vec!["y".into()])
     );
     let said = remarks(&planned);
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].contains("noted y:1: `a` needs it too"), "{said:?}");
+    assert_eq!(said.len(), 1, "{said:?}");
+    let both = "noted y:1: `a` and 1 more need it too: that it needs them is passed over";
+    assert!(said[0].contains(both), "{said:?}");
+}
+
+#[test]
+fn thousands_that_need_each_other_take_no_time_and_nobody_needs_too_many() {
+    let (mut loaded, _) = loaded(
+        "needs",
+        "dependencies: [{name: a, url: 'tcp://a:1'}]\n\
+         discovery: [{name: s, file_sd: {files: [a.json]}, dependency_name: '{{ host }}'}]\n",
+    );
+    // Layers of which each needs the one before: one needs another by more ways than anybody could try.
+    let needing = |at: usize, width: usize| {
+        let before: Vec<String> = (0..width)
+            .map(|i| format!("h{}-{i}", at.wrapping_sub(1)))
+            .collect();
+        let settings = format!("depends_on: [{}]", before.join(", "));
+        (0..width).map(move |i| saying(&format!("h{at}-{i}:1"), &settings))
+    };
+    let mut all: Vec<Target> = (0..100).flat_map(|at| needing(at, 32)).collect();
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    let all = found(&[("s", &all)]);
+    loaded.finder.plan(&loaded.plan, &all);
+    let begun = Instant::now();
+    let planned = loaded.finder.plan(&loaded.plan, &all);
+    let took = begun.elapsed();
+    assert_eq!(remarks(&planned), Vec::<String>::new());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+
+    let many: Vec<Target> = needing(1, 33).take(1).collect();
+    let said = remarks(&loaded.finder.plan(&loaded.plan, &found(&[("s", &many)])));
+    let why = "refused h1-0:1: depends_on: a target may not need this many; expected at most 32";
+    assert!(said[0].contains(why), "{said:?}");
+
+    let repeats = [saying("b:1", "expect: {a: [&a xx, *a, *a]}")];
+    let said = remarks(&loaded.finder.plan(&loaded.plan, &found(&[("s", &repeats)])));
+    assert!(
+        said[0].contains("the settings repeat a part of themselves (`*a`)"),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -268,6 +268,7 @@ fn lower_dependency(
     };
     Some(Dependency {
         unused_proxy: network::unused_proxy(context, layers, &probe),
+        found: false,
         alerts: Arc::clone(&context.alerts),
         name: raw.name.as_ref().map_or("?", |name| name.0.as_str()).into(),
         labels,

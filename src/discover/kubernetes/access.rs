@@ -8,10 +8,16 @@ use tokio::sync::Mutex;
 use crate::net::kubernetes::{NoAccess, client};
 
 /// How the API is reached, and the client that was made last.
-#[derive(Default)]
 pub struct Access {
-    kubeconfig: Option<PathBuf>,
+    by: By,
     current: Mutex<Current>,
+}
+
+enum By {
+    Kubeconfig(Option<PathBuf>),
+    /// The same one again and again.
+    #[cfg(test)]
+    Client(Client),
 }
 
 #[derive(Default)]
@@ -24,7 +30,15 @@ struct Current {
 impl Access {
     pub fn new(kubeconfig: Option<PathBuf>) -> Access {
         Access {
-            kubeconfig,
+            by: By::Kubeconfig(kubeconfig),
+            current: Mutex::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub fn of(client: Client) -> Access {
+        Access {
+            by: By::Client(client),
             current: Mutex::default(),
         }
     }
@@ -38,7 +52,11 @@ impl Access {
         if let Some(client) = &current.client {
             return Ok((current.generation, client.clone()));
         }
-        let new = client(self.kubeconfig.as_deref()).await?;
+        let new = match &self.by {
+            By::Kubeconfig(kubeconfig) => client(kubeconfig.as_deref()).await?,
+            #[cfg(test)]
+            By::Client(client) => client.clone(),
+        };
         current.generation += 1;
         current.client = Some(new.clone());
         Ok((current.generation, new))

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_yaml::{Mapping, Value};
 
+use super::super::bounds::{MOST_LABELS, Weight};
 use super::object::{Key, Seen};
-use crate::model::discovery::{Refused, Target};
+use crate::model::discovery::{Refused, Target, why_unread};
 
 /// The annotation by which the usual configuration of Prometheus finds what is to be probed.
 const PROMETHEUS: &str = "prometheus.io/probe";
@@ -41,6 +42,18 @@ pub const ANNOTATIONS: &[(&str, &str)] = &[
 
 /// Names of labels that are kept once, at most.
 const MOST_NAMES: usize = 20_000;
+
+/// Targets of one object.
+const MOST_TARGETS: usize = 5_000;
+/// Ports that an annotation names: each is looked for among all that there are.
+const MOST_PORTS: usize = 256;
+/// What is refused of one object, each told for itself.
+const MOST_REFUSED: usize = 100;
+/// Labels and annotations of one object: each is two labels of its targets.
+const MOST_PAIRS: usize = MOST_LABELS / 2;
+/// The longest annotation that becomes a label, in bytes. Longer ones are configuration for controllers, which nobody puts
+/// into a template.
+const LONGEST_ANNOTATION: usize = 4 * 1024;
 
 /// What holds for all objects of a source.
 #[derive(Debug)]
@@ -79,9 +92,36 @@ impl Context {
 pub struct Found {
     pub targets: Vec<Target>,
     pub refused: Vec<Refused>,
+    weight: Weight,
+    full: bool,
 }
 
 impl Found {
+    /// Adds a target, unless the object has more of them than it may: then it has none at all, since nobody could say which
+    /// of them are watched, and no more is to be added. Whether there may be more.
+    pub fn add(&mut self, target: Target) -> bool {
+        if self.full {
+            return false;
+        }
+        let fits = match self.weight.add(&target) {
+            Ok(()) if self.targets.len() == MOST_TARGETS => {
+                Err(format!("it has more than {MOST_TARGETS} targets"))
+            }
+            fits => fits,
+        };
+        match fits {
+            Ok(()) => self.targets.push(target),
+            Err(why) => {
+                let place = Arc::clone(&target.place);
+                self.targets = Vec::new();
+                self.refused = Vec::new();
+                self.refuse(&place, why);
+                self.full = true;
+            }
+        }
+        !self.full
+    }
+
     pub fn refused(place: &Arc<str>, why: impl Into<Box<str>>) -> Found {
         let mut found = Found::default();
         found.refuse(place, why);
@@ -89,9 +129,14 @@ impl Found {
     }
 
     pub fn refuse(&mut self, place: &Arc<str>, why: impl Into<Box<str>>) {
+        let why = match self.refused.len() {
+            MOST_REFUSED => "more of it cannot be watched".into(),
+            told if told > MOST_REFUSED => return,
+            _ => why.into(),
+        };
         self.refused.push(Refused {
             place: Arc::clone(place),
-            why: why.into(),
+            why,
         });
     }
 
@@ -188,6 +233,9 @@ impl Announced {
             return Err(format!("`{prefix}/path` is not the path of a URL, such as `/health`").into());
         }
         let ports = get("port").into_iter().flat_map(|list| list.split(','));
+        if ports.clone().count() > MOST_PORTS {
+            return Err(format!("`{prefix}/port` names more than {MOST_PORTS} ports").into());
+        }
         Ok(Announced {
             by,
             scheme: scheme.map(Into::into),
@@ -217,12 +265,15 @@ pub fn is_path(text: &str) -> bool {
 /// Keys of a dependency: those given as such, with the interval and others where they do not say them.
 ///
 /// # Errors
-/// They are not YAML of that form.
+/// They are not YAML of that form, or hold too much.
 pub fn settings(
     interval: Option<&str>,
     given: Option<&str>,
     more: &[(&str, Value)],
 ) -> Result<Option<Arc<str>>, Box<str>> {
+    if let Some(why) = given.and_then(why_unread) {
+        return Err(why.into());
+    }
     if interval.is_none() && more.is_empty() {
         // What it is worth is judged where it is used.
         return Ok(given.map(Into::into));
@@ -240,15 +291,27 @@ pub fn settings(
             keys.insert(key.into(), value);
         }
     }
-    serde_yaml::to_string(&keys)
-        .map(|text| Some(text.into()))
-        .map_err(|error| error.to_string().into())
+    let text = serde_yaml::to_string(&keys).map_err(|error| error.to_string())?;
+    match why_unread(&text) {
+        Some(why) => Err(why.into()),
+        None => Ok(Some(text.into())),
+    }
 }
 
 /// The labels that every target of an object has, named as Prometheus's kubernetes_sd does: `kind` is `service`, `ingress`
 /// and so on. The namespace is a label that alerts are routed by as well.
-pub fn labels<S>(context: &Context, kind: &str, object: &Seen<S>) -> BTreeMap<Arc<str>, Arc<str>> {
+///
+/// # Errors
+/// There are more than anybody needs.
+pub fn labels<S>(
+    context: &Context,
+    kind: &str,
+    object: &Seen<S>,
+) -> Result<BTreeMap<Arc<str>, Arc<str>>, Box<str>> {
     let mut labels = BTreeMap::new();
+    if object.labels().chain(object.annotations()).count() > MOST_PAIRS {
+        return Err(format!("it has more than {MOST_PAIRS} labels and annotations").into());
+    }
     let Key { namespace, name } = object.key();
     let namespace = context.shared(&namespace);
     labels.insert(context.shared("namespace"), Arc::clone(&namespace));
@@ -273,11 +336,11 @@ pub fn labels<S>(context: &Context, kind: &str, object: &Seen<S>) -> BTreeMap<Ar
             .is_some_and(|rest| rest == "/settings")
     };
     for (name, value) in object.annotations() {
-        if name != LAST_APPLIED && !own(name) {
+        if name != LAST_APPLIED && !own(name) && value.len() <= LONGEST_ANNOTATION {
             all("annotation", name, value);
         }
     }
-    labels
+    Ok(labels)
 }
 
 /// A name as Prometheus has them.

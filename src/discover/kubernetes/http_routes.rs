@@ -90,7 +90,10 @@ pub fn found<'g>(
     let mut found = Found::default();
     let heads = heads(&mut found, &place, (&key, spec), &announced, &gateways);
     let paths = paths(&mut found, &place, spec, &announced);
-    let shared = labels(context, "httproute", route);
+    let shared = match labels(context, "httproute", route) {
+        Ok(shared) => shared,
+        Err(why) => return Found::refused(&place, why),
+    };
     let several = heads.len() * paths.len() > 1;
     for (scheme, host, port) in &heads {
         for path in &paths {
@@ -105,13 +108,16 @@ pub fn found<'g>(
             note(context, &mut labels, "httproute_host", &way.host);
             note(context, &mut labels, "httproute_path", &way.path);
             name_of(context, &mut labels, (&announced, several), &way);
-            found.targets.push(Target {
+            let more = found.add(Target {
                 address: way.url().into(),
                 id: format!("httproute/{key}:{}{}", way.authority(), way.path).into(),
                 labels,
                 settings: announced.settings.clone(),
                 place: Arc::clone(&place),
             });
+            if !more {
+                return found;
+            }
         }
     }
     found

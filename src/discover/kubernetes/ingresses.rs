@@ -79,7 +79,10 @@ pub fn found(context: &Context, ingress: &Seen<IngressSpec>) -> Found {
         Err(why) => return Found::refused(&place, why),
     };
     let (ways, reasons) = ways(ingress, Some(&announced));
-    let mut shared = labels(context, "ingress", ingress);
+    let mut shared = match labels(context, "ingress", ingress) {
+        Ok(shared) => shared,
+        Err(why) => return Found::refused(&place, why),
+    };
     let class = ingress
         .spec
         .as_ref()
@@ -101,13 +104,16 @@ pub fn found(context: &Context, ingress: &Seen<IngressSpec>) -> Found {
         note(context, &mut labels, "ingress_host", &way.host);
         note(context, &mut labels, "ingress_path", &way.path);
         name_of(context, &mut labels, (&announced, several), &way);
-        found.targets.push(Target {
+        let more = found.add(Target {
             address: way.url().into(),
             id: format!("ingress/{key}:{}{}", way.authority(), way.path).into(),
             labels,
             settings: announced.settings.clone(),
             place: Arc::clone(&place),
         });
+        if !more {
+            break;
+        }
     }
     found
 }

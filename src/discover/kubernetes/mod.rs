@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::access::Access;
 use self::announce::Context;
-use self::follow::{Keep, Scope, Told, follow};
+use self::follow::{Keep, PACE, Scope, Told, follow};
 use self::http_routes::{GatewaySpec, RouteSpec};
 use self::ingresses::IngressSpec;
 use self::object::{GATEWAY, HTTP_ROUTE, INGRESS, Kind, Lenient, SERVICE, Seen};
@@ -134,8 +134,13 @@ impl Watched {
             self.store.expect(scope.clone(), beside);
             let context = Arc::clone(&self.context);
             let keep: Keep<S> = Box::new(move |object| keep(&context, object));
-            self.followers
-                .spawn(follow(scope, Arc::clone(&self.access), keep, self.tell.clone()));
+            self.followers.spawn(follow(
+                scope,
+                Arc::clone(&self.access),
+                PACE,
+                keep,
+                self.tell.clone(),
+            ));
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
+use super::super::bounds::MOST_LABELS;
 use super::announce::{Announced, Context, Found, call, labels, note, settings};
 use super::ingresses::{IngressSpec, ways};
 use super::object::{Key, Lenient, Seen};
@@ -193,7 +194,10 @@ where
         Ok(asked) => asked,
         Err(why) => return Found::refused(&place, why),
     };
-    let mut shared = labels(context, "probe", probe);
+    let mut shared = match labels(context, "probe", probe) {
+        Ok(shared) => shared,
+        Err(why) => return Found::refused(&place, why),
+    };
     note(
         context,
         &mut shared,
@@ -215,7 +219,9 @@ where
         (Some(_), Err(why)) => found.refuse(&place, format!("its targets are Ingresses, and {why}")),
         (Some(wanted), Ok(ingresses)) => {
             for ingress in ingresses.filter(|ingress| wanted.takes(ingress, &key)) {
-                ingress_targets(context, &asked, (wanted, ingress, &shared), &mut found);
+                if !ingress_targets(context, &asked, (wanted, ingress, &shared), &mut found) {
+                    break;
+                }
             }
         }
     }
@@ -379,6 +385,11 @@ fn fixed_targets(
         found.refuse(&asked.place, why);
         return;
     }
+    if fixed.labels.len() > MOST_LABELS {
+        let why = format!("its `staticConfig.labels` are more than {MOST_LABELS}");
+        found.refuse(&asked.place, why);
+        return;
+    }
     let mut seen = std::collections::BTreeSet::new();
     let several = fixed.targets.len() > 1;
     for target in fixed.targets.iter().map(|target| target.trim()) {
@@ -399,22 +410,30 @@ fn fixed_targets(
                 .entry(context.shared(name))
                 .or_insert_with(|| context.shared(value));
         }
-        found
-            .targets
-            .push(of_probe(context, asked, (target, several), (address, labels)));
+        if !found.add(of_probe(context, asked, (target, several), (address, labels))) {
+            break;
+        }
     }
 }
 
+/// Whether there may be more.
 fn ingress_targets(
     context: &Context,
     asked: &Asked<'_>,
     (wanted, ingress, shared): (&IngressTargets, &Seen<IngressSpec>, &BTreeMap<Arc<str>, Arc<str>>),
     found: &mut Found,
-) {
+) -> bool {
     if let Some(why) = unfollowed(&wanted.relabeling_configs) {
         found.refuse(&asked.place, why);
-        return;
+        return false;
     }
+    let own = match super::announce::labels(context, "ingress", ingress) {
+        Ok(own) => own,
+        Err(why) => {
+            found.refuse(&asked.place, format!("ingress {}: {why}", ingress.key()));
+            return true;
+        }
+    };
     let (ways, reasons) = ways(ingress, None);
     for why in reasons {
         found.refuse(&asked.place, format!("ingress {}: {why}", ingress.key()));
@@ -425,14 +444,15 @@ fn ingress_targets(
         match address(asked, &url) {
             Ok(address) => {
                 let mut labels = shared.clone();
-                labels.extend(super::announce::labels(context, "ingress", ingress));
-                found
-                    .targets
-                    .push(of_probe(context, asked, (&url, true), (address, labels)));
+                labels.extend(own.clone());
+                if !found.add(of_probe(context, asked, (&url, true), (address, labels))) {
+                    return false;
+                }
             }
             Err(why) => found.refuse(&asked.place, why),
         }
     }
+    true
 }
 
 fn of_probe(

@@ -61,7 +61,10 @@ pub fn found(context: &Context, service: &Seen<ServiceSpec>) -> Found {
     }
     let mut found = Found::default();
     let ports = chosen(&mut found, &place, spec, &announced);
-    let shared = shared_labels(context, service, spec);
+    let shared = match shared_labels(context, service, spec) {
+        Ok(shared) => shared,
+        Err(why) => return Found::refused(&place, why),
+    };
     let host = format!("{}.{}.svc", key.name, key.namespace);
     let several = ports.len() > 1;
     for port in ports {
@@ -95,13 +98,16 @@ pub fn found(context: &Context, service: &Seen<ServiceSpec>) -> Found {
             // Not by the URL, whose path may change while it is the same thing.
             None => call(context, &mut labels, &format!("{host}:{}", port.port)),
         }
-        found.targets.push(Target {
+        let more = found.add(Target {
             address: address.into(),
             id: format!("service/{key}:{}", port.port).into(),
             labels,
             settings: announced.settings.clone(),
             place: Arc::clone(&place),
         });
+        if !more {
+            break;
+        }
     }
     found
 }
@@ -110,8 +116,8 @@ fn shared_labels(
     context: &Context,
     service: &Seen<ServiceSpec>,
     spec: &ServiceSpec,
-) -> std::collections::BTreeMap<Arc<str>, Arc<str>> {
-    let mut all = labels(context, "service", service);
+) -> Result<std::collections::BTreeMap<Arc<str>, Arc<str>>, Box<str>> {
+    let mut all = labels(context, "service", service)?;
     note(
         context,
         &mut all,
@@ -133,7 +139,7 @@ fn shared_labels(
         "service_loadbalancer_ip",
         balancer.or_else(|| given.next()).unwrap_or_default(),
     );
-    all
+    Ok(all)
 }
 
 /// The ports that are to be watched; what is asked for and cannot be is refused.

@@ -1,11 +1,13 @@
 //! What the followers have seen, put together: the targets there are now, what is refused, and what troubles the source.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::format::MOST_TARGETS;
 use super::announce::{Context, Found};
 use super::follow::{Scope, Told, What};
 use super::http_routes::{self, Gateway, GatewaySpec, Route};
@@ -116,6 +118,7 @@ impl Store {
                 };
             }
             What::Failed(trouble) => followed.trouble = Some(trouble),
+            What::Works => followed.trouble = None,
         }
     }
 
@@ -197,10 +200,13 @@ impl Store {
         }
         match self.left(&format!("{}{key}:", kind.start_of_ids())) {
             [] => made,
-            before => Found {
-                targets: before.to_vec(),
-                refused: Vec::new(),
-            },
+            before => {
+                let mut found = Found::default();
+                for target in before {
+                    found.add(target.clone());
+                }
+                found
+            }
         }
     }
 
@@ -227,16 +233,13 @@ impl Store {
         let seen = |key: &Key| gateways.get(key).copied();
         let hidden = self.why_no_ingresses();
         let (mut targets, mut refused) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         for (key, kept) in self.followed.iter().flat_map(Followed::kept) {
             let made = match kept {
-                Kept::Found(found) => {
-                    targets.extend(found.targets.iter().cloned());
-                    refused.extend(found.refused.iter().cloned());
-                    continue;
-                }
+                Kept::Found(found) => Cow::Borrowed(&**found),
                 Kept::Route(route) => {
                     let made = http_routes::found(&self.context, route, seen);
-                    self.or_before(made, (HTTP_ROUTE, key), GATEWAY)
+                    Cow::Owned(self.or_before(made, (HTTP_ROUTE, key), GATEWAY))
                 }
                 Kept::Probe(probe) => {
                     let ingresses = match &hidden {
@@ -244,12 +247,27 @@ impl Store {
                         Some(why) => Err(why.as_str()),
                     };
                     let made = probes::found(&self.context, probe, ingresses);
-                    self.or_before(made, (PROBE, key), INGRESS)
+                    Cow::Owned(self.or_before(made, (PROBE, key), INGRESS))
                 }
                 Kept::Gateway(_) | Kept::Ingress(_) => continue,
             };
-            targets.extend(made.targets);
-            refused.extend(made.refused);
+            all.push(made);
+        }
+        // Who has many takes nobody else's place.
+        all.sort_by_key(|made| made.targets.len());
+        for made in all {
+            let (own, mut beside) = match made {
+                Cow::Borrowed(found) => (found.targets.clone(), found.refused.clone()),
+                Cow::Owned(found) => (found.targets, found.refused),
+            };
+            refused.append(&mut beside);
+            match own.first() {
+                Some(first) if targets.len() + own.len() > MOST_TARGETS => refused.push(Refused {
+                    place: Arc::clone(&first.place),
+                    why: format!("the source has more than {MOST_TARGETS} targets; those of others are fewer, and go first").into(),
+                }),
+                _ => targets.extend(own),
+            }
         }
         let unlisted = self
             .followed
@@ -322,11 +340,8 @@ mod tests {
             namespace: namespace.into(),
             name: name.into(),
         };
-        let targets = vec![target(&format!("service/{key}:80"))];
-        let found = Found {
-            targets,
-            refused: Vec::new(),
-        };
+        let mut found = Found::default();
+        found.add(target(&format!("service/{key}:80")));
         (key, Kept::Found(Box::new(found)))
     }
 

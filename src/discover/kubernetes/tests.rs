@@ -6,11 +6,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::announce::{Context, Found};
+use super::follow::{Scope, Told, What};
 use super::http_routes::{self, Gateway, GatewaySpec};
 use super::ingresses::{self, IngressSpec};
 use super::object::{Key, Lenient, Seen};
+use super::probes::Probe;
+use super::store::{Kept, Store};
 use super::{probes, services};
-use crate::model::discovery::Target;
+use crate::model::discovery::{News, Target};
 
 fn context() -> Context {
     Context::new("whyd.io".into())
@@ -288,6 +291,36 @@ fn settings_are_handed_on_and_the_interval_is_one_of_them() {
         "{}",
         reasons(&found)
     );
+}
+
+#[test]
+fn settings_that_would_grow_are_refused_before_they_are_read() {
+    // 250 KB that would be gigabytes, and the same within the length that settings may have.
+    let bomb = |long: usize, many: usize| {
+        let (long, many) = ("x".repeat(long), vec!["*a"; many].join(","));
+        format!("expect: {{a: [&a {long},{many}]}}")
+    };
+    let (long, aliases) = (
+        "the settings are longer than 16384 bytes",
+        "the settings repeat a part of themselves (`*a`): write it out",
+    );
+    for (settings, interval, why) in [
+        (bomb(125_000, 40_000), "10s".to_owned(), long),
+        (bomb(8_000, 2_000), "10s".to_owned(), aliases),
+        (bomb(8_000, 2_000), String::new(), aliases),
+        // What is written anew is no longer either.
+        ("expect: {status: 204}".to_owned(), "1".repeat(20_000), long),
+        ("x: y # ".to_owned() + &"z".repeat(20_000), String::new(), long),
+    ] {
+        let annotations =
+            json!({"whyd.io/settings": settings, "whyd.io/interval": interval, "whyd.io/probe": "true"});
+        let found = service(annotations.clone(), ports(json!([{"port": 80}])));
+        assert_eq!(reasons(&found), format!("service shop/cart: {why}"));
+        let mut spec = fixed("http_2xx", "a");
+        spec["interval"] = json!("30s");
+        let found = probe(annotations, spec);
+        assert_eq!(reasons(&found), format!("probe shop/sites: {why}"));
+    }
 }
 
 fn ingress(annotations: Value, spec: Value) -> Seen<IngressSpec> {
@@ -645,4 +678,82 @@ fn ids_and_names_do_not_change_with_what_is_asked() {
         )
     };
     assert_eq!(same(&plain), same(&path));
+}
+
+#[test]
+fn what_an_object_holds_is_not_multiplied_without_bound() {
+    let probe = |targets: usize, annotations: usize, longest: usize, labels: usize| {
+        let targets: Vec<String> = (0..targets).map(|i| format!("h{i}:1")).collect();
+        let map = |name: &str, count: usize, longest: usize| -> Value {
+            let one = |i: usize| (format!("{name}{i}"), Value::from("x".repeat(longest)));
+            Value::Object((0..count).map(one).collect())
+        };
+        let spec = json!({"module": "tcp_connect", "targets": {"staticConfig": {"static": targets, "labels": map("__l", labels, 1)}}});
+        let found = probe(map("a", annotations, longest), spec);
+        (found.targets.len(), reasons(&found))
+    };
+    for (targets, annotations, longest, labels, told) in [
+        (4_000, 20_000, 1, 0, "it has more than 256 labels and annotations"),
+        (4_000, 0, 1, 20_000, "its `staticConfig.labels` are more than 512"),
+        (
+            4_000,
+            100,
+            200,
+            0,
+            "its targets, each with all its labels, hold more than 64 MiB",
+        ),
+        (5_001, 0, 1, 0, "it has more than 5000 targets"),
+    ] {
+        let got = probe(targets, annotations, longest, labels);
+        assert_eq!(got, (0, format!("probe shop/sites: {told}")));
+    }
+    assert_eq!(probe(5_000, 20, 50, 10), (5_000, String::new()));
+    // An annotation that is no label for its length is in nobody's way.
+    assert_eq!(probe(4_000, 1, 200_000, 0), (4_000, String::new()));
+    let named = service(
+        json!({"whyd.io/probe": "true", "whyd.io/port": vec!["1"; 300].join(",")}),
+        ports(json!([{"port": 1}])),
+    );
+    assert_eq!(
+        reasons(&named),
+        "service shop/cart: `whyd.io/port` names more than 256 ports"
+    );
+}
+
+#[test]
+fn a_source_has_so_many_targets_and_who_has_few_comes_first() {
+    let scope = Scope {
+        index: 0,
+        kind: super::object::PROBE,
+        namespace: None,
+        selector: None,
+    };
+    let mut store = Store::new(Arc::new(context()), Arc::from([]));
+    store.expect(scope, false);
+    let kept = |i: usize, targets: usize| {
+        let targets: Vec<String> = (0..targets).map(|t| format!("h{i}-{t}:1")).collect();
+        let spec = json!({"module": "tcp_connect", "targets": {"staticConfig": {"static": targets}}});
+        let metadata = metadata(&format!("p{i:02}"), json!({}));
+        let probe: Probe = object(json!({"metadata": metadata, "spec": spec}));
+        (probe.key(), Kept::Probe(Box::new(probe)))
+    };
+    // The last one is the only one with few.
+    let all = (0..11).map(|i| kept(i, 4_999)).chain([kept(99, 3)]).collect();
+    store.take(Told {
+        scope: 0,
+        what: What::Listed(all),
+    });
+    let (mut found, mut refused) = (Arc::from([]), Arc::from([]));
+    for news in store.news(tokio::time::Instant::now()) {
+        match news {
+            News::Found(targets) => found = targets,
+            News::Refused(all) => refused = all,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(found.len(), 10 * 4_999 + 3);
+    assert!(found.iter().any(|target| &*target.place == "probe shop/p99"));
+    let told: Vec<_> = refused.iter().map(|one| (&*one.place, &*one.why)).collect();
+    let why = "the source has more than 50000 targets; those of others are fewer, and go first";
+    assert_eq!(told, [("probe shop/p10", why)]);
 }

@@ -428,4 +428,4 @@ fn fix(because: OfflineBecause, network: Option<&NetworkFacts>) -> Box<str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

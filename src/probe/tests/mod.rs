@@ -163,6 +163,7 @@ pub(super) fn dependency(probe: Probe) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::default(),
         unused_proxy: None,
+        found: false,
         alerts: Arc::default(),
     }
 }

@@ -126,7 +126,10 @@ impl<'m> Maker<'m> {
         if let Some(setting) = &raw.alerts {
             alerting::check_own(&mut context, setting, &place.key("alerts"));
         }
-        let dependency = lower_dependency(&mut context, &raw, place, &layers)?;
+        let dependency = Dependency {
+            found: true,
+            ..lower_dependency(&mut context, &raw, place, &layers)?
+        };
         Some(Made {
             dependency,
             raw,

@@ -9,6 +9,7 @@ use super::super::super::decode::{decode, list};
 use super::super::super::raw::RawDependency;
 use super::super::super::report::{Finding, Part, Place, Report};
 use super::super::super::suggest;
+use crate::model::discovery::why_unread;
 
 /// What may be said with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,8 @@ pub const ALLOWED: &[(&str, Allowed)] = &[
 
 /// Whoever may write an annotation must not make us a load on others.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-/// Nobody needs as much.
-const LONGEST: usize = 16 * 1024;
+/// What a target may need: each makes more to search for whoever looks for causes.
+const MOST_NEEDED: usize = 32;
 
 /// What a target says, laid upon what holds for all that its source finds. What is wrong is noted, at `place`.
 pub fn lay(base: &Value, text: &str, place: &Place, report: &mut Report) -> RawDependency {
@@ -68,6 +69,14 @@ pub fn lay(base: &Value, text: &str, place: &Place, report: &mut Report) -> RawD
     {
         let finding = Finding::error(&place.key("interval"), "a target may not ask for this often");
         report.add(finding.expected("at least 1s"));
+    }
+    let needed = raw
+        .depends_on
+        .as_ref()
+        .filter(|_| given.contains_key("depends_on"));
+    if needed.is_some_and(|needed| needed.0.len() > MOST_NEEDED) {
+        let finding = Finding::error(&place.key("depends_on"), "a target may not need this many");
+        report.add(finding.expected(format!("at most {MOST_NEEDED}")));
     }
     raw
 }
@@ -102,8 +111,8 @@ pub fn fit(raw: &mut RawDependency, given: &Mapping) {
 }
 
 fn read(text: &str, place: &Place, report: &mut Report) -> Option<Mapping> {
-    if text.len() > LONGEST {
-        report.error(place, format!("the settings are longer than {LONGEST} bytes"));
+    if let Some(why) = why_unread(text) {
+        report.error(place, why);
         return None;
     }
     match serde_yaml::from_str::<Value>(text) {

@@ -78,6 +78,7 @@ fn dependency() -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: Arc::default(),
     }
 }

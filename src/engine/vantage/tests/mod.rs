@@ -347,6 +347,7 @@ pub fn dependency(name: &str, host: &str) -> Dependency {
         fast_below: Duration::from_secs(1),
         depends_on: Arc::from([]),
         unused_proxy: None,
+        found: false,
         alerts: Arc::default(),
     }
 }
