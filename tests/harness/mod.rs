@@ -250,7 +250,11 @@ impl Answer {
 
 pub fn client() -> reqwest::ClientBuilder {
     whyd::net::crypto::install();
-    reqwest::Client::builder().no_proxy().timeout(LIMIT)
+    // Well below the listener's own: a request on a connection that it closes at that moment has no answer.
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(LIMIT)
+        .pool_idle_timeout(Duration::from_secs(10))
 }
 
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {
