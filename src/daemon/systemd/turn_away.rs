@@ -2,13 +2,13 @@
 //! as soon as we have ended, until systemd gives the service up for it (StartLimitBurst=), and the socket with it.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
-/// How long they are turned away, however often we are started: five starts in ten seconds are one too many for systemd
-/// (systemd-system.conf(5), DefaultStartLimitBurst=).
-pub const TURNS_AWAY: Duration = Duration::from_secs(3);
+/// How long they are turned away, however often we are started: more than five starts in ten seconds are too many for systemd
+/// (systemd-system.conf(5), DefaultStartLimitBurst=), and those that people order meanwhile count as well.
+pub const TURNS_AWAY: Duration = Duration::from_secs(6);
 /// How long one may take to send its request, or to take the answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -64,6 +64,8 @@ fn tell(mut asking: TcpStream, answer: &str) -> std::io::Result<()> {
     let read = asking.read(&mut [0; 8192]);
     if !matches!(read, Ok(0)) {
         asking.write_all(answer.as_bytes())?;
+        asking.shutdown(Shutdown::Write)?;
+        let _ = asking.read(&mut [0; 8192]);
     }
     Ok(())
 }
