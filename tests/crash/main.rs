@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use harness::{Daemon, Files, Process, eventually, eventually_or, run};
+use harness::{Daemon, Files, Process, eventually, eventually_or, only_down, run};
 use receiver::{Manners, Receiver};
 use whyd::lab::http::{Behaviour, HttpServer};
 
@@ -72,23 +72,15 @@ impl World {
     }
 
     fn config(&self, receivers: &[(&str, &Receiver)]) -> String {
-        let mut text = String::from(
+        let alerts = only_down("{for: 0s, keep_firing_for: 0s, minimum: 2}");
+        let mut text = format!(
             "defaults:
   interval: 250ms
-  timeouts: {total: 200ms}
-  retry: {attempts: 1}
+  timeouts: {{total: 200ms}}
+  retry: {{attempts: 1}}
   confirm: off
-  alerts:
-    rules:
-      dependency_down_fast: {for: 0s, keep_firing_for: 0s, minimum: 2}
-      dependency_failing_often: {enabled: false}
-      slo_burn_fast: {enabled: false}
-      slo_burn_medium: {enabled: false}
-      slo_burn_slow: {enabled: false}
-      flapping: {enabled: false}
-      latency_regression: {enabled: false}
-alerts: {group_wait: 50ms, group_interval: 200ms}
-dependencies:\n",
+{alerts}alerts: {{group_wait: 50ms, group_interval: 200ms}}
+dependencies:\n"
         );
         for i in 0..DEPENDENCIES {
             let address = self.servers[World::server_of(i)].address();

@@ -46,6 +46,22 @@ pub async fn eventually_or<T>(what: impl Fn() -> String, mut look: impl AsyncFnM
         .unwrap_or_else(|_| panic!("not within {LIMIT:?}: {}", what()))
 }
 
+/// The `alerts` of `defaults` where a dependency that is down is all that is told, with the settings of that rule: every other
+/// rule about a dependency's answers would tell the same later.
+pub fn only_down(settings: &str) -> String {
+    let others = [
+        "dependency_failing_often",
+        "slo_burn_fast",
+        "slo_burn_medium",
+        "slo_burn_slow",
+        "flapping",
+        "latency_regression",
+    ];
+    let others = others.map(|rule| format!("      {rule}: {{enabled: false}}\n"));
+    let others = others.concat();
+    format!("  alerts:\n    rules:\n      dependency_down_fast: {settings}\n{others}")
+}
+
 /// A directory for one test's files, which goes with it.
 pub struct Files(PathBuf);
 

@@ -10,7 +10,7 @@ use whyd::lab::http::{Behaviour, HttpServer};
 use whyd::model::share::Share;
 
 use crate::alertmanager::{Alertmanager, hook};
-use crate::harness::{Daemon, Files, eventually, eventually_or, run};
+use crate::harness::{Daemon, Files, eventually, eventually_or, only_down, run};
 
 const MANY: usize = 36;
 const REPLICAS: u32 = 3;
@@ -25,22 +25,14 @@ fn name(number: usize) -> String {
 
 /// Each replica has a server of its own, so that one may see what the others do not.
 fn config(alertmanager: &str) -> String {
+    let alerts = only_down("{for: 1s, keep_firing_for: 1s, minimum: 2}");
     let mut text = format!(
         "defaults:
   interval: 2s
   timeouts: {{total: 1s}}
   retry: {{attempts: 1}}
   confirm: off
-  alerts:
-    rules:
-      dependency_down_fast: {{for: 1s, keep_firing_for: 1s, minimum: 2}}
-      dependency_failing_often: {{enabled: false}}
-      slo_burn_fast: {{enabled: false}}
-      slo_burn_medium: {{enabled: false}}
-      slo_burn_slow: {{enabled: false}}
-      flapping: {{enabled: false}}
-      latency_regression: {{enabled: false}}
-scale_out: {{factor: 2}}
+{alerts}scale_out: {{factor: 2}}
 alerts: {{group_wait: 1s}}
 receivers:
   - {{name: alertmanager, repeat: 5s, alertmanager: {{url: '{alertmanager}'}}}}

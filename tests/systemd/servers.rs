@@ -13,6 +13,8 @@ use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::harness::only_down;
+
 #[derive(Clone)]
 pub struct Servers {
     address: SocketAddr,
@@ -60,22 +62,14 @@ impl Servers {
     /// One that works and is shown a secret, one that can be switched, one that is closed, one that never answers.
     pub fn config(&self) -> String {
         let (address, silent) = (self.address, self.silent);
+        let alerts = only_down("{for: 0s, keep_firing_for: 0s, minimum: 2}");
         format!(
             "defaults:
   interval: 1s
   timeouts: {{total: 900ms}}
   retry: {{attempts: 1}}
   confirm: off
-  alerts:
-    rules:
-      dependency_down_fast: {{for: 0s, keep_firing_for: 0s, minimum: 2}}
-      dependency_failing_often: {{enabled: false}}
-      slo_burn_fast: {{enabled: false}}
-      slo_burn_medium: {{enabled: false}}
-      slo_burn_slow: {{enabled: false}}
-      flapping: {{enabled: false}}
-      latency_regression: {{enabled: false}}
-alerts: {{group_wait: 50ms, group_interval: 200ms}}
+{alerts}alerts: {{group_wait: 50ms, group_interval: 200ms}}
 receivers:
   - {{name: hook, severity: info, repeat: 1h, rate_limit: 6000, webhook: {{url: 'http://{address}/hook'}}}}
 dependencies:

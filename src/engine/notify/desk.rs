@@ -247,7 +247,7 @@ impl Desk {
             speaker: self.speaker_of(key, began, false, world).unwrap_or_default(),
         };
         self.enter(id, key, member);
-        self.look_again_at_takeover(key, world);
+        self.await_takeover(key, world);
         self.narrow(id, &card);
         self.set_mute(key, world);
         self.count_listed(id, key, world);

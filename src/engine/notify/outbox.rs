@@ -155,33 +155,23 @@ impl Outbox {
     pub fn hold(&mut self, held: bool) {
         self.wake = None;
         for queue in self.queues.values_mut() {
-            let people = queue
-                .receiver
-                .as_deref()
-                .is_some_and(super::speakers::tells_people);
-            queue.held = held && people;
+            queue.held = held && queue.is_for_people();
         }
     }
 
     /// When the oldest was made of those that wait for people.
     pub fn oldest_for_people(&self) -> Option<Wall> {
-        let people = self.queues.values().filter(|queue| {
-            let receiver = queue.receiver.as_deref();
-            receiver.is_some_and(super::speakers::tells_people)
-        });
+        let people = self.queues.values().filter(|queue| queue.is_for_people());
         people.filter_map(Queue::oldest).min()
     }
 
     /// What waits for receivers of people, is not on its way and is such a one.
     pub fn waiting_for_people(&self, is_one: impl Fn(&Notification) -> bool) -> Vec<Place> {
         let mut found = Vec::new();
-        for (name, queue) in &self.queues {
-            let people = queue
-                .receiver
-                .as_deref()
-                .is_some_and(super::speakers::tells_people);
-            let items = queue.items().filter(|_| people);
-            let items = items.filter(|(_, item)| !item.in_flight && is_one(&item.notification));
+        for (name, queue) in self.queues.iter().filter(|(_, queue)| queue.is_for_people()) {
+            let items = queue
+                .items()
+                .filter(|(_, item)| !item.in_flight && is_one(&item.notification));
             found.extend(items.map(|(id, _)| (Arc::clone(name), id)));
         }
         found

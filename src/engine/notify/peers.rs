@@ -249,20 +249,19 @@ impl Desk {
             self.release(&key);
         }
         self.speak(world);
-        self.speakers.next = None;
-        let keys: Vec<AlertKey> = self.place.keys().cloned().collect();
-        for key in keys {
-            self.look_again_at_takeover(&key, world);
-        }
+        let takeovers = self.place.keys().filter_map(|key| self.takeover(key, world));
+        self.speakers.next = takeovers.min();
     }
 
     /// What is left to another now is looked at again when it is not any more, though nobody comes or goes.
-    pub(super) fn look_again_at_takeover(&mut self, key: &AlertKey, world: &World<'_>) {
-        let Some(watched) = self.watched(key, world) else {
-            return;
-        };
-        let at = self.speakers.takes_over_at(&watched, world.now.moment);
-        self.speakers.next = [self.speakers.next, at].into_iter().flatten().min();
+    pub(super) fn await_takeover(&mut self, key: &AlertKey, world: &World<'_>) {
+        let next = self.speakers.next.into_iter().chain(self.takeover(key, world));
+        self.speakers.next = next.min();
+    }
+
+    fn takeover(&self, key: &AlertKey, world: &World<'_>) -> Option<Moment> {
+        let watched = self.watched(key, world)?;
+        self.speakers.takes_over_at(&watched, world.now.moment)
     }
 
     /// What waits may go, if this replica may speak; but what others speak for by now they have told.

@@ -10,6 +10,8 @@ use crate::model::notification::{Notification, OutboxId, ReceiverView};
 use crate::model::receiver::{Channel, Receiver};
 use crate::model::time::{Moment, Wall};
 
+use super::speakers::tells_people;
+
 /// Deliveries to one receiver at once.
 const AT_ONCE: u32 = 4;
 /// Failures in a row after which a receiver is asked with one delivery at a time, until one is taken.
@@ -285,6 +287,11 @@ impl Queue {
             return true;
         }
         self.in_flight == 0 && self.may_send_at(now).is_none_or(|at| at > now)
+    }
+
+    /// Whether its receiver would tell people twice what two replicas tell it.
+    pub fn is_for_people(&self) -> bool {
+        self.receiver.as_deref().is_some_and(tells_people)
     }
 
     /// When the oldest of what waits was made.
